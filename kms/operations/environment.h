@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Environment: one live environment: identity, lease state, sealed store and the cache of warm keys.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kms/base/clock.h"
+#include "kms/base/ids.h"
+#include "kms/base/mutex.h"
+#include "kms/base/result.h"
+#include "kms/keys/key.h"
+#include "kms/keys/names.h"
+#include "kms/master/environment_key.h"
+#include "kms/master/sealed_store.h"
+
+namespace kms {
+
+// What is stored of an environment and may be changed by tuning.
+struct EnvironmentSettings {
+  std::string description;
+  bool is_protected = false;      // cannot be deleted until tuned otherwise
+  bool disable_upsert = false;    // config/keys
+  std::int64_t default_lease_ttl_seconds = 0;  // 0: the server's default; echoed to clients
+  std::int64_t max_lease_ttl_seconds = 0;
+  std::map<std::string, std::string> options;  // as given at creation, without those above
+};
+
+struct EnvironmentIdentity {
+  Uuid id;
+  std::string name;      // the mount path without trailing '/'
+  std::string accessor;  // "transit_1a2b3c4d"
+  std::int64_t created_unix_seconds = 0;
+};
+
+// Thread rule: any thread. Hot-path members never touch store or HSM.
+class Environment {
+ public:
+  Environment(EnvironmentIdentity identity, EnvironmentSettings settings, Store& store,
+              const Clock& clock);
+
+  [[nodiscard]] const EnvironmentIdentity& identity() const { return identity_; }
+  [[nodiscard]] EnvironmentSettings settings() const;
+  void ReplaceSettings(EnvironmentSettings settings);
+
+  // --- hot path ---
+  // The key if it is in memory and the environment is unsealed; nullptr otherwise (cold, missing or
+  // sealed: take the slow lane and call FindKey). No allocation, no I/O, one shared lock.
+  [[nodiscard]] KeyHandle WarmKey(std::string_view name) const;
+  [[nodiscard]] bool sealed() const { return keyring_.sealed(); }
+
+  // --- slow lane ---
+  // Returns the key, reading the store once if it is cold; concurrent misses share that read.
+  // nullptr when there is no such key. Errors: as SealedStore.
+  Result<KeyHandle> FindKey(const KeyName& name);
+
+  // Drops the cached key so that the next use rereads the store: after a commit whose outcome is
+  // unknown, and on changes by others.
+  void ForgetKey(std::string_view name);
+  // Publishes what was just committed. A handle older (by revision) than the cached one is ignored.
+  void PublishKey(KeyHandle key, Revision revision);
+
+  // Serialises rotate, config, trim, delete and create of one key; readers are not affected.
+  // Held over store commits only, never over HSM calls.
+  [[nodiscard]] Mutex& KeyWriteMutex(std::string_view name);
+
+  // Wipes environment keys and warm keys; calls answer kUnavailable until unsealed again.
+  void Seal(std::string reason);
+  void Unseal(EnvironmentKeyVersion version, SecretBytes key);
+  [[nodiscard]] std::string seal_reason() const;  // empty when unsealed
+
+  [[nodiscard]] SealedStore& store() { return sealed_store_; }
+  [[nodiscard]] const EnvironmentKeyring& keyring() const { return keyring_; }
+  [[nodiscard]] const Clock& clock() const { return clock_; }
+  // Number of warm keys; for status pages.
+  [[nodiscard]] std::size_t warm_keys() const;
+
+ private:
+  struct Impl;
+  EnvironmentIdentity identity_;
+  const Clock& clock_;
+  EnvironmentKeyring keyring_;
+  SealedStore sealed_store_;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace kms
