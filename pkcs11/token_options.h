@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// TokenOptions: which token to bind and how to log in. Holds no secret, only where the PIN is.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace kms::pkcs11 {
+
+// Where the PIN is read from; never a PIN itself.
+struct PinSource {
+  enum class Kind : std::uint8_t {
+    kFile,               // `value` is a path; 0600 or stricter, owned by this user or root
+    kSystemdCredential,  // `value` names a file below $CREDENTIALS_DIRECTORY
+    kDescriptor,         // `value` is an inherited file descriptor's number
+    kEnvironment,        // `value` names a variable; it is unset after reading
+  };
+  Kind kind = Kind::kFile;
+  std::string value;
+};
+
+struct TokenOptions {
+  std::string module_path;      // absolute
+  std::string module_init;      // C_INITIALIZE_ARGS.pReserved, for example NSS's string; may be empty
+  std::string token_label;      // required; blanks at the end do not count
+  std::string token_serial;     // when not empty, must match
+  PinSource pin;
+  std::uint32_t sessions = 4;   // pool size beside the anchor
+  // For SoftHSM: its configuration file (becomes SOFTHSM2_CONF in the worker) and the directory
+  // that holds lock file and backup copies; empty for other modules.
+  std::string softhsm_config;
+  std::string softhsm_state_directory;
+  // Mechanisms to try, best first, by WrapMechanismName; empty: the order of the house.
+  std::string pinned_mechanism;
+};
+
+}  // namespace kms::pkcs11
