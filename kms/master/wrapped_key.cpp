@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// The stored forms of WrappedKey and MasterKeyRecord, and the sentinel's known bytes.
+//
+// All numbers are big-endian; text(n) and bytes(n) are a 4-byte length and that many bytes.
+//
+//   WrappedKey, format 1
+//     'W' | format(1) | mechanism(1) | nonce origin(1) | tag bytes(1) | key bytes(2)
+//     | master key id(16) | master key version(4) | created, unix seconds(8)
+//     | token label text(n) | token serial text(n) | nonce bytes(n) | blob bytes(n)
+//
+//   MasterKeyRecord, format 1
+//     'M' | format(1) | mechanism(1) | GCM parameter layout(1) | unwrap needs value length(1)
+//     | id(16) | version(4) | created, unix seconds(8)
+//     | label text(n) | token label text(n) | token serial text(n) | module description text(n)
+//     | public key bytes(n) | sentinel bytes(n): a WrappedKey in its own form
+#include "kms/master/wrapped_key.h"
+
+#include <utility>
+
+#include "kms/base/digest.h"
+
+namespace kms {
+namespace {
+
+constexpr std::uint8_t kWrappedKeyKind = 'W';
+constexpr std::uint8_t kMasterKeyRecordKind = 'M';
+constexpr std::uint8_t kFormat = 1;
+
+class Writer {
+ public:
+  template <typename Number>
+  void Put(Number value) {
+    for (std::size_t shift = sizeof(Number) * 8; shift > 0; shift -= 8) {
+      out_.push_back(static_cast<std::uint8_t>(static_cast<std::uint64_t>(value) >> (shift - 8)));
+    }
+  }
+  void PutRaw(ByteView bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }
+  void PutSized(ByteView bytes) {
+    Put(static_cast<std::uint32_t>(bytes.size()));
+    PutRaw(bytes);
+  }
+  Bytes Take() { return std::move(out_); }
+
+ private:
+  Bytes out_;
+};
+
+// Reads in order; the first read past the end makes every later one fail too.
+class Reader {
+ public:
+  explicit Reader(ByteView in) : in_(in) {}
+
+  template <typename Number>
+  Number Get() {
+    std::uint64_t value = 0;
+    for (const std::uint8_t byte : GetRaw(sizeof(Number))) value = value << 8U | byte;
+    return static_cast<Number>(value);
+  }
+  ByteView GetRaw(std::size_t size) {
+    if (failed_ || size > in_.size()) {
+      failed_ = true;
+      return {};
+    }
+    const ByteView taken = in_.first(size);
+    in_ = in_.subspan(size);
+    return taken;
+  }
+  ByteView GetSized() { return GetRaw(Get<std::uint32_t>()); }
+  std::string GetText() { return std::string(AsText(GetSized())); }
+  Uuid GetUuid() { return Uuid::FromBytes(GetRaw(Uuid::kBytes)).value_or(Uuid()); }
+
+  // Everything was there and nothing is left.
+  [[nodiscard]] bool Finished() const { return !failed_ && in_.empty(); }
+
+ private:
+  ByteView in_;
+  bool failed_ = false;
+};
+
+Error Damaged(std::string_view what, std::string_view how) {
+  return Corrupted("damaged " + std::string(what) + ": " + std::string(how));
+}
+
+Error Unknown(std::string_view what, std::string_view field, std::uint8_t number) {
+  return Damaged(what, "unknown " + std::string(field) + " " + std::to_string(number) +
+                           "; it may be of a newer release");
+}
+
+Status CheckHead(Reader& reader, std::uint8_t kind, std::string_view what) {
+  if (reader.Get<std::uint8_t>() != kind) return Damaged(what, "not one of ours");
+  const auto format = reader.Get<std::uint8_t>();
+  if (format != kFormat) return Unknown(what, "format", format);
+  return Ok();
+}
+
+Result<WrapMechanism> DecodeMechanism(std::uint8_t number, std::string_view what) {
+  const auto mechanism = static_cast<WrapMechanism>(number);
+  if (WrapMechanismName(mechanism).empty()) return Unknown(what, "wrap mechanism", number);
+  return mechanism;
+}
+
+}  // namespace
+
+std::string_view WrapMechanismName(WrapMechanism mechanism) {
+  switch (mechanism) {
+    case WrapMechanism::kGcmEncrypt: return "gcm-encrypt";
+    case WrapMechanism::kKwpEncrypt: return "kwp-encrypt";
+    case WrapMechanism::kKwEncrypt: return "kw-encrypt";
+    case WrapMechanism::kKwpWrap: return "kwp-wrap";
+    case WrapMechanism::kKwWrap: return "kw-wrap";
+    case WrapMechanism::kOaepSha256: return "oaep-sha256";
+  }
+  return {};
+}
+
+Bytes WrappedKey::Encode() const {
+  Writer writer;
+  writer.Put(kWrappedKeyKind);
+  writer.Put(kFormat);
+  writer.Put(static_cast<std::uint8_t>(mechanism));
+  writer.Put(static_cast<std::uint8_t>(nonce_origin));
+  writer.Put(tag_bytes);
+  writer.Put(key_bytes);
+  writer.PutRaw(master_key_id.View());
+  writer.Put(master_key_version);
+  writer.Put(created_unix_seconds);
+  writer.PutSized(AsBytes(token_label));
+  writer.PutSized(AsBytes(token_serial));
+  writer.PutSized(nonce);
+  writer.PutSized(blob);
+  return writer.Take();
+}
+
+Result<WrappedKey> WrappedKey::Decode(ByteView encoded) {
+  constexpr std::string_view kWhat = "wrapped key";
+  Reader reader(encoded);
+  KMS_TRY(CheckHead(reader, kWrappedKeyKind, kWhat));
+  WrappedKey key;
+  key.mechanism = KMS_TRY(DecodeMechanism(reader.Get<std::uint8_t>(), kWhat));
+  const auto origin = reader.Get<std::uint8_t>();
+  if (origin > static_cast<std::uint8_t>(NonceOrigin::kAppended)) {
+    return Unknown(kWhat, "nonce origin", origin);
+  }
+  key.nonce_origin = static_cast<NonceOrigin>(origin);
+  key.tag_bytes = reader.Get<std::uint8_t>();
+  key.key_bytes = reader.Get<std::uint16_t>();
+  key.master_key_id = reader.GetUuid();
+  key.master_key_version = reader.Get<std::uint32_t>();
+  key.created_unix_seconds = reader.Get<std::int64_t>();
+  key.token_label = reader.GetText();
+  key.token_serial = reader.GetText();
+  key.nonce = CopyOf(reader.GetSized());
+  key.blob = CopyOf(reader.GetSized());
+  if (!reader.Finished()) return Damaged(kWhat, "wrong length");
+  return key;
+}
+
+Bytes MasterKeyRecord::Encode() const {
+  Writer writer;
+  writer.Put(kMasterKeyRecordKind);
+  writer.Put(kFormat);
+  writer.Put(static_cast<std::uint8_t>(mechanism));
+  writer.Put(static_cast<std::uint8_t>(gcm_layout));
+  writer.Put(static_cast<std::uint8_t>(unwrap_needs_value_length ? 1 : 0));
+  writer.PutRaw(id.View());
+  writer.Put(version);
+  writer.Put(created_unix_seconds);
+  writer.PutSized(AsBytes(label));
+  writer.PutSized(AsBytes(token_label));
+  writer.PutSized(AsBytes(token_serial));
+  writer.PutSized(AsBytes(module_description));
+  writer.PutSized(public_key);
+  writer.PutSized(sentinel.Encode());
+  return writer.Take();
+}
+
+Result<MasterKeyRecord> MasterKeyRecord::Decode(ByteView encoded) {
+  constexpr std::string_view kWhat = "master key record";
+  Reader reader(encoded);
+  KMS_TRY(CheckHead(reader, kMasterKeyRecordKind, kWhat));
+  MasterKeyRecord record;
+  record.mechanism = KMS_TRY(DecodeMechanism(reader.Get<std::uint8_t>(), kWhat));
+  const auto layout = static_cast<GcmParameterLayout>(reader.Get<std::uint8_t>());
+  const auto needs_length = reader.Get<std::uint8_t>();
+  if ((layout != GcmParameterLayout::kWithIvBits && layout != GcmParameterLayout::kWithoutIvBits) ||
+      needs_length > 1) {
+    return Damaged(kWhat, "unknown mechanism parameters");
+  }
+  record.gcm_layout = layout;
+  record.unwrap_needs_value_length = needs_length == 1;
+  record.id = reader.GetUuid();
+  record.version = reader.Get<std::uint32_t>();
+  record.created_unix_seconds = reader.Get<std::int64_t>();
+  record.label = reader.GetText();
+  record.token_label = reader.GetText();
+  record.token_serial = reader.GetText();
+  record.module_description = reader.GetText();
+  record.public_key = CopyOf(reader.GetSized());
+  const ByteView sentinel = reader.GetSized();
+  if (!reader.Finished()) return Damaged(kWhat, "wrong length");
+  record.sentinel = KMS_TRY(WrappedKey::Decode(sentinel));
+  return record;
+}
+
+Bytes SentinelValue(const Uuid& master_key_id) {
+  const Sha256Digest digest = Sha256({AsBytes("kms sentinel value 1"), master_key_id.View()});
+  return {digest.begin(), digest.end()};
+}
+
+Bytes SentinelContext(const Uuid& master_key_id) {
+  Bytes context = CopyOf(AsBytes("kms sentinel context 1"));
+  context.insert(context.end(), master_key_id.View().begin(), master_key_id.View().end());
+  return context;
+}
+
+}  // namespace kms
