@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/config/config_fields.h"
+
+#include <array>
+#include <charconv>
+#include <limits>
+
+namespace kms::api {
+
+namespace {
+
+constexpr std::uint64_t kNoMaximum = std::numeric_limits<std::int64_t>::max();
+
+// Names a member of Config for a row of the table.
+#define KMS_MEMBER(path) [](Config& config) -> auto& { return config.path; }
+
+constexpr std::array kFields = {
+    ConfigField{"listener", "address", TextKind{KMS_MEMBER(listener.address), ""},
+                "HOST:PORT to listen on; [::1]:8200 for IPv6; port 0 picks one"},
+    ConfigField{"listener", "allow_plain_http", BoolKind{KMS_MEMBER(listener.allow_plain_http)},
+                "serve HTTP without TLS on an address that is not loopback"},
+    ConfigField{"listener", "tls_certificate", TextKind{KMS_MEMBER(listener.tls_certificate), ""},
+                "PEM chain, leaf first; set with tls_key to serve HTTPS (TLS 1.2 and 1.3)"},
+    ConfigField{"listener", "tls_key", TextKind{KMS_MEMBER(listener.tls_key), ""},
+                "PEM private key of the certificate, mode 0600"},
+    ConfigField{"listener", "tls_client_ca", TextKind{KMS_MEMBER(listener.tls_client_ca), ""},
+                "PEM CA certificates; when set, clients must present a certificate of theirs"},
+
+    ConfigField{"store", "path", TextKind{KMS_MEMBER(store.path), ""},
+                "SQLite file that holds the sealed entries; required"},
+
+    ConfigField{"audit", "path", TextKind{KMS_MEMBER(audit.path), ""},
+                "hash-chained audit log, one JSON object per line; required"},
+    ConfigField{"audit", "durability", TextKind{KMS_MEMBER(audit.durability), "write|fsync"},
+                "what an answer waits for: write = handed to the kernel, fsync = on disk"},
+
+    ConfigField{"hsm", "module", TextKind{KMS_MEMBER(hsm.module), ""},
+                "absolute path of the PKCS#11 module; required"},
+    ConfigField{"hsm", "module_init", TextKind{KMS_MEMBER(hsm.module_init), ""},
+                "initialisation string some modules want (NSS); usually empty"},
+    ConfigField{"hsm", "token_label", TextKind{KMS_MEMBER(hsm.token_label), ""},
+                "label of the token; required"},
+    ConfigField{"hsm", "token_serial", TextKind{KMS_MEMBER(hsm.token_serial), ""},
+                "when set, the token must have this serial number too"},
+    ConfigField{"hsm", "pin", SecretKind{KMS_MEMBER(hsm.pin)},
+                "where the user PIN is: file:PATH, env:NAME, credential:NAME or fd:NUMBER; required"},
+    ConfigField{"hsm", "sessions", CountKind{KMS_MEMBER(hsm.sessions), 1, 256},
+                "sessions kept open; network HSMs: calls per second times latency, plus 2"},
+    ConfigField{"hsm", "mechanism",
+                TextKind{KMS_MEMBER(hsm.mechanism),
+                         "auto|gcm-encrypt|kwp-encrypt|kw-encrypt|kwp-wrap|kw-wrap|oaep-sha256"},
+                "how environment keys are wrapped; auto picks the first that passes its test"},
+    ConfigField{"hsm", "softhsm_config", TextKind{KMS_MEMBER(hsm.softhsm_config), ""},
+                "SoftHSM only: its configuration file"},
+    ConfigField{"hsm", "softhsm_state_directory",
+                TextKind{KMS_MEMBER(hsm.softhsm_state_directory), ""},
+                "SoftHSM only: where the lock and the backup copies of the token are kept"},
+    ConfigField{"hsm", "call_timeout",
+                DurationKind{KMS_MEMBER(hsm.call_timeout), Milliseconds{10}},
+                "an HSM call that takes longer is abandoned"},
+    ConfigField{"hsm", "start_timeout",
+                DurationKind{KMS_MEMBER(hsm.start_timeout), Milliseconds{100}},
+                "how long the start waits for the HSM"},
+
+    ConfigField{"lease", "interval", DurationKind{KMS_MEMBER(lease.interval), Milliseconds{100}},
+                "how often each environment proves that the HSM still opens its key"},
+    ConfigField{"lease", "grace", DurationKind{KMS_MEMBER(lease.grace), Milliseconds{0}},
+                "how long keys stay in memory while that proof fails"},
+
+    ConfigField{"auth", "root_token", SecretKind{KMS_MEMBER(auth.root_token)},
+                "where the root token is: file:PATH, env:NAME, credential:NAME or fd:NUMBER; required"},
+
+    ConfigField{"limits", "max_body_bytes",
+                CountKind{KMS_MEMBER(limits.max_body_bytes), 1024, 1U << 30U}, "request body"},
+    ConfigField{"limits", "max_head_bytes",
+                CountKind{KMS_MEMBER(limits.max_head_bytes), 1024, 1U << 20U},
+                "request line and headers together"},
+    ConfigField{"limits", "max_headers", CountKind{KMS_MEMBER(limits.max_headers), 8, 1024},
+                "header fields per request"},
+    ConfigField{"limits", "max_target_bytes",
+                CountKind{KMS_MEMBER(limits.max_target_bytes), 256, 1U << 16U},
+                "path and query together"},
+    ConfigField{"limits", "max_json_depth", CountKind{KMS_MEMBER(limits.max_json_depth), 4, 1000},
+                "nesting of a JSON body"},
+    ConfigField{"limits", "max_json_strings",
+                CountKind{KMS_MEMBER(limits.max_json_strings), 100, kNoMaximum},
+                "strings in a JSON body, keys included"},
+    ConfigField{"limits", "max_batch_items",
+                CountKind{KMS_MEMBER(limits.max_batch_items), 1, 1000000},
+                "items in one batch_input"},
+    ConfigField{"limits", "max_connections",
+                CountKind{KMS_MEMBER(limits.max_connections), 1, 1000000}, "open at once"},
+    ConfigField{"limits", "max_connections_per_address",
+                CountKind{KMS_MEMBER(limits.max_connections_per_address), 0, 1000000},
+                "open at once from one client address; 0 = no limit"},
+    ConfigField{"limits", "max_buffered_bytes",
+                CountKind{KMS_MEMBER(limits.max_buffered_bytes), 1U << 20U, kNoMaximum},
+                "request bytes held for all connections together"},
+    ConfigField{"limits", "max_warm_keys",
+                CountKind{KMS_MEMBER(limits.max_warm_keys), 16, 10000000},
+                "keys of one environment kept ready in memory"},
+    ConfigField{"limits", "head_timeout",
+                DurationKind{KMS_MEMBER(limits.head_timeout), Milliseconds{100}},
+                "for the whole head, from its first byte"},
+    ConfigField{"limits", "body_timeout",
+                DurationKind{KMS_MEMBER(limits.body_timeout), Milliseconds{100}},
+                "for the whole body"},
+    ConfigField{"limits", "idle_timeout",
+                DurationKind{KMS_MEMBER(limits.idle_timeout), Milliseconds{100}},
+                "between requests of a kept connection"},
+    ConfigField{"limits", "write_timeout",
+                DurationKind{KMS_MEMBER(limits.write_timeout), Milliseconds{100}},
+                "for a client that does not read its answer"},
+    ConfigField{"limits", "request_timeout",
+                DurationKind{KMS_MEMBER(limits.request_timeout), Milliseconds{100}},
+                "from complete request to answer"},
+    ConfigField{"limits", "drain_timeout",
+                DurationKind{KMS_MEMBER(limits.drain_timeout), Milliseconds{0}},
+                "for requests in flight after SIGTERM"},
+
+    ConfigField{"threads", "loops", CountKind{KMS_MEMBER(threads.loops), 0, 256},
+                "event loops; 0 = one per core"},
+    ConfigField{"threads", "workers", CountKind{KMS_MEMBER(threads.workers), 1, 1024},
+                "threads for requests that may block"},
+    ConfigField{"threads", "worker_queue", CountKind{KMS_MEMBER(threads.worker_queue), 1, 1000000},
+                "requests that may wait for one of them"},
+
+    ConfigField{"log", "format", TextKind{KMS_MEMBER(log.format), "text|json"},
+                "of the service log on standard error"},
+    ConfigField{"log", "level", TextKind{KMS_MEMBER(log.level), "debug|info|warn|error"},
+                "least severity that is logged"},
+};
+
+#undef KMS_MEMBER
+
+struct DurationUnit {
+  std::string_view suffix;
+  std::int64_t milliseconds;
+};
+// Longest first, so that printing picks the shortest text; "ms" before "m" and "s" for parsing.
+constexpr std::array kUnits = {DurationUnit{"d", 86'400'000}, DurationUnit{"h", 3'600'000},
+                               DurationUnit{"ms", 1}, DurationUnit{"m", 60'000},
+                               DurationUnit{"s", 1'000}};
+
+}  // namespace
+
+std::span<const ConfigField> ConfigFields() { return kFields; }
+
+Result<Milliseconds> ParseDuration(std::string_view text) {
+  std::int64_t count = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), count);
+  const std::string_view suffix{end, static_cast<std::size_t>(text.data() + text.size() - end)};
+  for (const DurationUnit& unit : kUnits) {
+    const bool fits = count >= 0 && count <= kUnits[0].milliseconds * 36500 / unit.milliseconds;
+    if (code == std::errc{} && suffix == unit.suffix && fits) {
+      return Milliseconds{count * unit.milliseconds};
+    }
+  }
+  return InvalidArgument("must be a duration such as \"250ms\", \"5s\", \"10m\", \"1h\" or \"30d\"");
+}
+
+std::string FormatDuration(Milliseconds duration) {
+  for (const std::string_view suffix : {"d", "h", "m", "s"}) {
+    for (const DurationUnit& unit : kUnits) {
+      if (unit.suffix == suffix && duration.count() != 0 &&
+          duration.count() % unit.milliseconds == 0) {
+        return std::to_string(duration.count() / unit.milliseconds) + std::string{suffix};
+      }
+    }
+  }
+  return std::to_string(duration.count()) + "ms";
+}
+
+}  // namespace kms::api
