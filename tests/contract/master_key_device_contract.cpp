@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every MasterKeyDevice promises, whatever is behind it.
+#include "tests/contract/master_key_device_contract.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+namespace kms::testing {
+
+namespace {
+
+// Returns 1 when `signature` is one of `message` by the key in `public_key`.
+int VerifyEcdsa(const Bytes& public_key, ByteView message, const Bytes& signature) {
+  const std::uint8_t* in = public_key.data();
+  const std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> key{
+      d2i_PUBKEY(nullptr, &in, static_cast<long>(public_key.size())), EVP_PKEY_free};
+  if (key == nullptr) {
+    return -1;
+  }
+  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context{EVP_MD_CTX_new(),
+                                                                   EVP_MD_CTX_free};
+  if (EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha256(), nullptr, key.get()) != 1) {
+    return -1;
+  }
+  return EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(),
+                          message.size());
+}
+
+}  // namespace
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(MasterKeyDeviceContract);
+
+TEST_P(MasterKeyDeviceContract, DescribesItsTokenAndProvenMechanisms) {
+  KMS_ASSERT_OK_AND_ASSIGN(const DeviceDescription description, device().Describe(InSeconds(10)));
+  EXPECT_FALSE(description.token_label.empty());
+  EXPECT_FALSE(description.module_path.empty());
+  EXPECT_FALSE(description.module_description.empty());
+  EXPECT_FALSE(description.usable_mechanisms.empty());
+}
+
+TEST_P(MasterKeyDeviceContract, RecordsWhatItGenerated) {
+  const Uuid id = Uuid::Random();
+  KMS_ASSERT_OK_AND_ASSIGN(const MasterKeyRecord record,
+                           device().GenerateMasterKey(id, 7, "contract-label", InSeconds(10)));
+  EXPECT_EQ(record.id, id);
+  EXPECT_EQ(record.version, 7U);
+  EXPECT_EQ(record.label, "contract-label");
+  EXPECT_FALSE(record.token_label.empty());
+  EXPECT_GT(record.created_unix_seconds, 0);
+  EXPECT_EQ(record.sentinel.mechanism, record.mechanism);
+  EXPECT_EQ(record.sentinel.master_key_id, id);
+  EXPECT_EQ(record.sentinel.key_bytes, SentinelValue(id).size());
+  EXPECT_THAT(device().CheckSentinel(record, InSeconds(10)), IsOk());
+}
+
+TEST_P(MasterKeyDeviceContract, GenerateAdoptsTheKeyOfAnEarlierCall) {
+  const Uuid id = Uuid::Random();
+  KMS_ASSERT_OK_AND_ASSIGN(const MasterKeyRecord first,
+                           device().GenerateMasterKey(id, 1, "adopted", InSeconds(10)));
+  const SecretBytes key = RandomKey(32);
+  KMS_ASSERT_OK_AND_ASSIGN(const WrappedKey wrapped,
+                           device().Wrap(first, key, context_, InSeconds(10)));
+  KMS_ASSERT_OK_AND_ASSIGN(const MasterKeyRecord second,
+                           device().GenerateMasterKey(id, 1, "adopted", InSeconds(10)));
+  EXPECT_EQ(second.id, first.id);
+  KMS_ASSERT_OK_AND_ASSIGN(const SecretBytes opened,
+                           device().Unwrap(second, wrapped, context_, InSeconds(10)));
+  EXPECT_TRUE(opened == key);
+  EXPECT_THAT(device().CheckSentinel(first, InSeconds(10)), IsOk());
+}
+
+TEST_P(MasterKeyDeviceContract, UnwrapReturnsWhatWasWrapped) {
+  const MasterKeyRecord master = MakeMaster();
+  for (const std::size_t size : {1U, 16U, 31U, 32U, 64U}) {
+    const SecretBytes key = RandomKey(size);
+    KMS_ASSERT_OK_AND_ASSIGN(const WrappedKey wrapped,
+                             device().Wrap(master, key, context_, InSeconds(10)));
+    EXPECT_EQ(wrapped.mechanism, master.mechanism);
+    EXPECT_EQ(wrapped.master_key_id, master.id);
+    EXPECT_EQ(wrapped.master_key_version, master.version);
+    EXPECT_EQ(wrapped.key_bytes, size);
+    KMS_ASSERT_OK_AND_ASSIGN(const SecretBytes opened,
+                             device().Unwrap(master, wrapped, context_, InSeconds(10)));
+    EXPECT_TRUE(opened == key) << size;
+  }
+}
+
+TEST_P(MasterKeyDeviceContract, WrapsOfOneKeyDiffer) {
+  const MasterKeyRecord master = MakeMaster();
+  if (master.sentinel.nonce_origin == NonceOrigin::kNone) {
+    GTEST_SKIP() << "the mechanism is deterministic";
+  }
+  const SecretBytes key = RandomKey(32);
+  KMS_ASSERT_OK_AND_ASSIGN(const WrappedKey first,
+                           device().Wrap(master, key, context_, InSeconds(10)));
+  KMS_ASSERT_OK_AND_ASSIGN(const WrappedKey second,
+                           device().Wrap(master, key, context_, InSeconds(10)));
+  EXPECT_NE(first.blob, second.blob);
+}
+
+TEST_P(MasterKeyDeviceContract, RefusesKeysOfImpossibleSize) {
+  const MasterKeyRecord master = MakeMaster();
+  EXPECT_FALSE(device().Wrap(master, SecretBytes(), context_, InSeconds(10)).has_value());
+  EXPECT_FALSE(device().Wrap(master, RandomKey(65), context_, InSeconds(10)).has_value());
+}
+
+TEST_P(MasterKeyDeviceContract, RefusesAnotherContext) {
+  const MasterKeyRecord master = MakeMaster();
+  KMS_ASSERT_OK_AND_ASSIGN(const WrappedKey wrapped,
+                           device().Wrap(master, RandomKey(32), context_, InSeconds(10)));
+  Bytes other = context_;
+  other.back() ^= 1U;
+  EXPECT_THAT(device().Unwrap(master, wrapped, other, InSeconds(10)),
+              HasError(ErrorCode::kCorrupted));
+  EXPECT_THAT(device().Unwrap(master, wrapped, {}, InSeconds(10)),
+              HasError(ErrorCode::kCorrupted));
+}
+
+TEST_P(MasterKeyDeviceContract, RefusesEveryFlippedByteOfABlob) {
+  const MasterKeyRecord master = MakeMaster();
+  KMS_ASSERT_OK_AND_ASSIGN(const WrappedKey wrapped,
+                           device().Wrap(master, RandomKey(32), context_, InSeconds(10)));
+  for (std::size_t index = 0; index < wrapped.blob.size(); ++index) {
+    WrappedKey damaged = wrapped;
+    damaged.blob[index] ^= 0x80U;
+    EXPECT_THAT(device().Unwrap(master, damaged, context_, InSeconds(10)),
+                HasError(ErrorCode::kCorrupted))
+        << "byte " << index;
+  }
+}
+
+TEST_P(MasterKeyDeviceContract, RefusesShortenedAndLengthenedBlobs) {
+  const MasterKeyRecord master = MakeMaster();
+  KMS_ASSERT_OK_AND_ASSIGN(const WrappedKey wrapped,
+                           device().Wrap(master, RandomKey(32), context_, InSeconds(10)));
+  WrappedKey shorter = wrapped;
+  shorter.blob.pop_back();
+  EXPECT_THAT(device().Unwrap(master, shorter, context_, InSeconds(10)),
+              HasError(ErrorCode::kCorrupted));
+  WrappedKey longer = wrapped;
+  longer.blob.push_back(0);
+  EXPECT_THAT(device().Unwrap(master, longer, context_, InSeconds(10)),
+              HasError(ErrorCode::kCorrupted));
+  WrappedKey empty = wrapped;
+  empty.blob.clear();
+  EXPECT_THAT(device().Unwrap(master, empty, context_, InSeconds(10)),
+              HasError(ErrorCode::kCorrupted));
+}
+
+TEST_P(MasterKeyDeviceContract, RefusesAWrapOfAnotherMasterKey) {
+  const MasterKeyRecord first = MakeMaster();
+  const MasterKeyRecord second = MakeMaster();
+  KMS_ASSERT_OK_AND_ASSIGN(const WrappedKey wrapped,
+                           device().Wrap(first, RandomKey(32), context_, InSeconds(10)));
+  EXPECT_THAT(device().Unwrap(second, wrapped, context_, InSeconds(10)),
+              HasError(ErrorCode::kCorrupted));
+}
+
+TEST_P(MasterKeyDeviceContract, NeverTriesAnotherMechanismThanTheRecordedOne) {
+  const MasterKeyRecord master = MakeMaster();
+  KMS_ASSERT_OK_AND_ASSIGN(WrappedKey wrapped,
+                           device().Wrap(master, RandomKey(32), context_, InSeconds(10)));
+  wrapped.mechanism = wrapped.mechanism == WrapMechanism::kKwpEncrypt
+                          ? WrapMechanism::kGcmEncrypt
+                          : WrapMechanism::kKwpEncrypt;
+  EXPECT_FALSE(device().Unwrap(master, wrapped, context_, InSeconds(10)).has_value());
+}
+
+TEST_P(MasterKeyDeviceContract, SentinelOfAnotherKeyIsCorrupted) {
+  const MasterKeyRecord first = MakeMaster();
+  MasterKeyRecord mixed = MakeMaster();
+  mixed.sentinel.blob = first.sentinel.blob;
+  mixed.sentinel.nonce = first.sentinel.nonce;
+  EXPECT_THAT(device().CheckSentinel(mixed, InSeconds(10)), HasError(ErrorCode::kCorrupted));
+}
+
+TEST_P(MasterKeyDeviceContract, UnknownMasterKeyNeedsAnOperator) {
+  MasterKeyRecord unknown = MakeMaster();
+  unknown.id = Uuid::Random();
+  unknown.label = "nobody made this one";
+  EXPECT_THAT(device().Wrap(unknown, RandomKey(32), context_, InSeconds(10)),
+              HasError(ErrorCode::kFailedPrecondition));
+}
+
+TEST_P(MasterKeyDeviceContract, DestroyedMasterKeyOpensNothing) {
+  const MasterKeyRecord doomed = MakeMaster();
+  const MasterKeyRecord kept = MakeMaster();
+  KMS_ASSERT_OK_AND_ASSIGN(const WrappedKey wrapped,
+                           device().Wrap(doomed, RandomKey(32), context_, InSeconds(10)));
+  EXPECT_THAT(device().DestroyMasterKey(doomed, InSeconds(10)), IsOk());
+  EXPECT_THAT(device().Unwrap(doomed, wrapped, context_, InSeconds(10)),
+              HasError(ErrorCode::kFailedPrecondition));
+  EXPECT_THAT(device().CheckSentinel(doomed, InSeconds(10)),
+              HasError(ErrorCode::kFailedPrecondition));
+  EXPECT_THAT(device().CheckSentinel(kept, InSeconds(10)), IsOk());
+}
+
+TEST_P(MasterKeyDeviceContract, DestroyingTwiceSucceeds) {
+  const MasterKeyRecord doomed = MakeMaster();
+  EXPECT_THAT(device().DestroyMasterKey(doomed, InSeconds(10)), IsOk());
+  EXPECT_THAT(device().DestroyMasterKey(doomed, InSeconds(10)), IsOk());
+}
+
+TEST_P(MasterKeyDeviceContract, SignaturesVerifyUnderItsPublicKey) {
+  const Bytes message = {'c', 'h', 'e', 'c', 'k', 'p', 'o', 'i', 'n', 't'};
+  KMS_ASSERT_OK_AND_ASSIGN(const Bytes signature, device().Sign(message, InSeconds(10)));
+  KMS_ASSERT_OK_AND_ASSIGN(const Bytes public_key, device().SigningPublicKey(InSeconds(10)));
+  EXPECT_EQ(VerifyEcdsa(public_key, message, signature), 1);
+  Bytes other = message;
+  other.back() ^= 1U;
+  EXPECT_NE(VerifyEcdsa(public_key, other, signature), 1);
+}
+
+TEST_P(MasterKeyDeviceContract, KeepsItsSigningKey) {
+  KMS_ASSERT_OK_AND_ASSIGN(const Bytes first, device().SigningPublicKey(InSeconds(10)));
+  KMS_ASSERT_OK_AND_ASSIGN(const Bytes second, device().SigningPublicKey(InSeconds(10)));
+  EXPECT_EQ(first, second);
+}
+
+TEST_P(MasterKeyDeviceContract, RandomBytesHaveTheSizeAskedForAndDiffer) {
+  for (const std::size_t size : {16U, 4096U}) {
+    KMS_ASSERT_OK_AND_ASSIGN(const SecretBytes first, device().Random(size, InSeconds(10)));
+    KMS_ASSERT_OK_AND_ASSIGN(const SecretBytes second, device().Random(size, InSeconds(10)));
+    EXPECT_EQ(first.size(), size);
+    EXPECT_FALSE(first == second);
+  }
+}
+
+TEST_P(MasterKeyDeviceContract, RefusesImpossibleAmountsOfRandomness) {
+  EXPECT_FALSE(device().Random(0, InSeconds(10)).has_value());
+  EXPECT_FALSE(device().Random(4097, InSeconds(10)).has_value());
+}
+
+TEST_P(MasterKeyDeviceContract, RefusesADeadlineThatHasPassed) {
+  const MasterKeyRecord master = MakeMaster();
+  const Deadline passed = std::chrono::steady_clock::now() - std::chrono::seconds(1);
+  EXPECT_THAT(device().Wrap(master, RandomKey(32), context_, passed),
+              HasError(ErrorCode::kUnavailable));
+  EXPECT_THAT(device().CheckSentinel(master, passed), HasError(ErrorCode::kUnavailable));
+}
+
+TEST_P(MasterKeyDeviceContract, ServesManyThreadsAtOnce) {
+  const MasterKeyRecord master = MakeMaster();
+  std::atomic<int> good = 0;
+  std::vector<std::jthread> threads;
+  for (int thread = 0; thread < 8; ++thread) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 20; ++round) {
+        const SecretBytes key = RandomKey(32);
+        const auto wrapped = device().Wrap(master, key, context_, InSeconds(20));
+        if (!wrapped.has_value()) {
+          continue;
+        }
+        const auto opened = device().Unwrap(master, *wrapped, context_, InSeconds(20));
+        good += opened.has_value() && *opened == key ? 1 : 0;
+      }
+    });
+  }
+  threads.clear();
+  EXPECT_EQ(good, 8 * 20);
+}
+
+TEST_P(MasterKeyDeviceContract, CountsCallsAndFailures) {
+  const DeviceStatistics before = device().Statistics();
+  EXPECT_EQ(before.state, DeviceState::kReady);
+  EXPECT_EQ(before.state_reason, "");
+  EXPECT_THAT(device().Random(16, InSeconds(10)), IsOk());
+  MasterKeyRecord unknown = MakeMaster();
+  unknown.id = Uuid::Random();
+  EXPECT_FALSE(device().CheckSentinel(unknown, InSeconds(10)).has_value());
+  const DeviceStatistics after = device().Statistics();
+  EXPECT_GE(after.calls, before.calls + 3);
+  EXPECT_GE(after.failed_calls, before.failed_calls + 1);
+}
+
+}  // namespace kms::testing

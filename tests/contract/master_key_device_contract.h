@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// The promises of MasterKeyDevice as a suite (its tests are in the .cpp of the same name, which is
+// linked once into each program); every implementation instantiates it:
+//
+//   INSTANTIATE_TEST_SUITE_P(Fake, MasterKeyDeviceContract,
+//       ::testing::Values(DeviceFactory{"Fake", [] { return ...; }}), DeviceFactoryName);
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <ostream>
+#include <string>
+
+#include "kms/base/random.h"
+#include "kms/master/master_key_device.h"
+#include "tests/support/matchers.h"
+
+namespace kms::testing {
+
+// A device ready to serve, and whatever must outlive it (declared first: destroyed last).
+struct DeviceUnderTest {
+  std::shared_ptr<void> world;
+  std::unique_ptr<MasterKeyDevice> device;
+};
+
+struct DeviceFactory {
+  std::string name;  // letters and digits
+  std::function<DeviceUnderTest()> make;
+};
+
+inline std::string DeviceFactoryName(const ::testing::TestParamInfo<DeviceFactory>& info) {
+  return info.param.name;
+}
+inline void PrintTo(const DeviceFactory& factory, std::ostream* out) { *out << factory.name; }
+
+inline Deadline InSeconds(int seconds) {
+  return std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+}
+
+inline SecretBytes RandomKey(std::size_t size) {
+  SecretBytes key = SecretBytes::OfSize(size).value();
+  FillRandom(key.MutableView());
+  return key;
+}
+
+class MasterKeyDeviceContract : public ::testing::TestWithParam<DeviceFactory> {
+ protected:
+  void SetUp() override {
+    under_test_ = GetParam().make();
+    ASSERT_NE(under_test_.device, nullptr);
+  }
+
+  MasterKeyDevice& device() { return *under_test_.device; }
+
+  MasterKeyRecord MakeMaster() {
+    const Uuid id = Uuid::Random();
+    auto record =
+        device().GenerateMasterKey(id, 1, "contract-" + id.ToString(), InSeconds(10));
+    EXPECT_THAT(record, IsOk());
+    return record.value_or(MasterKeyRecord{});
+  }
+
+  const Bytes context_ = {'e', 'n', 'v', 0, 1};
+
+ private:
+  DeviceUnderTest under_test_;
+};
+
+}  // namespace kms::testing

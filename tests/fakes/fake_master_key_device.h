@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+// FakeMasterKeyDevice: an HSM token in memory, with real cryptography and faults on demand.
+#pragma once
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "kms/base/clock.h"
+#include "kms/base/random.h"
+#include "kms/master/master_key_device.h"
+
+namespace kms::testing {
+
+struct FakeEvpPkeyDeleter {
+  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+};
+struct FakeCipherContextDeleter {
+  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
+};
+struct FakeDigestContextDeleter {
+  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+};
+
+// What stays when a process or a connection ends: share one between devices to play a restart.
+struct FakeToken {
+  std::string label = "fake";
+  std::string serial = "0001";
+  std::mutex mutex;
+  std::map<Uuid, SecretBytes> master_keys;                       // guarded by mutex
+  std::unique_ptr<EVP_PKEY, FakeEvpPkeyDeleter> signing_key;     // guarded by mutex
+};
+
+// Thread rule: any thread, the fault members too.
+class FakeMasterKeyDevice final : public MasterKeyDevice {
+ public:
+  // `clock` judges deadlines and must outlive the device; the system's without one.
+  explicit FakeMasterKeyDevice(std::shared_ptr<FakeToken> token = std::make_shared<FakeToken>(),
+                               const Clock* clock = nullptr)
+      : token_(std::move(token)), clock_(clock == nullptr ? &system_clock_ : clock) {}
+
+  // ---- faults ----------------------------------------------------------------------------------
+
+  // The n-th call from now (1: the next) fails without acting.
+  void FailCall(std::uint64_t n, Error error) {
+    const std::lock_guard lock(mutex_);
+    failures_before_.insert_or_assign(statistics_.calls + n, std::move(error));
+  }
+  // The n-th call from now acts, and then fails: its answer is lost.
+  void FailCallAfterActing(std::uint64_t n, Error error) {
+    const std::lock_guard lock(mutex_);
+    failures_after_.insert_or_assign(statistics_.calls + n, std::move(error));
+  }
+  // Absent: every call fails with kUnavailable.
+  void SetPresent(bool present) {
+    SetState(present ? DeviceState::kReady : DeviceState::kDown,
+             present ? "" : "the fake token is not present");
+  }
+  // Locked out or misconfigured: every call fails with kFailedPrecondition.
+  void SetState(DeviceState state, std::string reason) {
+    const std::lock_guard lock(mutex_);
+    statistics_.state = state;
+    statistics_.state_reason = std::move(reason);
+  }
+  // Stuck: calls do not return, whatever their deadline, until it is cleared.
+  void SetStuck(bool stuck) {
+    {
+      const std::lock_guard lock(mutex_);
+      stuck_ = stuck;
+    }
+    released_.notify_all();
+  }
+  // The next Wrap reports success with a blob that does not open (H20).
+  void CorruptNextWrap() {
+    const std::lock_guard lock(mutex_);
+    corrupt_next_wrap_ = true;
+  }
+  // Puts another key under the same id (H13).
+  void ReplaceMasterKey(const Uuid& id) {
+    const std::lock_guard lock(token_->mutex);
+    const auto found = token_->master_keys.find(id);
+    if (found != token_->master_keys.end()) {
+      FillRandom(found->second.MutableView());
+    }
+  }
+  // Loses the key object (H11).
+  void RemoveMasterKey(const Uuid& id) {
+    const std::lock_guard lock(token_->mutex);
+    token_->master_keys.erase(id);
+  }
+  // Forgets the faults that have not happened yet.
+  void ClearFaults() {
+    SetPresent(true);
+    SetStuck(false);
+    const std::lock_guard lock(mutex_);
+    failures_before_.clear();
+    failures_after_.clear();
+    corrupt_next_wrap_ = false;
+  }
+
+  // ---- what happened ---------------------------------------------------------------------------
+
+  [[nodiscard]] std::uint64_t calls() const {
+    const std::lock_guard lock(mutex_);
+    return statistics_.calls;
+  }
+  [[nodiscard]] std::set<Uuid> master_key_ids() const {
+    const std::lock_guard lock(token_->mutex);
+    std::set<Uuid> ids;
+    for (const auto& [id, key] : token_->master_keys) {
+      ids.insert(id);
+    }
+    return ids;
+  }
+  [[nodiscard]] std::shared_ptr<FakeToken> token() const { return token_; }
+
+  // ---- MasterKeyDevice -------------------------------------------------------------------------
+
+  Result<DeviceDescription> Describe(Deadline deadline) override {
+    return Run<DeviceDescription>(deadline, [&]() -> Result<DeviceDescription> {
+      return DeviceDescription{.token_label = token_->label,
+                               .token_serial = token_->serial,
+                               .module_path = "fake",
+                               .module_description = "token in memory",
+                               .usable_mechanisms = {WrapMechanism::kGcmEncrypt}};
+    });
+  }
+
+  Result<MasterKeyRecord> GenerateMasterKey(const Uuid& id, std::uint32_t version,
+                                            const std::string& label,
+                                            Deadline deadline) override {
+    return Run<MasterKeyRecord>(deadline, [&]() -> Result<MasterKeyRecord> {
+      KMS_TRY(MakeKeyUnlessPresent(id));
+      MasterKeyRecord record;
+      record.id = id;
+      record.version = version;
+      record.label = label;
+      record.token_label = token_->label;
+      record.token_serial = token_->serial;
+      record.module_description = "token in memory";
+      record.created_unix_seconds = ToUnixSeconds(clock_->Now());
+      const Bytes value = SentinelValue(id);
+      record.sentinel = KMS_TRY(Seal(record, value, SentinelContext(id)));
+      return record;
+    });
+  }
+
+  Result<WrappedKey> Wrap(const MasterKeyRecord& master, const SecretBytes& key, ByteView context,
+                          Deadline deadline) override {
+    return Run<WrappedKey>(deadline, [&]() -> Result<WrappedKey> {
+      if (key.empty() || key.size() > 64) {
+        return InvalidArgument("a key to wrap has 1 to 64 bytes");
+      }
+      WrappedKey wrapped = KMS_TRY(Seal(master, key.View(), context));
+      if (TakeCorruption()) {
+        wrapped.blob.front() ^= 1U;
+      }
+      return wrapped;
+    });
+  }
+
+  Result<SecretBytes> Unwrap(const MasterKeyRecord& master, const WrappedKey& wrapped,
+                             ByteView context, Deadline deadline) override {
+    return Run<SecretBytes>(deadline, [&] { return Open(master, wrapped, context); });
+  }
+
+  Status CheckSentinel(const MasterKeyRecord& master, Deadline deadline) override {
+    return Run<void>(deadline, [&]() -> Status {
+      const SecretBytes opened = KMS_TRY(Open(master, master.sentinel, SentinelContext(master.id)));
+      if (!EqualInConstantTime(opened.View(), SentinelValue(master.id))) {
+        return Corrupted("the master key is not the recorded one");
+      }
+      return Ok();
+    });
+  }
+
+  Status DestroyMasterKey(const MasterKeyRecord& master, Deadline deadline) override {
+    return Run<void>(deadline, [&]() -> Status {
+      const std::lock_guard lock(token_->mutex);
+      token_->master_keys.erase(master.id);
+      return Ok();
+    });
+  }
+
+  Result<Bytes> Sign(ByteView message, Deadline deadline) override {
+    return Run<Bytes>(deadline, [&]() -> Result<Bytes> {
+      const std::lock_guard lock(token_->mutex);
+      const std::unique_ptr<EVP_MD_CTX, FakeDigestContextDeleter> context{EVP_MD_CTX_new()};
+      Bytes signature(128);
+      std::size_t size = signature.size();
+      if (EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, SigningKey()) != 1 ||
+          EVP_DigestSign(context.get(), signature.data(), &size, message.data(),
+                         message.size()) != 1) {
+        return Internal("the fake cannot sign");
+      }
+      signature.resize(size);
+      return signature;
+    });
+  }
+
+  Result<Bytes> SigningPublicKey(Deadline deadline) override {
+    return Run<Bytes>(deadline, [&]() -> Result<Bytes> {
+      const std::lock_guard lock(token_->mutex);
+      EVP_PKEY* const key = SigningKey();
+      const int size = i2d_PUBKEY(key, nullptr);
+      if (size <= 0) {
+        return Internal("the fake cannot encode its public key");
+      }
+      Bytes encoded(static_cast<std::size_t>(size));
+      std::uint8_t* out = encoded.data();
+      i2d_PUBKEY(key, &out);
+      return encoded;
+    });
+  }
+
+  Result<SecretBytes> Random(std::size_t size, Deadline deadline) override {
+    return Run<SecretBytes>(deadline, [&]() -> Result<SecretBytes> {
+      if (size == 0 || size > 4096) {
+        return InvalidArgument("1 to 4096 random bytes at a time");
+      }
+      SecretBytes bytes = KMS_TRY(SecretBytes::OfSize(size));
+      FillRandom(bytes.MutableView());
+      return bytes;
+    });
+  }
+
+  DeviceStatistics Statistics() const override {
+    const std::lock_guard lock(mutex_);
+    DeviceStatistics statistics = statistics_;
+    statistics.sessions_open = statistics.state == DeviceState::kReady ? 1 : 0;
+    return statistics;
+  }
+
+ private:
+  static constexpr std::size_t kNonceBytes = 12;
+  static constexpr std::size_t kTagBytes = 16;
+
+  template <typename T, typename Action>
+  Result<T> Run(Deadline deadline, Action action) {
+    const std::uint64_t call = CountCall();
+    Status entered = Enter(call, deadline);
+    Result<T> result = entered.has_value() ? Result<T>(action()) : Result<T>(entered.error());
+    const std::lock_guard lock(mutex_);
+    if (const auto lost = failures_after_.extract(call); lost && result.has_value()) {
+      result = Result<T>(lost.mapped());
+    }
+    --statistics_.sessions_in_use;
+    statistics_.failed_calls += result.has_value() ? 0U : 1U;
+    return result;
+  }
+
+  std::uint64_t CountCall() {
+    const std::lock_guard lock(mutex_);
+    ++statistics_.sessions_in_use;
+    return ++statistics_.calls;
+  }
+
+  Status Enter(std::uint64_t call, Deadline deadline) {
+    std::unique_lock lock(mutex_);
+    released_.wait(lock, [this] { return !stuck_; });
+    if (const auto failure = failures_before_.extract(call)) {
+      return failure.mapped();
+    }
+    if (clock_->SteadyNow() >= deadline) {
+      ++statistics_.abandoned_calls;
+      return Unavailable("HSM did not answer in time");
+    }
+    if (statistics_.state == DeviceState::kDown) {
+      return Unavailable("HSM is unavailable", statistics_.state_reason);
+    }
+    if (statistics_.state != DeviceState::kReady) {
+      return FailedPrecondition("HSM needs an operator", statistics_.state_reason);
+    }
+    return Ok();
+  }
+
+  bool TakeCorruption() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(corrupt_next_wrap_, false);
+  }
+
+  Status MakeKeyUnlessPresent(const Uuid& id) {
+    const std::lock_guard lock(token_->mutex);
+    if (token_->master_keys.contains(id)) {
+      return Ok();
+    }
+    SecretBytes key = KMS_TRY(SecretBytes::OfSize(32));
+    FillRandom(key.MutableView());
+    token_->master_keys.emplace(id, std::move(key));
+    return Ok();
+  }
+
+  Result<SecretBytes> FindKey(const Uuid& id) {
+    const std::lock_guard lock(token_->mutex);
+    const auto found = token_->master_keys.find(id);
+    if (found == token_->master_keys.end()) {
+      return FailedPrecondition("master key " + id.ToString() + " is not in the token");
+    }
+    return found->second.Clone();
+  }
+
+  Result<WrappedKey> Seal(const MasterKeyRecord& master, ByteView key, ByteView context) {
+    const SecretBytes master_key = KMS_TRY(FindKey(master.id));
+    WrappedKey wrapped;
+    wrapped.master_key_id = master.id;
+    wrapped.master_key_version = master.version;
+    wrapped.token_label = token_->label;
+    wrapped.token_serial = token_->serial;
+    wrapped.nonce_origin = NonceOrigin::kCaller;
+    wrapped.nonce.resize(kNonceBytes);
+    FillRandom(wrapped.nonce);
+    wrapped.tag_bytes = kTagBytes;
+    wrapped.key_bytes = static_cast<std::uint16_t>(key.size());
+    wrapped.blob.resize(key.size() + kTagBytes);
+    wrapped.created_unix_seconds = ToUnixSeconds(clock_->Now());
+    const std::unique_ptr<EVP_CIPHER_CTX, FakeCipherContextDeleter> cipher{EVP_CIPHER_CTX_new()};
+    int size = 0;
+    const bool good =
+        EVP_EncryptInit_ex(cipher.get(), EVP_aes_256_gcm(), nullptr, master_key.View().data(),
+                           wrapped.nonce.data()) == 1 &&
+        EVP_EncryptUpdate(cipher.get(), nullptr, &size, context.data(),
+                          static_cast<int>(context.size())) == 1 &&
+        EVP_EncryptUpdate(cipher.get(), wrapped.blob.data(), &size, key.data(),
+                          static_cast<int>(key.size())) == 1 &&
+        EVP_EncryptFinal_ex(cipher.get(), wrapped.blob.data() + key.size(), &size) == 1 &&
+        EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_GET_TAG, kTagBytes,
+                            wrapped.blob.data() + key.size()) == 1;
+    return good ? Result<WrappedKey>(std::move(wrapped)) : Internal("the fake cannot wrap");
+  }
+
+  Result<SecretBytes> Open(const MasterKeyRecord& master, const WrappedKey& wrapped,
+                           ByteView context) {
+    const SecretBytes master_key = KMS_TRY(FindKey(master.id));
+    if (wrapped.mechanism != master.mechanism || wrapped.master_key_id != master.id ||
+        wrapped.nonce.size() != kNonceBytes || wrapped.blob.size() <= kTagBytes) {
+      return Corrupted("wrapped key does not authenticate");
+    }
+    SecretBytes key = KMS_TRY(SecretBytes::OfSize(wrapped.blob.size() - kTagBytes));
+    Bytes tag(wrapped.blob.end() - kTagBytes, wrapped.blob.end());
+    const std::unique_ptr<EVP_CIPHER_CTX, FakeCipherContextDeleter> cipher{EVP_CIPHER_CTX_new()};
+    int size = 0;
+    const bool good =
+        EVP_DecryptInit_ex(cipher.get(), EVP_aes_256_gcm(), nullptr, master_key.View().data(),
+                           wrapped.nonce.data()) == 1 &&
+        EVP_DecryptUpdate(cipher.get(), nullptr, &size, context.data(),
+                          static_cast<int>(context.size())) == 1 &&
+        EVP_DecryptUpdate(cipher.get(), key.MutableView().data(), &size, wrapped.blob.data(),
+                          static_cast<int>(key.size())) == 1 &&
+        EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_SET_TAG, kTagBytes, tag.data()) == 1 &&
+        EVP_DecryptFinal_ex(cipher.get(), key.MutableView().data() + key.size(), &size) == 1;
+    return good ? Result<SecretBytes>(std::move(key))
+                : Corrupted("wrapped key does not authenticate");
+  }
+
+  // The token's mutex is held.
+  EVP_PKEY* SigningKey() {
+    if (token_->signing_key == nullptr) {
+      token_->signing_key.reset(EVP_EC_gen("P-256"));
+    }
+    return token_->signing_key.get();
+  }
+
+  const SystemClock system_clock_;
+  const std::shared_ptr<FakeToken> token_;
+  const Clock* const clock_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable released_;
+  // Guarded by mutex_.
+  DeviceStatistics statistics_{.state = DeviceState::kReady, .state_reason = {}};
+  std::map<std::uint64_t, Error> failures_before_;
+  std::map<std::uint64_t, Error> failures_after_;
+  bool stuck_ = false;
+  bool corrupt_next_wrap_ = false;
+};
+
+}  // namespace kms::testing
