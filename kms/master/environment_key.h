@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 
+#include "kms/base/bytes.h"
+#include "kms/base/ids.h"
 #include "kms/base/mutex.h"
 #include "kms/base/result.h"
 #include "kms/base/secret_bytes.h"
@@ -18,6 +20,10 @@ using EnvironmentKeyVersion = std::uint32_t;
 
 inline constexpr std::size_t kEnvironmentKeyBytes = 32;
 
+// What a wrapped environment key is bound to: "kms environment key v1", the environment and the
+// version, each as a 4-byte big-endian length and its bytes (the version has 4, big-endian).
+Bytes EnvironmentKeyContext(const Uuid& environment_id, EnvironmentKeyVersion version);
+
 // Thread rule: any thread.
 class EnvironmentKeyring {
  public:
@@ -25,12 +31,19 @@ class EnvironmentKeyring {
   // different key under a known version).
   Status Add(EnvironmentKeyVersion version, SecretBytes key);
 
+  // Puts exactly `keys` in place of whatever was there, at once. Errors: kInvalidArgument (none, or
+  // a size); nothing is changed then.
+  Status Replace(std::map<EnvironmentKeyVersion, SecretBytes> keys);
+
   // A copy of the key to derive from. Errors: kUnavailable "environment is sealed",
   // kCorrupted for an unknown version.
   [[nodiscard]] Result<SecretBytes> Find(EnvironmentKeyVersion version) const;
 
   // The version new entries are sealed under. Errors: kUnavailable when sealed.
   [[nodiscard]] Result<EnvironmentKeyVersion> Latest() const;
+
+  // Whether `key` is the one held under `version`; constant time in the contents.
+  [[nodiscard]] bool Holds(EnvironmentKeyVersion version, const SecretBytes& key) const;
 
   // Forgets and wipes every key: the environment is sealed.
   void Wipe();
