@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pkcs11/worker_protocol.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "pkcs11/worker_frame.h"
+
+namespace kms::pkcs11 {
+
+namespace {
+
+constexpr std::size_t kMaxErrorTextBytes = 1024;
+constexpr std::size_t kMaxMechanisms = 64;
+
+// ---- Put: one per body -------------------------------------------------------------------------
+
+void Put(FrameWriter& out, const MasterKeyRecord& record) { out.PutBytes(record.Encode()); }
+void Put(FrameWriter& out, const WrappedKey& wrapped) { out.PutBytes(wrapped.Encode()); }
+
+void Put(FrameWriter& out, const HelloRequest& request) {
+  const TokenOptions& token = request.token;
+  out.PutText(token.module_path);
+  out.PutText(token.module_init);
+  out.PutText(token.token_label);
+  out.PutText(token.token_serial);
+  out.Put8(static_cast<std::uint8_t>(token.pin.kind));
+  out.PutText(token.pin.value);
+  out.Put32(token.sessions);
+  out.PutText(token.softhsm_config);
+  out.PutText(token.softhsm_state_directory);
+  out.PutText(token.pinned_mechanism);
+}
+void Put(FrameWriter& /*out*/, const DescribeRequest& /*request*/) {}
+void Put(FrameWriter& out, const GenerateRequest& request) {
+  out.PutRaw(request.id.View());
+  out.Put32(request.version);
+  out.PutText(request.label);
+}
+void Put(FrameWriter& out, const WrapRequest& request) {
+  Put(out, request.master);
+  out.PutBytes(request.key.View());
+  out.PutBytes(request.context);
+}
+void Put(FrameWriter& out, const UnwrapRequest& request) {
+  Put(out, request.master);
+  Put(out, request.wrapped);
+  out.PutBytes(request.context);
+}
+void Put(FrameWriter& out, const CheckSentinelRequest& request) { Put(out, request.master); }
+void Put(FrameWriter& out, const DestroyRequest& request) { Put(out, request.master); }
+void Put(FrameWriter& out, const SignRequest& request) { out.PutBytes(request.message); }
+void Put(FrameWriter& /*out*/, const PublicKeyRequest& /*request*/) {}
+void Put(FrameWriter& out, const RandomRequest& request) { out.Put32(request.size); }
+void Put(FrameWriter& /*out*/, const StatisticsRequest& /*request*/) {}
+
+void PutCut(FrameWriter& out, std::string_view text) {
+  out.PutText(text.substr(0, kMaxErrorTextBytes));
+}
+
+void Put(FrameWriter& out, const Error& error) {
+  out.Put8(static_cast<std::uint8_t>(error.code));
+  PutCut(out, error.public_message);
+  PutCut(out, error.detail);
+}
+void Put(FrameWriter& /*out*/, const Done& /*done*/) {}
+void Put(FrameWriter& out, const DeviceDescription& description) {
+  out.PutText(description.token_label);
+  out.PutText(description.token_serial);
+  out.PutText(description.module_path);
+  out.PutText(description.module_description);
+  out.Put16(static_cast<std::uint16_t>(description.usable_mechanisms.size()));
+  for (const WrapMechanism mechanism : description.usable_mechanisms) {
+    out.Put8(static_cast<std::uint8_t>(mechanism));
+  }
+}
+void Put(FrameWriter& out, const SecretBytes& secret) { out.PutBytes(secret.View()); }
+void Put(FrameWriter& out, const Bytes& bytes) { out.PutBytes(bytes); }
+void Put(FrameWriter& out, const DeviceStatistics& statistics) {
+  out.Put8(static_cast<std::uint8_t>(statistics.state));
+  PutCut(out, statistics.state_reason);
+  out.Put64(statistics.calls);
+  out.Put64(statistics.failed_calls);
+  out.Put64(statistics.abandoned_calls);
+  out.Put64(statistics.reconnects);
+  out.Put64(statistics.worker_restarts);
+  out.Put32(statistics.sessions_open);
+  out.Put32(statistics.sessions_in_use);
+  out.Put32(statistics.requests_waiting);
+}
+
+// ---- Get: one per body -------------------------------------------------------------------------
+
+Error Malformed(std::string detail) { return InvalidArgument("malformed frame", std::move(detail)); }
+
+// A number that must be one of an enum's, the last of which is given.
+template <typename Enum>
+Result<Enum> GetEnum(FrameReader& in, Enum last, std::uint8_t first = 0) {
+  const std::uint8_t value = KMS_TRY(in.Get8());
+  if (value < first || value > static_cast<std::uint8_t>(last)) {
+    return Malformed("number out of range");
+  }
+  return static_cast<Enum>(value);
+}
+
+Status Get(FrameReader& in, MasterKeyRecord& record) {
+  const ByteView encoded = KMS_TRY(in.GetView());
+  record = KMS_TRY(MasterKeyRecord::Decode(encoded));
+  return Ok();
+}
+Status Get(FrameReader& in, WrappedKey& wrapped) {
+  const ByteView encoded = KMS_TRY(in.GetView());
+  wrapped = KMS_TRY(WrappedKey::Decode(encoded));
+  return Ok();
+}
+
+Status Get(FrameReader& in, HelloRequest& request) {
+  TokenOptions& token = request.token;
+  token.module_path = KMS_TRY(in.GetText());
+  token.module_init = KMS_TRY(in.GetText());
+  token.token_label = KMS_TRY(in.GetText());
+  token.token_serial = KMS_TRY(in.GetText());
+  token.pin.kind = KMS_TRY(GetEnum(in, PinSource::Kind::kEnvironment));
+  token.pin.value = KMS_TRY(in.GetText());
+  token.sessions = KMS_TRY(in.Get32());
+  token.softhsm_config = KMS_TRY(in.GetText());
+  token.softhsm_state_directory = KMS_TRY(in.GetText());
+  token.pinned_mechanism = KMS_TRY(in.GetText());
+  return Ok();
+}
+Status Get(FrameReader& /*in*/, DescribeRequest& /*request*/) { return Ok(); }
+Status Get(FrameReader& in, GenerateRequest& request) {
+  request.id = KMS_TRY(in.GetUuid());
+  request.version = KMS_TRY(in.Get32());
+  request.label = KMS_TRY(in.GetText());
+  return Ok();
+}
+Status Get(FrameReader& in, WrapRequest& request) {
+  KMS_TRY(Get(in, request.master));
+  request.key = KMS_TRY(in.GetSecret());
+  request.context = KMS_TRY(in.GetBytes());
+  return Ok();
+}
+Status Get(FrameReader& in, UnwrapRequest& request) {
+  KMS_TRY(Get(in, request.master));
+  KMS_TRY(Get(in, request.wrapped));
+  request.context = KMS_TRY(in.GetBytes());
+  return Ok();
+}
+Status Get(FrameReader& in, CheckSentinelRequest& request) { return Get(in, request.master); }
+Status Get(FrameReader& in, DestroyRequest& request) { return Get(in, request.master); }
+Status Get(FrameReader& in, SignRequest& request) {
+  request.message = KMS_TRY(in.GetBytes());
+  return Ok();
+}
+Status Get(FrameReader& /*in*/, PublicKeyRequest& /*request*/) { return Ok(); }
+Status Get(FrameReader& in, RandomRequest& request) {
+  request.size = KMS_TRY(in.Get32());
+  return Ok();
+}
+Status Get(FrameReader& /*in*/, StatisticsRequest& /*request*/) { return Ok(); }
+
+Status Get(FrameReader& in, Error& error) {
+  const ErrorCode code = KMS_TRY(GetEnum(in, ErrorCode::kInternal));
+  std::string public_message = KMS_TRY(in.GetText());
+  std::string detail = KMS_TRY(in.GetText());
+  error = MakeError(code, std::move(public_message), std::move(detail));
+  return Ok();
+}
+Status Get(FrameReader& /*in*/, Done& /*done*/) { return Ok(); }
+Status Get(FrameReader& in, DeviceDescription& description) {
+  description.token_label = KMS_TRY(in.GetText());
+  description.token_serial = KMS_TRY(in.GetText());
+  description.module_path = KMS_TRY(in.GetText());
+  description.module_description = KMS_TRY(in.GetText());
+  const std::uint16_t count = KMS_TRY(in.Get16());
+  if (count > kMaxMechanisms) {
+    return Malformed("too many mechanisms");
+  }
+  for (std::uint16_t index = 0; index < count; ++index) {
+    description.usable_mechanisms.push_back(
+        KMS_TRY(GetEnum(in, WrapMechanism::kOaepSha256, /*first=*/1)));
+  }
+  return Ok();
+}
+Status Get(FrameReader& in, SecretBytes& secret) {
+  secret = KMS_TRY(in.GetSecret());
+  return Ok();
+}
+Status Get(FrameReader& in, Bytes& bytes) {
+  bytes = KMS_TRY(in.GetBytes());
+  return Ok();
+}
+Status Get(FrameReader& in, DeviceStatistics& statistics) {
+  statistics.state = KMS_TRY(GetEnum(in, DeviceState::kFatalConfig));
+  statistics.state_reason = KMS_TRY(in.GetText());
+  statistics.calls = KMS_TRY(in.Get64());
+  statistics.failed_calls = KMS_TRY(in.Get64());
+  statistics.abandoned_calls = KMS_TRY(in.Get64());
+  statistics.reconnects = KMS_TRY(in.Get64());
+  statistics.worker_restarts = KMS_TRY(in.Get64());
+  statistics.sessions_open = KMS_TRY(in.Get32());
+  statistics.sessions_in_use = KMS_TRY(in.Get32());
+  statistics.requests_waiting = KMS_TRY(in.Get32());
+  return Ok();
+}
+
+// ---- variants ----------------------------------------------------------------------------------
+
+template <typename Body>
+void PutHeader(FrameWriter& out, const Body& body, std::uint64_t id) {
+  out.Put8(kWorkerProtocolVersion);
+  out.Put8(static_cast<std::uint8_t>(body.index() + 1));
+  out.Put64(id);
+}
+
+Result<std::uint8_t> GetVersionAndTag(FrameReader& in) {
+  const std::uint8_t version = KMS_TRY(in.Get8());
+  if (version != kWorkerProtocolVersion) {
+    return InvalidArgument("worker speaks another protocol version",
+                           "version " + std::to_string(version));
+  }
+  return in.Get8();
+}
+
+// Reads the alternative of `body` that `tag` names, from the place `Index` on.
+template <std::size_t Index, typename Body>
+Status GetAlternative(FrameReader& in, std::uint8_t tag, Body& body) {
+  if constexpr (Index == std::variant_size_v<Body>) {
+    return Malformed("unknown tag " + std::to_string(tag));
+  } else {
+    if (tag != Index + 1) {
+      return GetAlternative<Index + 1>(in, tag, body);
+    }
+    return Get(in, body.template emplace<Index>());
+  }
+}
+
+}  // namespace
+
+Result<ByteView> EncodeRequest(const WorkerRequest& request, MutableByteView out) {
+  FrameWriter writer(out);
+  PutHeader(writer, request.body, request.id);
+  const auto budget =
+      std::clamp(request.budget, std::chrono::milliseconds{0}, kMaxWorkerBudget).count();
+  writer.Put32(static_cast<std::uint32_t>(budget));
+  std::visit([&](const auto& body) { Put(writer, body); }, request.body);
+  return writer.Finish();
+}
+
+Result<ByteView> EncodeReply(const WorkerReply& reply, MutableByteView out) {
+  FrameWriter writer(out);
+  PutHeader(writer, reply.body, reply.id);
+  std::visit([&](const auto& body) { Put(writer, body); }, reply.body);
+  return writer.Finish();
+}
+
+Result<WorkerRequest> DecodeRequest(ByteView frame) {
+  FrameReader in(frame);
+  const std::uint8_t tag = KMS_TRY(GetVersionAndTag(in));
+  WorkerRequest request;
+  request.id = KMS_TRY(in.Get64());
+  request.budget = std::chrono::milliseconds(KMS_TRY(in.Get32()));
+  if (request.budget > kMaxWorkerBudget) {
+    return Malformed("time left is out of range");
+  }
+  KMS_TRY(GetAlternative<0>(in, tag, request.body));
+  KMS_TRY(in.ExpectEnd());
+  return request;
+}
+
+Result<WorkerReply> DecodeReply(ByteView frame) {
+  FrameReader in(frame);
+  const std::uint8_t tag = KMS_TRY(GetVersionAndTag(in));
+  WorkerReply reply;
+  reply.id = KMS_TRY(in.Get64());
+  KMS_TRY(GetAlternative<0>(in, tag, reply.body));
+  KMS_TRY(in.ExpectEnd());
+  return reply;
+}
+
+}  // namespace kms::pkcs11
