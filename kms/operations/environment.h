@@ -37,11 +37,16 @@ struct EnvironmentIdentity {
   std::int64_t created_unix_seconds = 0;
 };
 
-// Thread rule: any thread. Hot-path members never touch store or HSM.
+struct EnvironmentLimits {
+  std::size_t max_warm_keys = 100'000;
+};
+
+// Thread rule: any thread. Hot-path members never touch store or HSM. Starts sealed.
 class Environment {
  public:
+  // `store` and `clock` must outlive it.
   Environment(EnvironmentIdentity identity, EnvironmentSettings settings, Store& store,
-              const Clock& clock);
+              const Clock& clock, EnvironmentLimits limits = {});
 
   [[nodiscard]] const EnvironmentIdentity& identity() const { return identity_; }
   [[nodiscard]] EnvironmentSettings settings() const;
@@ -70,7 +75,10 @@ class Environment {
 
   // Wipes environment keys and warm keys; calls answer kUnavailable until unsealed again.
   void Seal(std::string reason);
+  // Stays sealed, with a reason, when `key` is none.
   void Unseal(EnvironmentKeyVersion version, SecretBytes key);
+  // The same with every version at once. Errors: kInvalidArgument, as EnvironmentKeyring::Replace.
+  Status Unseal(std::map<EnvironmentKeyVersion, SecretBytes> keys);
   [[nodiscard]] std::string seal_reason() const;  // empty when unsealed
 
   [[nodiscard]] SealedStore& store() { return sealed_store_; }

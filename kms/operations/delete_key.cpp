@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kms/operations/delete_key.h"
+
+#include <utility>
+
+#include "kms/operations/key_storage.h"
+
+namespace kms {
+
+namespace {
+
+Error Refusal(const KeyName& name, std::string_view why) {
+  return InvalidArgument("error deleting policy " + name.text() + ": " + std::string(why));
+}
+
+// Answers what became of a commit that may or may not have happened.
+Status Settle(Environment& environment, const KeyName& name, Revision revision,
+              const Error& unknown) {
+  const auto reread = environment.store().Get(KeyPath(name.text()));
+  if (!reread.has_value()) {
+    return unknown;
+  }
+  if (!reread->has_value()) {
+    return Ok();
+  }
+  return (*reread)->revision == revision
+             ? Unavailable("storage failed, nothing was changed", unknown.detail)
+             : Conflict("the key was changed by someone else");
+}
+
+Status DeleteEntries(Environment& environment, const KeyName& name, const LoadedKey& loaded) {
+  ArchiveErasure erasure =
+      KMS_TRY(EraseArchive(environment, loaded.key->policy().incarnation, kKeepNothing));
+  erasure.mutations.push_back({.path = KeyPath(name.text()),
+                               .value = std::nullopt,
+                               .expected_revision = loaded.revision});
+  const Result<Revision> committed = environment.store().Commit(std::move(erasure.mutations));
+  environment.ForgetKey(name.text());
+  if (!committed.has_value() && committed.error().code == ErrorCode::kOutcomeUnknown) {
+    return Settle(environment, name, loaded.revision, committed.error());
+  }
+  if (!committed.has_value()) {
+    return committed.error();
+  }
+  return Ok();
+}
+
+}  // namespace
+
+Status DeleteKey(Environment& environment, const KeyName& name) {
+  {
+    const ScopedLock lock(environment.KeyWriteMutex(name.text()));
+    const std::optional<LoadedKey> loaded = KMS_TRY(LoadKey(environment.store(), name.text()));
+    if (!loaded) {
+      return Refusal(name, "could not delete key; not found");
+    }
+    if (!loaded->key->policy().deletion_allowed) {
+      return Refusal(name, "deletion is not allowed for this key");
+    }
+    KMS_TRY(DeleteEntries(environment, name, *loaded));
+  }
+  IgnoreError(SweepGarbage(environment),
+              "the key is gone; what is left of its archive is swept by the next deletion");
+  return Ok();
+}
+
+}  // namespace kms

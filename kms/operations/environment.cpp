@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kms/operations/environment.h"
+
+#include <array>
+#include <utility>
+
+#include "kms/operations/key_cache.h"
+#include "kms/operations/key_storage.h"
+
+namespace kms {
+
+namespace {
+
+// Two names that share a stripe only wait for each other's commits.
+constexpr std::size_t kWriteStripes = 64;
+
+// Room that one more key certainly fits into.
+constexpr std::size_t kSecretReserveBytes = 16 * 1024;
+
+bool SecretMemoryIsShort() { return !SecretBytes::OfSize(kSecretReserveBytes).has_value(); }
+
+}  // namespace
+
+struct Environment::Impl {
+  Impl(EnvironmentSettings first_settings, const EnvironmentLimits& limits)
+      : settings(std::move(first_settings)), cache(limits.max_warm_keys) {}
+
+  mutable Mutex settings_mutex;
+  EnvironmentSettings settings KMS_GUARDED_BY(settings_mutex);
+
+  // Sealing and unsealing happen one at a time, each as a whole.
+  mutable Mutex seal_mutex;
+  std::string seal_reason KMS_GUARDED_BY(seal_mutex) = "not opened yet";
+
+  KeyCache cache;
+  std::array<Mutex, kWriteStripes> write_mutexes;
+};
+
+Environment::Environment(EnvironmentIdentity identity, EnvironmentSettings settings, Store& store,
+                         const Clock& clock, EnvironmentLimits limits)
+    : identity_(std::move(identity)),
+      clock_(clock),
+      sealed_store_(store, keyring_, identity_.id),
+      impl_(std::make_shared<Impl>(std::move(settings), limits)) {}
+
+EnvironmentSettings Environment::settings() const {
+  const ScopedLock lock(impl_->settings_mutex);
+  return impl_->settings;
+}
+
+void Environment::ReplaceSettings(EnvironmentSettings settings) {
+  const ScopedLock lock(impl_->settings_mutex);
+  impl_->settings = std::move(settings);
+}
+
+KeyHandle Environment::WarmKey(std::string_view name) const { return impl_->cache.Find(name); }
+
+Result<KeyHandle> Environment::FindKey(const KeyName& name) {
+  Result<KeyHandle> found = impl_->cache.FindOrLoad(name.text(), [&] {
+    Result<std::optional<LoadedKey>> loaded = LoadKey(sealed_store_, name.text());
+    if (!loaded.has_value() && loaded.error().code == ErrorCode::kUnavailable &&
+        SecretMemoryIsShort()) {
+      impl_->cache.Shrink();
+      loaded = LoadKey(sealed_store_, name.text());
+    }
+    return loaded;
+  });
+  // A key that was being read while the environment was sealed must not be used any more.
+  if (found.has_value() && sealed()) {
+    return Unavailable("environment is sealed");
+  }
+  return found;
+}
+
+void Environment::ForgetKey(std::string_view name) { impl_->cache.Forget(name); }
+
+void Environment::PublishKey(KeyHandle key, Revision revision) {
+  impl_->cache.Publish(std::move(key), revision);
+}
+
+Mutex& Environment::KeyWriteMutex(std::string_view name) {
+  return impl_->write_mutexes[std::hash<std::string_view>{}(name) % kWriteStripes];
+}
+
+void Environment::Seal(std::string reason) {
+  const ScopedLock lock(impl_->seal_mutex);
+  impl_->seal_reason = std::move(reason);
+  keyring_.Wipe();
+  impl_->cache.Close();
+}
+
+void Environment::Unseal(EnvironmentKeyVersion version, SecretBytes key) {
+  std::map<EnvironmentKeyVersion, SecretBytes> keys;
+  keys.emplace(version, std::move(key));
+  const Status unsealed = Unseal(std::move(keys));
+  if (!unsealed.has_value()) {
+    Seal(unsealed.error().public_message);
+  }
+}
+
+Status Environment::Unseal(std::map<EnvironmentKeyVersion, SecretBytes> keys) {
+  const ScopedLock lock(impl_->seal_mutex);
+  KMS_TRY(keyring_.Replace(std::move(keys)));
+  impl_->cache.Open();
+  impl_->seal_reason.clear();
+  return Ok();
+}
+
+std::string Environment::seal_reason() const {
+  const ScopedLock lock(impl_->seal_mutex);
+  return impl_->seal_reason;
+}
+
+std::size_t Environment::warm_keys() const { return impl_->cache.size(); }
+
+}  // namespace kms

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the small records of this room are written: big-endian numbers, texts with a 4-byte length.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "kms/base/bytes.h"
+#include "kms/base/ids.h"
+
+namespace kms::internal {
+
+class RecordWriter {
+ public:
+  RecordWriter(char kind, std::uint8_t format) {
+    Put(static_cast<std::uint8_t>(kind));
+    Put(format);
+  }
+  template <typename Number>
+  void Put(Number value) {
+    for (std::size_t shift = sizeof(Number) * 8; shift > 0; shift -= 8) {
+      out_.push_back(static_cast<std::uint8_t>(static_cast<std::uint64_t>(value) >> (shift - 8)));
+    }
+  }
+  void PutFlag(bool flag) { Put(static_cast<std::uint8_t>(flag)); }
+  void PutRaw(ByteView bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }
+  void PutText(std::string_view text) {
+    Put(static_cast<std::uint32_t>(text.size()));
+    PutRaw(AsBytes(text));
+  }
+  Bytes Take() { return std::move(out_); }
+
+ private:
+  Bytes out_;
+};
+
+// Reads in order; the first read past the end makes every later one fail too.
+class RecordReader {
+ public:
+  explicit RecordReader(ByteView in) : in_(in) {}
+
+  template <typename Number>
+  Number Get() {
+    std::uint64_t value = 0;
+    for (const std::uint8_t byte : GetRaw(sizeof(Number))) {
+      value = value << 8U | byte;
+    }
+    return static_cast<Number>(value);
+  }
+  // Anything but 0 and 1 is damage.
+  bool GetFlag() {
+    const auto flag = Get<std::uint8_t>();
+    failed_ = failed_ || flag > 1;
+    return flag == 1;
+  }
+  ByteView GetRaw(std::size_t size) {
+    if (failed_ || size > in_.size()) {
+      failed_ = true;
+      return {};
+    }
+    const ByteView taken = in_.first(size);
+    in_ = in_.subspan(size);
+    return taken;
+  }
+  std::string GetText() { return std::string(AsText(GetRaw(Get<std::uint32_t>()))); }
+  Uuid GetUuid() { return Uuid::FromBytes(GetRaw(Uuid::kBytes)).value_or(Uuid()); }
+
+  [[nodiscard]] bool failed() const { return failed_; }
+  // Everything was there and nothing is left.
+  [[nodiscard]] bool Finished() const { return !failed_ && in_.empty(); }
+
+ private:
+  ByteView in_;
+  bool failed_ = false;
+};
+
+}  // namespace kms::internal
