@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Leasing of sessions.
+#include "pkcs11/session_pool.h"
+
+#include <utility>
+
+namespace kms::pkcs11 {
+
+SessionPool::Lease::Lease(Lease&& other) noexcept
+    : pool_(std::exchange(other.pool_, nullptr)), session_(std::move(other.session_)) {}
+
+SessionPool::Lease::~Lease() {
+  if (pool_ != nullptr) pool_->Return(std::move(*session_));
+}
+
+Result<SessionPool::Lease> SessionPool::Acquire(Deadline deadline, std::optional<Rv>& failure) {
+  bool shrunk = true;
+  while (shrunk) {
+    {
+      ScopedLock lock(mutex_);
+      ++waiting_;
+      bool in_time = true;
+      while (idle_.empty() && open_ >= limit_ && in_time) {
+        in_time = returned_.wait_until(mutex_, deadline) == std::cv_status::no_timeout;
+      }
+      --waiting_;
+      if (!idle_.empty()) {
+        Lease lease(*this, std::move(idle_.back()));
+        idle_.pop_back();
+        return lease;
+      }
+      if (open_ >= limit_) {
+        return Unavailable("the HSM is busy; retry later", "no session became free in time");
+      }
+      ++open_;
+    }
+    auto lease = OpenCounted(failure, shrunk);
+    if (lease.has_value() || !shrunk) return lease;
+  }
+  return Internal("session pool");
+}
+
+Result<SessionPool::Lease> SessionPool::OpenCounted(std::optional<Rv>& failure, bool& shrunk) {
+  std::optional<Session> session;
+  const Rv rv = Session::Open(module_, slot_, session);
+  if (rv.ok()) return Lease(*this, std::move(*session));
+
+  ScopedLock lock(mutex_);
+  --open_;
+  // The token grants no more: make do with those it gave, unless it gave none.
+  shrunk = rv.kind() == RvKind::kBusy && open_ > 0;
+  if (shrunk) {
+    limit_ = open_;
+  } else {
+    failure = rv;
+    returned_.notify_one();
+  }
+  return rv.ToError();
+}
+
+void SessionPool::Return(Session session) {
+  std::optional<Session> failed;  // closed after the lock is released
+  ScopedLock lock(mutex_);
+  if (session.failure().has_value()) {
+    --open_;
+    failed = std::move(session);
+  } else {
+    idle_.push_back(std::move(session));
+  }
+  returned_.notify_one();
+}
+
+SessionPool::Gauge SessionPool::gauge() const {
+  ScopedLock lock(mutex_);
+  return {.open = open_,
+          .in_use = open_ - static_cast<std::uint32_t>(idle_.size()),
+          .waiting = waiting_,
+          .limit = limit_};
+}
+
+}  // namespace kms::pkcs11
