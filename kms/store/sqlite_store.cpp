@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: Apache-2.0
+// SqliteStore: Store in one file, for one process.
+#include "kms/store/sqlite_store.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "kms/store/sqlite_connection.h"
+#include "kms/store/sqlite_format.h"
+
+namespace kms {
+namespace {
+
+// Pages in the write-ahead log at which it is copied into the database file, and at which commits
+// are refused because a foreign reader has kept that from happening (64 MiB of 4 KiB pages).
+constexpr std::int64_t kCheckpointPages = 1000;
+constexpr std::int64_t kMaxWalPages = 16384;
+
+// Creates the file before SQLite does, because SQLite would leave it readable for the group.
+Status CreatePrivateFile(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (descriptor >= 0) {
+    ::close(descriptor);
+    return Ok();
+  }
+  const int error = errno;
+  struct stat file{};
+  if (error != EEXIST || ::stat(path.c_str(), &file) != 0) {
+    return Unavailable("cannot create the store file " + path + ": " +
+                       std::generic_category().message(error));
+  }
+  if ((file.st_mode & 0077) != 0 && ::chmod(path.c_str(), 0600) != 0) {
+    return FailedPrecondition("the store file " + path +
+                              " is open to other users and cannot be closed to them: chmod 0600 "
+                              "it");
+  }
+  return Ok();
+}
+
+Status CheckDistinct(const std::vector<Mutation>& mutations) {
+  std::set<std::string_view> paths;
+  for (const Mutation& mutation : mutations) {
+    if (!paths.insert(mutation.path).second) {
+      return InvalidArgument("a commit names one path twice", mutation.path);
+    }
+  }
+  return Ok();
+}
+
+Revision AsRevision(std::int64_t column) { return static_cast<Revision>(column); }
+
+}  // namespace
+
+// ---- Reader ------------------------------------------------------------------------------------
+
+class SqliteStore::Reader {
+ public:
+  static Result<std::unique_ptr<Reader>> Open(const SqliteStoreOptions& options) {
+    auto reader = std::make_unique<Reader>(KMS_TRY(
+        SqliteConnection::Open({.path = options.path, .vfs = options.vfs, .read_only = true})));
+    KMS_TRY(reader->Prepare());
+    return reader;
+  }
+
+  explicit Reader(SqliteConnection connection) : connection_(std::move(connection)) {}
+
+  Result<std::optional<StoredValue>> Get(std::string_view path) {
+    const ResetAtEnd reset(get_);
+    get_.Bind(1, path);
+    if (!KMS_TRY(get_.Step())) {
+      return std::optional<StoredValue>{};
+    }
+    return std::optional<StoredValue>{
+        {.value = CopyOf(get_.ColumnBlob(0)), .revision = AsRevision(get_.ColumnInteger(1))}};
+  }
+
+  Result<std::vector<ListedEntry>> List(std::string_view prefix, std::string_view after,
+                                        std::size_t limit) {
+    const ResetAtEnd reset(list_);
+    constexpr auto kMaxLimit = static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max());
+    list_.Bind(1, std::max(prefix, after));
+    list_.Bind(2, after);
+    list_.Bind(3, static_cast<std::int64_t>(std::min(limit, kMaxLimit)));
+    std::vector<ListedEntry> listed;
+    while (KMS_TRY(list_.Step())) {
+      if (!list_.ColumnText(0).starts_with(prefix)) {
+        break;
+      }
+      listed.push_back({.path = std::string(list_.ColumnText(0)),
+                        .revision = AsRevision(list_.ColumnInteger(1))});
+    }
+    return listed;
+  }
+
+  Result<Revision> CurrentRevision() {
+    const ResetAtEnd reset(revision_);
+    if (!KMS_TRY(revision_.Step())) {
+      return Corrupted("the store is damaged", "the revision row is missing");
+    }
+    return AsRevision(revision_.ColumnInteger(0));
+  }
+
+ private:
+  Status Prepare() {
+    get_ = KMS_TRY(connection_.Prepare("SELECT value, revision FROM entry WHERE path = ?1"));
+    // One lower bound, so that paging seeks instead of scanning from the start of the prefix.
+    list_ =
+        KMS_TRY(connection_.Prepare("SELECT path, revision FROM entry WHERE path >= ?1 AND "
+                                    "path <> ?2 ORDER BY path LIMIT ?3"));
+    revision_ = KMS_TRY(connection_.Prepare("SELECT current FROM revision WHERE id = 1"));
+    return Ok();
+  }
+
+  SqliteConnection connection_;
+  SqliteStatement get_;
+  SqliteStatement list_;
+  SqliteStatement revision_;
+};
+
+// Borrows a reader for one call, opening it when needed; a reader that failed is not given back.
+class SqliteStore::ReaderLease {
+ public:
+  explicit ReaderLease(SqliteStore& store) : store_(store), reader_(store.TakeReader()) {}
+  ~ReaderLease() { store_.GiveBackReader(std::move(reader_)); }
+  ReaderLease(const ReaderLease&) = delete;
+  ReaderLease& operator=(const ReaderLease&) = delete;
+
+  template <typename Call>
+  auto Run(Call call) -> decltype(call(std::declval<Reader&>())) {
+    if (reader_ == nullptr) {
+      reader_ = KMS_TRY(Reader::Open(store_.options_));
+    }
+    auto result = call(*reader_);
+    if (!result.has_value()) {
+      reader_.reset();
+    }
+    return result;
+  }
+
+ private:
+  SqliteStore& store_;
+  std::unique_ptr<Reader> reader_;
+};
+
+// ---- Writer ------------------------------------------------------------------------------------
+
+class SqliteStore::Writer {
+ public:
+  // Opens a checked connection whose write-ahead log is empty: whatever an earlier failed sync
+  // left in it is then either in the database file, synced, or gone.
+  static Result<std::unique_ptr<Writer>> Open(const SqliteStoreOptions& options) {
+    auto writer = std::make_unique<Writer>(
+        KMS_TRY(SqliteConnection::Open({.path = options.path, .vfs = options.vfs})));
+    KMS_TRY(PrepareSqliteFormat(writer->connection_, options.path));
+    KMS_TRY(CheckSqliteIntegrity(writer->connection_, options.path));
+    KMS_TRY(CheckpointSqlite(writer->connection_));
+    KMS_TRY(writer->Prepare());
+    return writer;
+  }
+
+  explicit Writer(SqliteConnection connection) : connection_(std::move(connection)) {}
+
+  Result<Revision> Commit(const std::vector<Mutation>& mutations) {
+    KMS_TRY(BoundWal());
+    KMS_TRY(Run(begin_));
+    Result<Revision> revision = Apply(mutations);
+    if (!revision.has_value()) {
+      RollBack(revision.error());
+      return revision;
+    }
+    const Status committed = Run(commit_);
+    if (!committed.has_value()) {
+      usable_ = false;
+      return MakeError(ErrorCode::kOutcomeUnknown, "the outcome of a write is unknown",
+                       committed.error().detail);
+    }
+    NoteWalGrowth(mutations.size());
+    return revision;
+  }
+
+  // False after a failure that may have left file or connection in doubt.
+  [[nodiscard]] bool usable() const { return usable_; }
+
+ private:
+  Status Prepare() {
+    begin_ = KMS_TRY(connection_.Prepare("BEGIN IMMEDIATE"));
+    commit_ = KMS_TRY(connection_.Prepare("COMMIT"));
+    roll_back_ = KMS_TRY(connection_.Prepare("ROLLBACK"));
+    revision_of_ = KMS_TRY(connection_.Prepare("SELECT revision FROM entry WHERE path = ?1"));
+    next_revision_ = KMS_TRY(connection_.Prepare(
+        "UPDATE revision SET current = current + 1 WHERE id = 1 RETURNING current"));
+    put_ = KMS_TRY(connection_.Prepare(
+        "INSERT INTO entry(path, value, revision) VALUES(?1, ?2, ?3) ON CONFLICT(path) DO UPDATE "
+        "SET value = excluded.value, revision = excluded.revision"));
+    erase_ = KMS_TRY(connection_.Prepare("DELETE FROM entry WHERE path = ?1"));
+    checkpoint_ = KMS_TRY(connection_.Prepare("PRAGMA wal_checkpoint(PASSIVE)"));
+    return Ok();
+  }
+
+  Status Run(SqliteStatement& statement) {
+    const ResetAtEnd reset(statement);
+    const Result<bool> stepped = statement.Step();
+    if (!stepped.has_value()) {
+      usable_ = usable_ && connection_.last_error_was_busy();
+      return stepped.error();
+    }
+    return Ok();
+  }
+
+  Result<Revision> Apply(const std::vector<Mutation>& mutations) {
+    for (const Mutation& mutation : mutations) {
+      KMS_TRY(CheckExpectation(mutation));
+    }
+    const Revision revision = KMS_TRY(NextRevision());
+    for (const Mutation& mutation : mutations) {
+      KMS_TRY(mutation.value ? Put(mutation, revision) : Erase(mutation));
+    }
+    return revision;
+  }
+
+  Status CheckExpectation(const Mutation& mutation) {
+    if (!mutation.expected_revision) {
+      return Ok();
+    }
+    const ResetAtEnd reset(revision_of_);
+    revision_of_.Bind(1, mutation.path);
+    const bool exists = KMS_TRY(revision_of_.Step());
+    const Revision current = exists ? AsRevision(revision_of_.ColumnInteger(0)) : 0;
+    if (current != *mutation.expected_revision) {
+      return Conflict("the entry was changed by someone else", mutation.path);
+    }
+    return Ok();
+  }
+
+  Result<Revision> NextRevision() {
+    const ResetAtEnd reset(next_revision_);
+    if (!KMS_TRY(next_revision_.Step())) {
+      return Corrupted("the store is damaged", "the revision row is missing");
+    }
+    const Revision revision = AsRevision(next_revision_.ColumnInteger(0));
+    KMS_TRY(next_revision_.Step());
+    return revision;
+  }
+
+  Status Put(const Mutation& mutation, Revision revision) {
+    const ResetAtEnd reset(put_);
+    put_.Bind(1, mutation.path);
+    put_.Bind(2, ByteView(*mutation.value));
+    put_.Bind(3, static_cast<std::int64_t>(revision));
+    KMS_TRY(put_.Step());
+    return Ok();
+  }
+
+  Status Erase(const Mutation& mutation) {
+    const ResetAtEnd reset(erase_);
+    erase_.Bind(1, mutation.path);
+    KMS_TRY(erase_.Step());
+    return Ok();
+  }
+
+  void RollBack(const Error& cause) {
+    const bool only_refused = cause.code == ErrorCode::kConflict;
+    const Status rolled_back = Run(roll_back_);
+    usable_ = only_refused && rolled_back.has_value();
+  }
+
+  void NoteWalGrowth(std::size_t mutations) {
+    wal_pages_ += static_cast<std::int64_t>(mutations) + 2;
+    if (wal_pages_ < kCheckpointPages) {
+      return;
+    }
+    // PASSIVE never waits; what it cannot copy now, a later one will. Returns busy, log, copied.
+    const ResetAtEnd reset(checkpoint_);
+    const Result<bool> row = checkpoint_.Step();
+    if (row.has_value() && *row) {
+      wal_pages_ = checkpoint_.ColumnInteger(1) - checkpoint_.ColumnInteger(2);
+    }
+  }
+
+  Status BoundWal() {
+    if (wal_pages_ < kMaxWalPages) {
+      return Ok();
+    }
+    KMS_TRY(CheckpointSqlite(connection_));
+    wal_pages_ = 0;
+    return Ok();
+  }
+
+  SqliteConnection connection_;
+  SqliteStatement begin_;
+  SqliteStatement commit_;
+  SqliteStatement roll_back_;
+  SqliteStatement revision_of_;
+  SqliteStatement next_revision_;
+  SqliteStatement put_;
+  SqliteStatement erase_;
+  SqliteStatement checkpoint_;
+  std::int64_t wal_pages_ = 0;  // estimate of pages not yet copied into the database file
+  bool usable_ = true;
+};
+
+// ---- SqliteStore -------------------------------------------------------------------------------
+
+SqliteStore::SqliteStore(Private, SqliteStoreOptions options, StoreLock lock)
+    : options_(std::move(options)), lock_(std::move(lock)) {}
+
+SqliteStore::~SqliteStore() = default;
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path) {
+  return Open(SqliteStoreOptions{.path = path, .vfs = {}});
+}
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(SqliteStoreOptions options) {
+  StoreLock lock = KMS_TRY(StoreLock::Acquire(options.path));
+  KMS_TRY(CreatePrivateFile(options.path));
+  auto store = std::make_unique<SqliteStore>(Private{}, std::move(options), std::move(lock));
+  {
+    const ScopedLock writer_lock(store->writer_mutex_);
+    const Status opened = store->OpenWriter();
+    if (!opened.has_value()) {
+      return opened.error().code == ErrorCode::kFailedPrecondition
+                 ? opened.error()
+                 : ExplainOpenFailure(opened.error(), store->options_.path);
+    }
+  }
+  const ScopedLock readers_lock(store->readers_mutex_);
+  store->readers_.resize(std::max<std::size_t>(store->options_.readers, 1));
+  return store;
+}
+
+Status SqliteStore::OpenWriter() {
+  writer_.reset();
+  writer_ = KMS_TRY(Writer::Open(options_));
+  return Ok();
+}
+
+Result<std::optional<StoredValue>> SqliteStore::Get(std::string_view path) {
+  ReaderLease lease(*this);
+  return lease.Run([&](Reader& reader) { return reader.Get(path); });
+}
+
+Result<std::vector<ListedEntry>> SqliteStore::List(std::string_view prefix, std::string_view after,
+                                                   std::size_t limit) {
+  if (limit == 0) {
+    return InvalidArgument("limit must be at least 1");
+  }
+  ReaderLease lease(*this);
+  return lease.Run([&](Reader& reader) { return reader.List(prefix, after, limit); });
+}
+
+Result<Revision> SqliteStore::CurrentRevision() {
+  ReaderLease lease(*this);
+  return lease.Run([](Reader& reader) { return reader.CurrentRevision(); });
+}
+
+Result<Revision> SqliteStore::Commit(const std::vector<Mutation>& mutations) {
+  KMS_TRY(CheckDistinct(mutations));
+  const ScopedLock lock(writer_mutex_);
+  if (writer_ == nullptr) {
+    const Status opened = OpenWriter();
+    if (!opened.has_value()) {
+      // What an operator is told at start may name files; a client is not told.
+      return Unavailable("the store is not available", Describe(opened.error()));
+    }
+  }
+  const Result<Revision> revision = writer_->Commit(mutations);
+  if (!writer_->usable()) {
+    writer_.reset();
+  }
+  if (revision.has_value()) {
+    Publish(*revision, mutations);
+  }
+  return revision;
+}
+
+void SqliteStore::Publish(Revision revision, const std::vector<Mutation>& mutations) {
+  if (listeners_.empty()) {
+    return;
+  }
+  std::vector<std::string> paths;
+  paths.reserve(mutations.size());
+  for (const Mutation& mutation : mutations) {
+    paths.push_back(mutation.path);
+  }
+  for (const ChangeListener& listener : listeners_) {
+    listener(revision, paths);
+  }
+}
+
+void SqliteStore::Subscribe(ChangeListener listener) {
+  const ScopedLock lock(writer_mutex_);
+  listeners_.push_back(std::move(listener));
+}
+
+std::unique_ptr<SqliteStore::Reader> SqliteStore::TakeReader() {
+  const ScopedLock lock(readers_mutex_);
+  while (readers_.empty()) {
+    reader_returned_.wait(readers_mutex_);
+  }
+  // The most recently used reader has the warmest cache and is least likely to be null.
+  std::unique_ptr<Reader> reader = std::move(readers_.back());
+  readers_.pop_back();
+  return reader;
+}
+
+void SqliteStore::GiveBackReader(std::unique_ptr<Reader> reader) {
+  {
+    const ScopedLock lock(readers_mutex_);
+    readers_.push_back(std::move(reader));
+  }
+  reader_returned_.notify_one();
+}
+
+}  // namespace kms
