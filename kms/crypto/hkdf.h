@@ -8,7 +8,8 @@
 
 namespace kms {
 
-// Returns `size` bytes (1..8160). Errors: kInvalidArgument (size), kUnavailable, kInternal.
+// Returns `size` bytes (1..8160); `input_key` is not empty, salt and info may be. Errors:
+// kInvalidArgument (sizes), kUnavailable, kInternal.
 Result<SecretBytes> HkdfSha256(ByteView input_key, ByteView salt, ByteView info, std::size_t size);
 
 }  // namespace kms
