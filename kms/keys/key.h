@@ -2,6 +2,7 @@
 // Key: an immutable snapshot of a named key: its policy and the versions of its working set.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -18,6 +19,8 @@
 namespace kms {
 
 using KeyVersionNumber = std::uint32_t;  // 1, 2, 3, …
+
+inline constexpr std::size_t kHmacKeyBytes = 32;
 
 // One generation of material. `material` encrypts; `hmac_key` (32 bytes) is separate.
 struct KeyVersion {
