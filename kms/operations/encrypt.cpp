@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kms/operations/encrypt.h"
+
+#include "kms/crypto/nonce.h"
+#include "kms/keys/ciphertext.h"
+#include "kms/operations/scratch.h"
+
+namespace kms {
+
+namespace {
+
+Result<KeyVersionNumber> ChooseVersion(const KeyPolicy& policy, std::int64_t requested) {
+  if (requested == 0) {
+    return policy.latest_version;
+  }
+  if (requested < 0) {
+    return InvalidArgument("requested version for encryption is negative");
+  }
+  if (requested > std::int64_t{policy.latest_version}) {
+    return InvalidArgument(
+        "requested version for encryption is higher than the latest key version");
+  }
+  if (requested < std::int64_t{policy.min_encryption_version}) {
+    return InvalidArgument(
+        "requested version for encryption is less than the minimum encryption key version");
+  }
+  return static_cast<KeyVersionNumber>(requested);
+}
+
+}  // namespace
+
+Result<KeyVersionNumber> Encrypt(const Key& key, const EncryptInput& input,
+                                 std::string& ciphertext) {
+  const KeyVersionNumber version = KMS_TRY(ChooseVersion(key.policy(), input.key_version));
+  const Aead* aead = KMS_TRY(FindCipher(key, version));
+  // nonce || ciphertext || tag (transit-api 5.2)
+  const ScratchBytes payload(kAeadNonceBytes + input.plaintext.size() + kAeadTagBytes);
+  const MutableByteView nonce = payload.View().first(kAeadNonceBytes);
+  FillHedgedNonce(nonce, input.plaintext, input.associated_data);
+  KMS_TRY(aead->Seal(nonce, input.associated_data, input.plaintext,
+                     payload.View().subspan(kAeadNonceBytes)));
+  AppendCiphertext(version, payload.View(), ciphertext);
+  return version;
+}
+
+}  // namespace kms
