@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command families: each adds its verbs to the command line; a parsed verb becomes
+// Session::command, which main runs.
+#pragma once
+
+#include <string>
+
+#include "tools/kmsctl/session.h"
+
+namespace CLI {
+class App;
+}
+
+namespace kms::tools {
+
+void AddStatusCommands(CLI::App& root, Session& session);       // status, version
+void AddEnvironmentCommands(CLI::App& root, Session& session);  // env …
+void AddKeyCommands(CLI::App& root, Session& session);          // key …
+void AddDataCommands(CLI::App& root, Session& session);         // encrypt, decrypt, rewrap
+void AddDataKeyCommand(CLI::App& root, Session& session);       // datakey
+void AddHsmCommands(CLI::App& root, Session& session);          // hsm status
+void AddCompletionCommand(CLI::App& root, Session& session);    // completion
+
+// A verb of `parent` whose --help ends with `examples`.
+CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::string& description,
+                     const std::string& examples);
+// --env/-e, which defaults to KMS_ENV, else "dev".
+void AddEnvironmentOption(CLI::App& command, std::string& environment);
+void AddYesOption(CLI::App& command, bool& yes);
+
+// "/v1/ENVIRONMENT/rest"; names are encoded, `rest` is taken as it is.
+std::string EnvironmentPath(const std::string& environment, const std::string& rest);
+
+}  // namespace kms::tools

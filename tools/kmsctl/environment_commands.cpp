@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// kmsctl env create|list|show|config|delete: environments are Transit mounts.
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "tools/kmsctl/commands.h"
+#include "tools/kmsctl/input_output.h"
+#include "tools/kmsctl/output.h"
+
+namespace kms::tools {
+
+namespace {
+
+struct EnvironmentArguments {
+  std::string name;
+  std::string description;
+  bool is_protected = false;
+  bool disable_upsert = false;
+  std::optional<bool> new_protected;
+  std::optional<bool> new_disable_upsert;
+  std::optional<std::string> new_description;
+  bool yes = false;
+};
+
+std::string MountPath(const std::string& name) { return "/v1/sys/mounts/" + EncodePath(name); }
+
+std::string OptionCell(const nlohmann::json& mount, const char* name) {
+  const auto options = mount.find("options");
+  return options == mount.end() ? "-" : Cell(*options, name);
+}
+
+Status Create(Session& session, const EnvironmentArguments& arguments) {
+  nlohmann::json options = nlohmann::json::object();
+  if (arguments.is_protected) {
+    options["protected"] = "true";
+  }
+  if (arguments.disable_upsert) {
+    options["disable_upsert"] = "true";
+  }
+  nlohmann::json body = {{"type", "transit"}, {"options", options}};
+  if (!arguments.description.empty()) {
+    body["description"] = arguments.description;
+  }
+  KMS_TRY(session.Call("POST", MountPath(arguments.name), body));
+  if (session.options.json) {
+    return Print(ToJsonLine({{"name", arguments.name}, {"created", true}}) + "\n");
+  }
+  return Print("created environment " + arguments.name + "\n");
+}
+
+// The mounts of type transit, by name without the trailing '/'.
+nlohmann::json TransitMounts(const nlohmann::json& data) {
+  nlohmann::json mounts = nlohmann::json::object();
+  for (const auto& [path, mount] : data.items()) {
+    if (mount.is_object() && Cell(mount, "type") == "transit") {
+      mounts[path.ends_with('/') ? path.substr(0, path.size() - 1) : path] = mount;
+    }
+  }
+  return mounts;
+}
+
+Status ListAll(Session& session) {
+  const nlohmann::json answer = KMS_TRY(session.Call("GET", "/v1/sys/mounts"));
+  const nlohmann::json mounts = TransitMounts(DataOf(answer));
+  if (session.options.json) {
+    return Print(ToJsonLine(mounts) + "\n");
+  }
+  if (mounts.empty()) {
+    Note("no environments; make one with `kmsctl env create NAME`");
+    return Ok();
+  }
+  Table table{{"NAME", "PROTECTED", "ACCESSOR", "DESCRIPTION"}, {}};
+  for (const auto& [name, mount] : mounts.items()) {
+    table.rows.push_back({Printable(name), OptionCell(mount, "protected"), Cell(mount, "accessor"),
+                          Cell(mount, "description")});
+  }
+  return Print(RenderTable(table));
+}
+
+Status Show(Session& session, const EnvironmentArguments& arguments) {
+  const nlohmann::json answer = KMS_TRY(session.Call("GET", MountPath(arguments.name)));
+  const nlohmann::json& mount = DataOf(answer).empty() ? answer : DataOf(answer);
+  if (session.options.json) {
+    return Print(ToJsonLine(mount) + "\n");
+  }
+  return Print(RenderFields({
+      {"name", arguments.name},
+      {"type", Cell(mount, "type")},
+      {"description", Cell(mount, "description")},
+      {"protected", OptionCell(mount, "protected")},
+      {"disable upsert", OptionCell(mount, "disable_upsert")},
+      {"accessor", Cell(mount, "accessor")},
+      {"uuid", Cell(mount, "uuid")},
+  }));
+}
+
+Status Configure(Session& session, const EnvironmentArguments& arguments) {
+  nlohmann::json tune = nlohmann::json::object();
+  if (arguments.new_description.has_value()) {
+    tune["description"] = *arguments.new_description;
+  }
+  if (arguments.new_protected.has_value()) {
+    tune["options"]["protected"] = *arguments.new_protected ? "true" : "false";
+  }
+  if (tune.empty() && !arguments.new_disable_upsert.has_value()) {
+    return InvalidArgument(
+        "nothing to change: give --protected, --disable-upsert or --description");
+  }
+  if (!tune.empty()) {
+    KMS_TRY(session.Call("POST", MountPath(arguments.name) + "/tune", tune));
+  }
+  if (arguments.new_disable_upsert.has_value()) {
+    KMS_TRY(session.Call("POST", EnvironmentPath(arguments.name, "config/keys"),
+                         {{"disable_upsert", *arguments.new_disable_upsert}}));
+  }
+  if (session.options.json) {
+    return Print(ToJsonLine({{"name", arguments.name}, {"changed", true}}) + "\n");
+  }
+  return Print("changed environment " + arguments.name + "\n");
+}
+
+Status Delete(Session& session, const EnvironmentArguments& arguments) {
+  KMS_TRY(Confirm("Delete environment " + arguments.name +
+                      " with all its keys? Whatever they encrypted is lost.",
+                  arguments.yes));
+  KMS_TRY(session.Call("DELETE", MountPath(arguments.name)));
+  if (session.options.json) {
+    return Print(ToJsonLine({{"name", arguments.name}, {"deleted", true}}) + "\n");
+  }
+  return Print("deleted environment " + arguments.name + "\n");
+}
+
+using Verb = Status (*)(Session&, const EnvironmentArguments&);
+
+// A verb that takes the environment's name; returns its arguments for more options.
+std::shared_ptr<EnvironmentArguments> TakeName(CLI::App& command, Session& session, Verb verb) {
+  auto arguments = std::make_shared<EnvironmentArguments>();
+  command.add_option("NAME", arguments->name, "Name of the environment")->required();
+  command.callback([&session, arguments, verb] {
+    session.command = [&session, arguments, verb] { return verb(session, *arguments); };
+  });
+  return arguments;
+}
+
+}  // namespace
+
+void AddEnvironmentCommands(CLI::App& root, Session& session) {
+  CLI::App& family = AddCommand(root, "env", "Environments: isolated sets of keys, each under its "
+                                             "own master key",
+                                "  kmsctl env create staging\n  kmsctl env list\n");
+  family.require_subcommand(1);
+
+  CLI::App& create = AddCommand(family, "create", "Create an environment and its master key",
+                                "  kmsctl env create staging --description 'pre-production'\n"
+                                "  kmsctl env create prod --protected --disable-upsert\n");
+  const auto created = TakeName(create, session, Create);
+  create.add_flag("--protected", created->is_protected, "Refuse deletion until this is lifted");
+  create.add_flag("--disable-upsert", created->disable_upsert,
+                  "Encrypting never creates a missing key");
+  create.add_option("--description", created->description, "What it is for")->type_name("TEXT");
+
+  AddCommand(family, "list", "List environments",
+             "  kmsctl env list\n  kmsctl env list --json | jq 'keys'\n")
+      .callback([&session] { session.command = [&session] { return ListAll(session); }; });
+
+  CLI::App& show = AddCommand(family, "show", "Show one environment", "  kmsctl env show prod\n");
+  TakeName(show, session, Show);
+
+  CLI::App& config = AddCommand(family, "config", "Change an environment's settings",
+                                "  kmsctl env config staging --protected true\n"
+                                "  kmsctl env config dev --disable-upsert false\n");
+  const auto changed = TakeName(config, session, Configure);
+  config.add_option("--protected", changed->new_protected, "Refuse deletion");
+  config.add_option("--disable-upsert", changed->new_disable_upsert,
+                    "Encrypting never creates a missing key");
+  config.add_option("--description", changed->new_description, "What it is for")
+      ->type_name("TEXT");
+
+  CLI::App& remove = AddCommand(family, "delete", "Delete an environment, its keys and master key",
+                                "  kmsctl env delete scratch\n  kmsctl env delete scratch --yes\n");
+  const auto removed = TakeName(remove, session, Delete);
+  AddYesOption(remove, removed->yes);
+}
+
+}  // namespace kms::tools

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fields and tables of key objects.
+#include "tools/kmsctl/key_view.h"
+
+#include <charconv>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "tools/kmsctl/output.h"
+
+namespace kms::tools {
+
+namespace {
+
+std::string CreationCell(const nlohmann::json& version) {
+  if (version.is_number_integer()) {
+    return TimeCell(version.get<std::int64_t>());
+  }
+  return Cell(version, "creation_time");
+}
+
+// "decrypt only" for versions that encryption no longer uses.
+std::string UseCell(const nlohmann::json& key, std::int64_t version) {
+  const auto number = [&key](const char* name) {
+    const auto found = key.find(name);
+    return found != key.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
+  };
+  if (version == number("latest_version")) {
+    return "latest";
+  }
+  const std::int64_t min_encryption = number("min_encryption_version");
+  return min_encryption != 0 && version < min_encryption ? "decrypt only" : "on request";
+}
+
+std::string RenderVersions(const nlohmann::json& key) {
+  const auto versions = key.find("keys");
+  if (versions == key.end() || !versions->is_object()) {
+    return {};
+  }
+  std::map<std::int64_t, std::string> created;
+  for (const auto& [name, version] : versions->items()) {
+    std::int64_t number = 0;
+    std::from_chars(name.data(), name.data() + name.size(), number);
+    created[number] = CreationCell(version);
+  }
+  Table table{{"VERSION", "CREATED", "ENCRYPTS"}, {}};
+  for (const auto& [number, time] : created) {
+    table.rows.push_back({std::to_string(number), time, UseCell(key, number)});
+  }
+  return "\n" + RenderTable(table);
+}
+
+std::string RotationCell(const nlohmann::json& key) {
+  const std::string period = Cell(key, "auto_rotate_period");
+  return period == "-" || period == "0" ? "off" : period + " s";
+}
+
+}  // namespace
+
+std::string RenderKey(const nlohmann::json& key) {
+  return RenderFields({
+             {"name", Cell(key, "name")},
+             {"type", Cell(key, "type")},
+             {"latest version", Cell(key, "latest_version")},
+             {"min decryption version", Cell(key, "min_decryption_version")},
+             {"min encryption version", Cell(key, "min_encryption_version")},
+             {"min available version", Cell(key, "min_available_version")},
+             {"auto rotation", RotationCell(key)},
+             {"deletion allowed", Cell(key, "deletion_allowed")},
+             {"exportable", Cell(key, "exportable")},
+             {"plaintext backup", Cell(key, "allow_plaintext_backup")},
+             {"derived", Cell(key, "derived")},
+         }) +
+         RenderVersions(key);
+}
+
+std::string RenderKeyTable(const nlohmann::json& keys) {
+  Table table{{"NAME", "TYPE", "LATEST", "MIN DECRYPTION", "AUTO ROTATION", "DELETABLE"}, {}};
+  for (const nlohmann::json& key : keys) {
+    table.rows.push_back({Cell(key, "name"), Cell(key, "type"), Cell(key, "latest_version"),
+                          Cell(key, "min_decryption_version"), RotationCell(key),
+                          Cell(key, "deletion_allowed")});
+  }
+  return RenderTable(table);
+}
+
+}  // namespace kms::tools
