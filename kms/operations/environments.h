@@ -41,9 +41,12 @@ struct EnvironmentStatus {
 };
 
 // Stored outside any sealed store (they are what opens it), authenticated by the wrap's context:
+//   "root"                          RootRecord: the ids of `sys` and of its master key
 //   "master/<environment id>"       MasterKeyRecord
-//   "wrapped/<environment id>/<n>"  WrappedKey of environment key version n
-// and sealed in `sys`: "environments/<name>" identity and settings.
+//   "wrapped/<environment id>/<n>"  WrappedKey of environment key version n (10 digits)
+// and sealed in `sys`:
+//   "environments/<name>"           EnvironmentRecord: identity, settings, stage
+//   "pending/<name>"                PendingEnvironment: the ids of a creation under way
 // Thread rule: any thread.
 class Environments {
  public:
@@ -72,10 +75,12 @@ class Environments {
   // kInvalidArgument when the name nests with an existing one, and those of device and store.
   Result<std::shared_ptr<Environment>> Create(const EnvironmentName& name,
                                               const CreateEnvironmentRequest& request);
-  // Stores new settings. Errors: kNotFound, store errors.
+  // Stores new settings. Errors: kNotFound "no such environment", store errors.
   Status Tune(const EnvironmentName& name, const EnvironmentSettings& settings);
   // Deletes every entry, the wrapped keys and the master key object. Success when absent.
-  // Errors: kFailedPrecondition while protected.
+  // It answers nothing from the first step on; an interrupted deletion goes on when it is asked for
+  // again, when the name is created again and when the store is opened.
+  // Errors: kFailedPrecondition while protected, those of device and store.
   Status Delete(const EnvironmentName& name);
 
   // One lease round: proves each environment's key by a real unwrap compared in constant time,
@@ -83,6 +88,13 @@ class Environments {
   // again. Called every lease_interval by one thread (kmsd's main).
   void ProveLeases();
 
+  // Seals one environment until Unseal; the HSM's return does not open it. Not kept over a restart.
+  // Errors: kNotFound "no such environment".
+  Status Seal(std::string_view name, std::string reason);
+  // Opens it again. Errors: kNotFound, those of device and store.
+  Status Unseal(std::string_view name);
+
+  // `sys` first, then by name.
   [[nodiscard]] std::vector<EnvironmentStatus> Statuses() const;
   [[nodiscard]] MasterKeyDevice& device() const;
 

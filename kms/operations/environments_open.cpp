@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening a store: `sys` first, then whatever it lists.
+#include <utility>
+
+#include "kms/base/random.h"
+#include "kms/operations/environments_impl.h"
+
+namespace kms {
+
+namespace {
+
+constexpr std::string_view kRootPath = "root";
+constexpr std::string_view kSysName = "sys";
+constexpr std::string_view kEnvironmentsPrefix = "environments/";
+constexpr std::size_t kPage = 500;
+
+Error NotFromTheStart(std::string_view what) {
+  return Corrupted("the store holds entries but " + std::string(what) +
+                   "; no master key is made for it: restore the store from a backup");
+}
+
+EnvironmentSettings Undeletable() {
+  EnvironmentSettings settings;
+  settings.is_protected = true;
+  return settings;
+}
+
+// Commits what moves the store to `wanted`; when the outcome is unknown, rereads it.
+Result<Revision> CommitRoot(Store& store, const RootRecord& wanted, Revision expected,
+                            std::vector<Mutation> more) {
+  const Bytes encoded = wanted.Encode();
+  more.push_back(
+      {.path = std::string(kRootPath), .value = encoded, .expected_revision = expected});
+  const Result<Revision> committed = store.Commit(more);
+  if (committed.has_value() || committed.error().code != ErrorCode::kOutcomeUnknown) {
+    return committed;
+  }
+  const std::optional<StoredValue> now = KMS_TRY(store.Get(kRootPath));
+  if (now && now->value == encoded) {
+    return now->revision;
+  }
+  return Unavailable("storage failed, nothing was changed", committed.error().detail);
+}
+
+}  // namespace
+
+std::string EnvironmentPath(std::string_view name) {
+  return std::string(kEnvironmentsPrefix) + std::string(name);
+}
+
+std::string PendingPath(std::string_view name) { return "pending/" + std::string(name); }
+
+Result<std::unique_ptr<Environments>> Environments::Open(Store& store, MasterKeyDevice& device,
+                                                         const Clock& clock,
+                                                         EnvironmentsOptions options) {
+  auto impl = std::make_unique<Impl>(store, device, clock, options);
+  Revision revision = 0;
+  const RootRecord root = KMS_TRY(impl->ReadOrBeginRoot(revision));
+  if (root.stage == RootStage::kCreating) {
+    KMS_TRY(impl->FinishRoot(root, revision));
+  }
+  KMS_TRY(impl->OpenSys(root));
+  KMS_TRY(impl->OpenListed());
+  return std::unique_ptr<Environments>(new Environments(std::move(impl)));
+}
+
+Result<RootRecord> Environments::Impl::ReadOrBeginRoot(Revision& revision) {
+  const std::optional<StoredValue> stored = KMS_TRY(store.Get(kRootPath));
+  if (stored) {
+    revision = stored->revision;
+    return RootRecord::Decode(stored->value);
+  }
+  if (!KMS_TRY(store.List({}, {}, 1)).empty()) {
+    return NotFromTheStart("not the record it begins with");
+  }
+  // Recorded before the HSM makes a key, so that an interrupted start goes on with the same one.
+  const RootRecord root{.stage = RootStage::kCreating,
+                        .sys_id = Uuid::Random(),
+                        .sys_master_key_id = Uuid::Random()};
+  revision = KMS_TRY(CommitRoot(store, root, 0, {}));
+  return root;
+}
+
+Status Environments::Impl::FinishRoot(RootRecord root, Revision revision) {
+  for (const std::string_view prefix : {"e/", "master/", "wrapped/"}) {
+    if (!KMS_TRY(store.List(prefix, {}, 1)).empty()) {
+      return NotFromTheStart("its first start never finished");
+    }
+  }
+  const MasterKeyRecord master = KMS_TRY(
+      device.GenerateMasterKey(root.sys_master_key_id, 1, "kms/sys/1", HsmDeadline()));
+  SecretBytes key = KMS_TRY(SecretBytes::OfSize(kEnvironmentKeyBytes));
+  FillRandom(key.MutableView());
+  const WrappedKey wrapped = KMS_TRY(
+      device.Wrap(master, key, EnvironmentKeyContext(root.sys_id, 1), HsmDeadline()));
+  root.stage = RootStage::kInitialised;
+  KMS_TRY(CommitRoot(store, root, revision,
+                     {{.path = internal::MasterPath(root.sys_id),
+                       .value = master.Encode(),
+                       .expected_revision = 0},
+                      {.path = internal::WrappedPath(root.sys_id, 1),
+                       .value = wrapped.Encode(),
+                       .expected_revision = 0}}));
+  return Ok();
+}
+
+Status Environments::Impl::OpenSys(const RootRecord& root) {
+  const EnvironmentIdentity identity{
+      .id = root.sys_id,
+      .name = std::string(kSysName),
+      .accessor = "system_" + root.sys_id.ToString().substr(0, 8),
+      .created_unix_seconds = 0};
+  sys = MakeSlot(identity, Undeletable());
+  return sys->Open(options.hsm_timeout);
+}
+
+Status Environments::Impl::OpenListed() {
+  std::string after;
+  while (true) {
+    const std::vector<ListedEntry> page =
+        KMS_TRY(sys->environment()->store().List(kEnvironmentsPrefix, after, kPage));
+    for (const ListedEntry& entry : page) {
+      KMS_TRY(OpenOne(entry.path));
+    }
+    if (page.size() < kPage) {
+      return Ok();
+    }
+    after = page.back().path;
+  }
+}
+
+Status Environments::Impl::OpenOne(const std::string& path) {
+  auto stored = ReadRecord<EnvironmentRecord>(path);
+  const std::string name = path.substr(kEnvironmentsPrefix.size());
+  const bool damaged = !stored.has_value() && stored.error().code == ErrorCode::kCorrupted;
+  if (damaged || (stored.has_value() && *stored && (*stored)->record.identity.name != name)) {
+    // Its name stays taken and says what is wrong; the others are served.
+    EnvironmentIdentity unknown;
+    unknown.name = name;
+    const SlotHandle slot = MakeSlot(std::move(unknown), Undeletable());
+    slot->HoldSealed("the entry of environment " + name +
+                     " is damaged: restore the store from a backup");
+    AddSlot(slot);
+    return Ok();
+  }
+  const auto found = KMS_TRY(std::move(stored));
+  if (!found) {
+    return Ok();
+  }
+  if (found->record.stage == EnvironmentStage::kDeleting) {
+    IgnoreError(FinishDeletion(found->record), "it goes on when the deletion is asked for again");
+    return Ok();
+  }
+  const SlotHandle slot = MakeSlot(found->record.identity, found->record.settings);
+  IgnoreError(slot->Open(options.hsm_timeout), "it starts sealed, with the reason");
+  AddSlot(slot);
+  return Ok();
+}
+
+}  // namespace kms
