@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <optional>
 
 #include "kms/base/digest.h"
 #include "kms/base/random.h"
@@ -47,19 +46,13 @@ void Require(bool good) {
   }
 }
 
-// What one thread keeps; made anew in a forked child, which has a copy of its parent's secret.
-struct ThreadHedge {
-  std::uint64_t generation;
-  NonceHedge hedge;
-};
-
 }  // namespace
 
 // Keyed once; each message starts again from the keyed state, so the secret itself is not kept.
 struct NonceHedge::KeyedMac {
   std::unique_ptr<EVP_MAC_CTX, MacContextDeleter> context{EVP_MAC_CTX_new(Hmac())};
 
-  explicit KeyedMac(ByteView secret) {
+  void SetKey(ByteView secret) {
     char digest[] = "SHA256";
     const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
                                  OSSL_PARAM_construct_end()};
@@ -77,18 +70,27 @@ struct NonceHedge::KeyedMac {
   }
 };
 
-NonceHedge::NonceHedge(RandomSource random) : random_(random) {
-  std::array<std::uint8_t, kSecretBytes> secret;
-  random_(secret);
-  mac_ = std::make_unique<KeyedMac>(secret);
-  OPENSSL_cleanse(secret.data(), secret.size());
+NonceHedge::NonceHedge(RandomSource random) : random_(random), mac_(std::make_unique<KeyedMac>()) {
+  TakeSecret(ForkGeneration());
 }
 
 NonceHedge::NonceHedge(NonceHedge&&) noexcept = default;
 NonceHedge& NonceHedge::operator=(NonceHedge&&) noexcept = default;
 NonceHedge::~NonceHedge() = default;
 
+void NonceHedge::TakeSecret(std::uint64_t generation) {
+  std::array<std::uint8_t, kSecretBytes> secret;
+  random_(secret);
+  mac_->SetKey(secret);
+  OPENSSL_cleanse(secret.data(), secret.size());
+  generation_ = generation;
+}
+
 void NonceHedge::Fill(MutableByteView nonce, ByteView message, ByteView associated_data) {
+  const std::uint64_t generation = ForkGeneration();
+  if (generation != generation_) [[unlikely]] {
+    TakeSecret(generation);
+  }
   std::array<std::uint8_t, kRandomBytes + kCounterBytes + kSha256Bytes> input;
   const MutableByteView view{input};
   random_(view.first(kRandomBytes));
@@ -101,12 +103,8 @@ void NonceHedge::Fill(MutableByteView nonce, ByteView message, ByteView associat
 }
 
 void FillHedgedNonce(MutableByteView nonce, ByteView message, ByteView associated_data) {
-  thread_local std::optional<ThreadHedge> own;
-  const std::uint64_t generation = ForkGeneration();
-  if (!own.has_value() || own->generation != generation) [[unlikely]] {
-    own.emplace(ThreadHedge{generation, NonceHedge(&FillRandom)});
-  }
-  own->hedge.Fill(nonce, message, associated_data);
+  thread_local NonceHedge hedge(&FillRandom);
+  hedge.Fill(nonce, message, associated_data);
 }
 
 }  // namespace kms

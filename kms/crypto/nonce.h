@@ -21,7 +21,8 @@ class NonceHedge {
  public:
   using RandomSource = void (*)(MutableByteView out);
 
-  // Takes the secret from `random`, and for each nonce 32 bytes more.
+  // Takes the secret from `random`, for each nonce 32 bytes more, and in a forked child, which has
+  // a copy of its parent's secret, another secret before its first nonce.
   explicit NonceHedge(RandomSource random);
   NonceHedge(NonceHedge&&) noexcept;
   NonceHedge& operator=(NonceHedge&&) noexcept;
@@ -31,8 +32,11 @@ class NonceHedge {
 
  private:
   struct KeyedMac;
+  void TakeSecret(std::uint64_t generation);
+
   RandomSource random_;
   std::unique_ptr<KeyedMac> mac_;
+  std::uint64_t generation_ = 0;
   std::uint64_t counter_ = 0;
 };
 
