@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Master-key objects in the token: how they are made, found, judged and proven.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kms/base/ids.h"
+#include "kms/base/result.h"
+#include "pkcs11/attributes.h"
+#include "pkcs11/mechanism.h"
+#include "pkcs11/session.h"
+
+namespace kms::pkcs11 {
+
+// Attributes that good tokens honour and others refuse; tried first, then left out.
+enum class ExtraAttributes : std::uint8_t { kNone, kUnmodifiableAndOneMechanism };
+
+struct MasterKeyTemplate {
+  Uuid id;
+  std::string label;
+  WrapMechanism mechanism = WrapMechanism::kGcmEncrypt;
+  bool in_token = true;  // false: a throw-away key of the session
+};
+
+struct GeneratedKey {
+  CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;         // of the secret or private key
+  CK_OBJECT_HANDLE public_handle = CK_INVALID_HANDLE;  // RSA only
+  Bytes public_key;                                    // RSA only: SubjectPublicKeyInfo
+};
+
+// Makes the key with every attribute explicit. Errors: as the session.
+Result<GeneratedKey> GenerateMasterKeyObject(Session& session, const MasterKeyTemplate& key,
+                                             ExtraAttributes extras);
+
+// The one object with that CKA_ID. Errors: kNotFound when there is none (H11),
+// kFailedPrecondition naming them when there are several (H12).
+Result<CK_OBJECT_HANDLE> FindMasterKeyObject(Session& session, const Uuid& id);
+
+// Refuses a key that is not private, sensitive, never extractable and made in the token, that may
+// both encrypt and wrap, or that cannot do what `mechanism` needs (H16).
+// Errors: kFailedPrecondition, naming every wrong attribute.
+struct KeyDemands {
+  WrapMechanism mechanism = WrapMechanism::kGcmEncrypt;
+  bool unmodifiable = false;  // where the token is known to honour it
+};
+Status CheckMasterKeyAttributes(Session& session, CK_OBJECT_HANDLE key, const KeyDemands& demands);
+
+// The usage that a found key's attributes allow. Errors: kFailedPrecondition for both or neither.
+Result<KeyUsage> ReadKeyUsage(Session& session, CK_OBJECT_HANDLE key);
+
+// Destroys every object with that CKA_ID (a key pair is two). Success when there is none.
+Status DestroyMasterKeyObjects(Session& session, const Uuid& id);
+
+// Opens `record`'s sentinel and compares in constant time. Errors: kCorrupted when it opens to
+// something else; as UnwrapUnder.
+Status OpenSentinel(Session& session, CK_OBJECT_HANDLE key, const MasterKeyRecord& record);
+
+// Wraps the sentinel value of `id`.
+Result<WrappedKey> WrapSentinel(Session& session, const WrappingKey& key, const Uuid& id);
+
+WrapProfile ProfileOf(const MasterKeyRecord& record);
+
+}  // namespace kms::pkcs11

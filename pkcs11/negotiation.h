@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which wrap mechanisms a token really has: by known-answer test, never by its list.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kms/base/result.h"
+#include "pkcs11/master_key.h"
+#include "pkcs11/mechanism.h"
+
+namespace kms::pkcs11 {
+
+struct Negotiated {
+  std::vector<WrapProfile> usable;  // one per mechanism, best first; never empty
+  ExtraAttributes extras = ExtraAttributes::kNone;
+  // What generated keys read back: where the token honours CKA_MODIFIABLE=false, others are refused.
+  bool honours_unmodifiable = false;
+};
+
+// Tests every AES candidate on a throw-away session key of the logged-in token; RSA only when no
+// AES candidate passes. `pinned`: a WrapMechanismName to test alone, or empty.
+// Errors: kFailedPrecondition when none passes, naming each candidate's failure in the detail;
+// kUnavailable when the device failed meanwhile.
+Result<Negotiated> NegotiateMechanisms(const Module& module, CK_SLOT_ID slot,
+                                       const std::string& pinned);
+
+}  // namespace kms::pkcs11

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Token: one HSM token in the process that loaded the module; the real MasterKeyDevice.
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "kms/master/master_key_device.h"
+#include "pkcs11/token_options.h"
+
+namespace kms::pkcs11 {
+
+struct TokenTimings {
+  std::chrono::milliseconds probe_interval{2000};     // sentinel of every known master key
+  std::chrono::milliseconds probe_deadline{5000};
+  std::chrono::milliseconds drain_deadline{5000};     // calls under way when the device fails
+  std::chrono::milliseconds first_backoff{200};       // doubles up to the longest, with jitter
+  std::chrono::milliseconds longest_backoff{5000};
+  std::chrono::milliseconds pin_poll_interval{2000};  // looking for a new PIN when locked out
+  std::chrono::milliseconds connect_limit{60000};     // one connection attempt, key making included
+  std::chrono::milliseconds stuck_grace{5000};        // past its deadline a call counts as stuck
+};
+
+// Connects on a thread of its own, keeps connecting, and answers kUnavailable meanwhile; what an
+// operator must mend first is kFailedPrecondition. Master keys are learnt from the records of calls:
+// each is found by CKA_ID, its attributes are checked and its sentinel opened before its first use
+// of every connection. At most one per process and module: initialising is of the whole process.
+// Thread rule: any thread. A call may outlive its deadline only inside the module; see stuck().
+class Token final : public MasterKeyDevice {
+ public:
+  // Loads the module and returns at once, connecting in the background. Errors:
+  // kFailedPrecondition for options or a module that can never work.
+  static Result<std::unique_ptr<Token>> Start(TokenOptions options, TokenTimings timings = {});
+  // Waits for calls under way. Where one may be stuck, leave by _exit instead.
+  ~Token() override;
+  Token(const Token&) = delete;
+  Token& operator=(const Token&) = delete;
+
+  // Waits until it serves. Errors: kFailedPrecondition at once when only an operator can help;
+  // kUnavailable at the deadline; both say why.
+  Status AwaitReady(Deadline deadline);
+
+  // True when the module does not return from a call: nothing but ending the process helps, and it
+  // must be _exit, without destructors. Never blocks on the module.
+  [[nodiscard]] bool stuck() const;
+
+  Result<DeviceDescription> Describe(Deadline deadline) override;
+  Result<MasterKeyRecord> GenerateMasterKey(const Uuid& id, std::uint32_t version,
+                                            const std::string& label, Deadline deadline) override;
+  Result<WrappedKey> Wrap(const MasterKeyRecord& master, const SecretBytes& key, ByteView context,
+                          Deadline deadline) override;
+  Result<SecretBytes> Unwrap(const MasterKeyRecord& master, const WrappedKey& wrapped,
+                             ByteView context, Deadline deadline) override;
+  Status CheckSentinel(const MasterKeyRecord& master, Deadline deadline) override;
+  Status DestroyMasterKey(const MasterKeyRecord& master, Deadline deadline) override;
+  Result<Bytes> Sign(ByteView message, Deadline deadline) override;
+  Result<Bytes> SigningPublicKey(Deadline deadline) override;
+  Result<SecretBytes> Random(std::size_t size, Deadline deadline) override;
+  [[nodiscard]] DeviceStatistics Statistics() const override;
+
+ private:
+  class Impl;
+  explicit Token(std::unique_ptr<Impl> impl);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kms::pkcs11
