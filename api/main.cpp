@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// kmsd: `serve`, `dev` and the worker processes it starts for itself.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "api/config/config.h"
+#include "api/dev.h"
+#include "api/process.h"
+#include "api/serve.h"
+#include "api/service_log.h"
+#include "api/state_directory.h"
+#include "api/worker_main.h"
+#include "kms/base/secret_bytes.h"
+#include "kms/crypto/self_test.h"
+
+namespace kms::api {
+namespace {
+
+constexpr int kExitStartFailed = 1;
+constexpr int kExitUsage = 2;
+
+int Report(const Status& status) {
+  if (status.has_value()) {
+    return 0;
+  }
+  StopServiceLog();
+  std::fprintf(stderr, "kmsd: %s\n", status.error().public_message.c_str());
+  if (!status.error().detail.empty()) {
+    std::fprintf(stderr, "kmsd: detail: %s\n", status.error().detail.c_str());
+  }
+  return status.error().code == ErrorCode::kInvalidArgument ? kExitUsage : kExitStartFailed;
+}
+
+// What every command that serves does before it reads a secret.
+Status PrepareProcess(const LogConfig& log) {
+  BlockStopSignals();
+  KMS_TRY(HardenProcess());
+  KMS_TRY(InitializeSecretMemory());
+  KMS_TRY(RunCryptoSelfTest());
+  StartServiceLog(log);
+  return Ok();
+}
+
+Status RunServe(const std::string& path) {
+  const Config config = KMS_TRY(LoadConfig(path));
+  KMS_TRY(ValidateConfig(config));
+  KMS_TRY(PrepareProcess(config.log));
+  return Serve(config, {});
+}
+
+Status RunDevelopment(const DevOptions& options) {
+  KMS_TRY(PrepareProcess(LogConfig{}));
+  return RunDev(options);
+}
+
+int Main(int argc, char** argv) {
+  // The process that talks HTTP never loads a vendor library: these two run in children.
+  if (argc >= 2 && std::string_view{argv[1]} == kHsmWorkerCommand) {
+    return HsmWorkerMain();
+  }
+  if (argc >= 2 && std::string_view{argv[1]} == kCreateTokenCommand) {
+    return Report(CreateTokenMain(argc, argv));
+  }
+
+  CLI::App app{"kmsd, a key management service rooted in your own HSM", "kmsd"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "kmsd " KMS_VERSION);
+  app.footer("Start here:  kmsd dev\nFor a real HSM:  kmsd dev --print-config > kms.json, edit it, "
+             "kmsd serve --config kms.json");
+
+  std::string config_path;
+  CLI::App* serve = app.add_subcommand("serve", "Run the service from a configuration file");
+  serve->add_option("--config", config_path, "JSON file, comments allowed")->required();
+
+  DevOptions dev_options;
+  bool print_config = false;
+  CLI::App* dev = app.add_subcommand(
+      "dev", "Run on a SoftHSM token and a store of its own; state is kept across runs");
+  dev->add_option("--listen", dev_options.listen, "HOST:PORT; port 0 picks one")
+      ->capture_default_str();
+  dev->add_option("--state-dir", dev_options.state_directory, "where everything is kept")
+      ->capture_default_str();
+  dev->add_option("--root-token", dev_options.root_token,
+                  "use this root token instead of a random one (development only)");
+  CLI::Option* module =
+      dev->add_option("--module", dev_options.module, "another PKCS#11 module than SoftHSM");
+  CLI::Option* label =
+      dev->add_option("--token-label", dev_options.token_label, "token of that module");
+  CLI::Option* pin = dev->add_option("--pin-file", dev_options.pin_file, "file with its user PIN");
+  module->needs(label)->needs(pin);
+  label->needs(module);
+  pin->needs(module);
+  dev->add_flag("--print-config", print_config,
+                "print the equivalent configuration for `kmsd serve` and exit");
+
+  CLI11_PARSE(app, argc, argv);
+
+  if (serve->parsed()) {
+    return Report(RunServe(config_path));
+  }
+  if (print_config) {
+    std::fputs(PrintConfig(DevConfig(dev_options)).c_str(), stdout);
+    return 0;
+  }
+  return Report(RunDevelopment(dev_options));
+}
+
+}  // namespace
+}  // namespace kms::api
+
+int main(int argc, char** argv) { return kms::api::Main(argc, argv); }

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rooms are declared in the order they depend on each other; they end in reverse.
+#include "api/serve.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <thread>
+#include <utility>
+
+#include "api/front/server.h"
+#include "api/handlers/route_table.h"
+#include "api/pipeline/audit_gate.h"
+#include "api/pipeline/pipeline.h"
+#include "api/process.h"
+#include "api/service_log.h"
+#include "api/token_options.h"
+#include "kms/audit/chained_audit_log.h"
+#include "kms/audit/checkpoint.h"
+#include "kms/base/clock.h"
+#include "kms/operations/environments.h"
+#include "kms/operations/root_token.h"
+#include "kms/store/sqlite_store.h"
+#include "pkcs11/pin.h"
+#include "pkcs11/worker_device.h"
+
+namespace kms::api {
+
+namespace {
+
+// SIGTERM is obeyed within five seconds whatever hangs.
+constexpr Milliseconds kLongestStop{4800};
+constexpr Milliseconds kCheckpointTimeout{1000};
+constexpr int kExitCutShort = 70;
+
+struct HostPort {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+Result<HostPort> ParseAddress(const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  HostPort address;
+  const char* end = text.data() + text.size();
+  const char* port = colon == std::string::npos ? end : text.data() + colon + 1;
+  const auto [parsed, code] = std::from_chars(port, end, address.port);
+  if (colon == 0 || code != std::errc{} || parsed != end) {
+    return InvalidArgument("listener.address must be HOST:PORT, not \"" + text + "\"");
+  }
+  address.host = text.substr(0, colon);
+  return address;
+}
+
+Result<FrontOptions> FrontOptionsFrom(const Config& config) {
+  const HostPort address = KMS_TRY(ParseAddress(config.listener.address));
+  const LimitsConfig& limits = config.limits;
+  FrontOptions options;
+  options.address = address.host;
+  options.port = address.port;
+  options.loops = config.threads.loops;
+  options.pool_threads = config.threads.workers;
+  options.pool_queue_limit = config.threads.worker_queue;
+  options.limits.max_head_bytes = limits.max_head_bytes;
+  options.limits.max_fields = limits.max_headers;
+  options.limits.max_target_bytes = limits.max_target_bytes;
+  options.limits.max_body_bytes = limits.max_body_bytes;
+  options.timeouts.head = limits.head_timeout;
+  options.timeouts.body = limits.body_timeout;
+  options.timeouts.idle = limits.idle_timeout;
+  options.timeouts.write = limits.write_timeout;
+  options.timeouts.handler = limits.request_timeout;
+  options.max_connections = limits.max_connections;
+  options.max_connections_per_address = limits.max_connections_per_address;
+  options.max_buffered_bytes = limits.max_buffered_bytes;
+  options.allow_plain_http = config.listener.allow_plain_http;
+  if (!config.listener.tls_certificate.empty()) {
+    options.tls = TlsOptions{.certificate_file = config.listener.tls_certificate,
+                             .key_file = config.listener.tls_key,
+                             .client_ca_file = config.listener.tls_client_ca};
+  }
+  return options;
+}
+
+PipelineOptions PipelineOptionsFrom(const Config& config) {
+  PipelineOptions options;
+  options.json.max_depth = config.limits.max_json_depth;
+  options.json.max_strings = config.limits.max_json_strings;
+  options.json.max_string_bytes = config.limits.max_body_bytes;
+  options.max_body_bytes = config.limits.max_body_bytes;
+  options.max_batch_items = config.limits.max_batch_items;
+  return options;
+}
+
+EnvironmentsOptions EnvironmentsOptionsFrom(const Config& config) {
+  EnvironmentsOptions options;
+  options.hsm_timeout = config.hsm.call_timeout;
+  options.lease_interval = config.lease.interval;
+  options.lease_grace = config.lease.grace;
+  options.max_warm_keys = config.limits.max_warm_keys;
+  return options;
+}
+
+Result<std::unique_ptr<pkcs11::WorkerDevice>> StartDevice(const HsmConfig& config) {
+  pkcs11::WorkerOptions options;
+  options.token = TokenOptionsFrom(config);
+  std::unique_ptr<pkcs11::WorkerDevice> device =
+      KMS_TRY(pkcs11::WorkerDevice::Start(std::move(options)));
+  const Status ready =
+      device->AwaitReady(std::chrono::steady_clock::now() + config.start_timeout);
+  if (!ready.has_value()) {
+    return FailedPrecondition("the HSM token \"" + config.token_label + "\" of " + config.module +
+                                  " is not ready: " + ready.error().public_message,
+                              ready.error().detail);
+  }
+  return device;
+}
+
+Result<std::unique_ptr<ChainedAuditLog>> OpenAuditLog(const AuditConfig& config,
+                                                      const Clock& clock) {
+  AuditOptions options;
+  options.path = config.path;
+  options.durability =
+      config.durability == "fsync" ? AuditDurability::kFsync : AuditDurability::kWrite;
+  return ChainedAuditLog::Open(std::move(options), clock);
+}
+
+Result<std::unique_ptr<TokenRegistry>> LoadTokens(const AuthConfig& config,
+                                                  Environments& environments) {
+  const SecretBytes token = KMS_TRY(pkcs11::ReadPin(PinSourceFrom(config.root_token)));
+  return LoadRootToken(*environments.sys(), AsText(token.View()));
+}
+
+Status EnsureEnvironments(Environments& environments,
+                          const std::vector<InitialEnvironment>& wanted) {
+  for (const InitialEnvironment& initial : wanted) {
+    if (environments.Find(initial.name) != nullptr) {
+      continue;
+    }
+    const EnvironmentName name = KMS_TRY(EnvironmentName::Parse(initial.name));
+    CreateEnvironmentRequest request;
+    request.settings.is_protected = initial.is_protected;
+    request.settings.disable_upsert = initial.disable_upsert;
+    const Result<std::shared_ptr<Environment>> made = environments.Create(name, request);
+    if (!made.has_value()) {
+      return made.error();
+    }
+    LogInfo("made environment " + std::string{initial.name});
+  }
+  return Ok();
+}
+
+// Signs the head of the audit log by the HSM's audit key. A HSM that is away costs the signature,
+// not the start or the stop: the chain goes on and the next checkpoint covers it.
+void SignAuditHead(ChainedAuditLog& audit, MasterKeyDevice& device, const Clock& clock,
+                   std::string_view reason) {
+  const Deadline deadline = std::chrono::steady_clock::now() + kCheckpointTimeout;
+  const Result<Bytes> public_key = device.SigningPublicKey(deadline);
+  const Status signed_head =
+      public_key.has_value()
+          ? WriteCheckpoint(audit, [&](ByteView message) { return device.Sign(message, deadline); },
+                            *public_key, clock, reason, deadline)
+          : Status{public_key.error()};
+  if (!signed_head.has_value()) {
+    LogError("the audit log's head could not be signed", signed_head.error());
+  }
+}
+
+// Proves the leases of all environments at an interval, on a thread of its own: a proof may hang as
+// long as the HSM does.
+class LeaseKeeper {
+ public:
+  LeaseKeeper(Environments& environments, Milliseconds interval)
+      : thread_([&environments, interval](const std::stop_token& stop) {
+          std::mutex mutex;
+          std::condition_variable_any stopped;
+          std::unique_lock lock(mutex);
+          while (!stop.stop_requested()) {
+            stopped.wait_for(lock, stop, interval, [] { return false; });
+            if (!stop.stop_requested()) {
+              environments.ProveLeases();
+            }
+          }
+        }) {}
+
+ private:
+  std::jthread thread_;
+};
+
+// Ends the process when an orderly stop takes too long: the exit status says that it was cut short.
+void LimitStop() {
+  std::thread([] {
+    std::this_thread::sleep_for(kLongestStop);
+    ::_exit(kExitCutShort);
+  }).detach();
+}
+
+std::string UrlOf(const Config& config, std::uint16_t port) {
+  const std::string& address = config.listener.address;
+  const char* scheme = config.listener.tls_certificate.empty() ? "http://" : "https://";
+  return scheme + address.substr(0, address.rfind(':') + 1) + std::to_string(port);
+}
+
+struct HangupTargets {
+  ChainedAuditLog& audit;
+  HttpServer& server;
+};
+
+// SIGHUP: the audit file may have been rotated away, the certificate replaced.
+void OnHangup(void* context) {
+  auto& targets = *static_cast<HangupTargets*>(context);
+  targets.audit.Reopen();
+  const Status reloaded = targets.server.ReloadTls();
+  if (!reloaded.has_value()) {
+    LogError("the TLS certificate was not reloaded; the old one stays", reloaded.error());
+  }
+  LogInfo("reopened the audit log and reloaded the certificate");
+}
+
+}  // namespace
+
+Status Serve(const Config& config, const ServeOptions& options) {
+  const FrontOptions front = KMS_TRY(FrontOptionsFrom(config));
+  const SystemClock clock;
+  const std::unique_ptr<SqliteStore> store = KMS_TRY(SqliteStore::Open(config.store.path));
+  const std::unique_ptr<pkcs11::WorkerDevice> device = KMS_TRY(StartDevice(config.hsm));
+  const std::unique_ptr<ChainedAuditLog> audit = KMS_TRY(OpenAuditLog(config.audit, clock));
+  const std::unique_ptr<Environments> environments =
+      KMS_TRY(Environments::Open(*store, *device, clock, EnvironmentsOptionsFrom(config)));
+  const std::unique_ptr<TokenRegistry> tokens = KMS_TRY(LoadTokens(config.auth, *environments));
+  KMS_TRY(EnsureEnvironments(*environments, options.environments));
+  SignAuditHead(*audit, *device, clock, "start");
+
+  Pipeline pipeline(RouteTable(), Services{*environments, *audit, *tokens, clock,
+                                           PipelineOptionsFrom(config)});
+  AuditGate gate(*audit);
+  const std::unique_ptr<HttpServer> server = KMS_TRY(HttpServer::Start(front, pipeline, gate));
+  const std::string url = UrlOf(config, server->port());
+  LogInfo("listening on " + url);
+  if (options.on_listening) {
+    options.on_listening(url);
+  }
+
+  int signal = 0;
+  {
+    const LeaseKeeper leases(*environments, config.lease.interval);
+    HangupTargets targets{*audit, *server};
+    signal = AwaitStopSignal(OnHangup, &targets);
+    LimitStop();
+    LogInfo(signal == SIGTERM ? "stopping on SIGTERM" : "stopping on SIGINT");
+    server->Drain(std::chrono::steady_clock::now() + config.limits.drain_timeout);
+    SignAuditHead(*audit, *device, clock, "stop");
+  }
+  LogInfo("stopped");
+  StopServiceLog();
+  return Ok();
+}
+
+}  // namespace kms::api
