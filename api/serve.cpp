@@ -101,7 +101,7 @@ EnvironmentsOptions EnvironmentsOptionsFrom(const Config& config) {
   options.hsm_timeout = config.hsm.call_timeout;
   options.lease_interval = config.lease.interval;
   options.lease_grace = config.lease.grace;
-  options.max_warm_keys = config.limits.max_warm_keys;
+  options.limits.max_warm_keys = config.limits.max_warm_keys;
   return options;
 }
 

@@ -102,8 +102,9 @@ Environments::Impl::SlotHandle Environments::Impl::FindSlot(std::string_view nam
 Environments::Impl::SlotHandle Environments::Impl::MakeSlot(EnvironmentIdentity identity,
                                                             EnvironmentSettings settings) const {
   return std::make_shared<Slot>(
-      std::make_shared<Environment>(std::move(identity), std::move(settings), store, clock), store,
-      device, clock, options);
+      std::make_shared<Environment>(std::move(identity), std::move(settings), store, clock,
+                                    options.limits),
+      store, device, clock, options);
 }
 
 void Environments::Impl::AddSlot(const SlotHandle& slot) {

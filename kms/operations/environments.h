@@ -23,6 +23,7 @@ struct EnvironmentsOptions {
   std::chrono::milliseconds hsm_timeout{5000};  // per HSM call
   std::chrono::milliseconds lease_interval{5000};
   std::chrono::milliseconds lease_grace{60000};
+  EnvironmentLimits limits;  // of each environment
 };
 
 struct CreateEnvironmentRequest {
