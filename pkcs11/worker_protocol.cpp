@@ -92,7 +92,9 @@ void Put(FrameWriter& out, const DeviceStatistics& statistics) {
 
 // ---- Get: one per body -------------------------------------------------------------------------
 
-Error Malformed(std::string detail) { return InvalidArgument("malformed frame", std::move(detail)); }
+Error Malformed(std::string detail) {
+  return InvalidArgument("malformed frame", std::move(detail));
+}
 
 // A number that must be one of an enum's, the last of which is given.
 template <typename Enum>
@@ -239,13 +241,13 @@ Status GetAlternative(FrameReader& in, std::uint8_t tag, Body& body) {
 
 }  // namespace
 
-Result<ByteView> EncodeRequest(const WorkerRequest& request, MutableByteView out) {
+Result<ByteView> EncodeRequest(std::uint64_t id, std::chrono::milliseconds budget,
+                               const WorkerRequestBody& body, MutableByteView out) {
   FrameWriter writer(out);
-  PutHeader(writer, request.body, request.id);
-  const auto budget =
-      std::clamp(request.budget, std::chrono::milliseconds{0}, kMaxWorkerBudget).count();
-  writer.Put32(static_cast<std::uint32_t>(budget));
-  std::visit([&](const auto& body) { Put(writer, body); }, request.body);
+  PutHeader(writer, body, id);
+  const auto cut = std::clamp(budget, std::chrono::milliseconds{0}, kMaxWorkerBudget);
+  writer.Put32(static_cast<std::uint32_t>(cut.count()));
+  std::visit([&](const auto& part) { Put(writer, part); }, body);
   return writer.Finish();
 }
 
@@ -278,6 +280,12 @@ Result<WorkerReply> DecodeReply(ByteView frame) {
   KMS_TRY(GetAlternative<0>(in, tag, reply.body));
   KMS_TRY(in.ExpectEnd());
   return reply;
+}
+
+Result<std::uint64_t> DecodeRequestId(ByteView frame) {
+  FrameReader in(frame);
+  KMS_TRY(GetVersionAndTag(in));
+  return in.Get64();
 }
 
 }  // namespace kms::pkcs11

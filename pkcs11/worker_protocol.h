@@ -65,8 +65,8 @@ struct StatisticsRequest {};
 
 using WorkerRequestBody =
     std::variant<HelloRequest, DescribeRequest, GenerateRequest, WrapRequest, UnwrapRequest,
-                 CheckSentinelRequest, DestroyRequest, SignRequest, PublicKeyRequest,
-                 RandomRequest, StatisticsRequest>;
+                 CheckSentinelRequest, DestroyRequest, SignRequest, PublicKeyRequest, RandomRequest,
+                 StatisticsRequest>;
 
 struct WorkerRequest {
   std::uint64_t id = 0;
@@ -90,12 +90,16 @@ struct WorkerReply {
 
 // Writes into `out`, which the caller wipes, and returns the part used. Texts of errors are cut
 // to 1 KiB. Errors: kInvalidArgument when the message does not fit.
-Result<ByteView> EncodeRequest(const WorkerRequest& request, MutableByteView out);
+Result<ByteView> EncodeRequest(std::uint64_t id, std::chrono::milliseconds budget,
+                               const WorkerRequestBody& body, MutableByteView out);
 Result<ByteView> EncodeReply(const WorkerReply& reply, MutableByteView out);
 
 // Errors: kInvalidArgument for anything but exactly one message of this version; kUnavailable when
 // a secret finds no locked memory; kCorrupted from a record inside.
 Result<WorkerRequest> DecodeRequest(ByteView frame);
 Result<WorkerReply> DecodeReply(ByteView frame);
+
+// The id of a request whose body may be malformed, so that its sender can be answered.
+Result<std::uint64_t> DecodeRequestId(ByteView frame);
 
 }  // namespace kms::pkcs11

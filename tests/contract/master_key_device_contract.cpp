@@ -118,8 +118,7 @@ TEST_P(MasterKeyDeviceContract, RefusesAnotherContext) {
   other.back() ^= 1U;
   EXPECT_THAT(device().Unwrap(master, wrapped, other, InSeconds(10)),
               HasError(ErrorCode::kCorrupted));
-  EXPECT_THAT(device().Unwrap(master, wrapped, {}, InSeconds(10)),
-              HasError(ErrorCode::kCorrupted));
+  EXPECT_THAT(device().Unwrap(master, wrapped, {}, InSeconds(10)), HasError(ErrorCode::kCorrupted));
 }
 
 TEST_P(MasterKeyDeviceContract, RefusesEveryFlippedByteOfABlob) {
@@ -166,9 +165,8 @@ TEST_P(MasterKeyDeviceContract, NeverTriesAnotherMechanismThanTheRecordedOne) {
   const MasterKeyRecord master = MakeMaster();
   KMS_ASSERT_OK_AND_ASSIGN(WrappedKey wrapped,
                            device().Wrap(master, RandomKey(32), context_, InSeconds(10)));
-  wrapped.mechanism = wrapped.mechanism == WrapMechanism::kKwpEncrypt
-                          ? WrapMechanism::kGcmEncrypt
-                          : WrapMechanism::kKwpEncrypt;
+  wrapped.mechanism = wrapped.mechanism == WrapMechanism::kKwpEncrypt ? WrapMechanism::kGcmEncrypt
+                                                                      : WrapMechanism::kKwpEncrypt;
   EXPECT_FALSE(device().Unwrap(master, wrapped, context_, InSeconds(10)).has_value());
 }
 

@@ -57,8 +57,7 @@ class MasterKeyDeviceContract : public ::testing::TestWithParam<DeviceFactory> {
 
   MasterKeyRecord MakeMaster() {
     const Uuid id = Uuid::Random();
-    auto record =
-        device().GenerateMasterKey(id, 1, "contract-" + id.ToString(), InSeconds(10));
+    auto record = device().GenerateMasterKey(id, 1, "contract-" + id.ToString(), InSeconds(10));
     EXPECT_THAT(record, IsOk());
     return record.value_or(MasterKeyRecord{});
   }

@@ -36,8 +36,8 @@ struct FakeToken {
   std::string label = "fake";
   std::string serial = "0001";
   std::mutex mutex;
-  std::map<Uuid, SecretBytes> master_keys;                       // guarded by mutex
-  std::unique_ptr<EVP_PKEY, FakeEvpPkeyDeleter> signing_key;     // guarded by mutex
+  std::map<Uuid, SecretBytes> master_keys;                    // guarded by mutex
+  std::unique_ptr<EVP_PKEY, FakeEvpPkeyDeleter> signing_key;  // guarded by mutex
 };
 
 // Thread rule: any thread, the fault members too.
@@ -136,8 +136,7 @@ class FakeMasterKeyDevice final : public MasterKeyDevice {
   }
 
   Result<MasterKeyRecord> GenerateMasterKey(const Uuid& id, std::uint32_t version,
-                                            const std::string& label,
-                                            Deadline deadline) override {
+                                            const std::string& label, Deadline deadline) override {
     return Run<MasterKeyRecord>(deadline, [&]() -> Result<MasterKeyRecord> {
       KMS_TRY(MakeKeyUnlessPresent(id));
       MasterKeyRecord record;
@@ -198,8 +197,8 @@ class FakeMasterKeyDevice final : public MasterKeyDevice {
       Bytes signature(128);
       std::size_t size = signature.size();
       if (EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, SigningKey()) != 1 ||
-          EVP_DigestSign(context.get(), signature.data(), &size, message.data(),
-                         message.size()) != 1) {
+          EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) !=
+              1) {
         return Internal("the fake cannot sign");
       }
       signature.resize(size);

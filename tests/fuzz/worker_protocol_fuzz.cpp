@@ -25,7 +25,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const kms::ByteView frame(data, std::min(size, kms::pkcs11::kMaxWorkerFrameBytes));
   kms::Bytes out(kms::pkcs11::kMaxWorkerFrameBytes);
   if (const auto request = kms::pkcs11::DecodeRequest(frame); request.has_value()) {
-    const auto encoded = kms::pkcs11::EncodeRequest(*request, out);
+    const auto encoded =
+        kms::pkcs11::EncodeRequest(request->id, request->budget, request->body, out);
     Require(encoded.has_value() && std::ranges::equal(*encoded, frame));
   }
   if (const auto reply = kms::pkcs11::DecodeReply(frame); reply.has_value()) {

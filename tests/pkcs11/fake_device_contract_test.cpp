@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The fake keeps the promises of MasterKeyDevice, and its faults do what they say.
-#include "tests/fakes/fake_master_key_device.h"
-
 #include <gtest/gtest.h>
 
 #include "tests/contract/master_key_device_contract.h"
+#include "tests/fakes/fake_master_key_device.h"
 
 namespace kms::testing {
 
 namespace {
 
-DeviceUnderTest MakeFake() {
-  return {nullptr, std::make_unique<FakeMasterKeyDevice>()};
-}
+DeviceUnderTest MakeFake() { return {nullptr, std::make_unique<FakeMasterKeyDevice>()}; }
 
 INSTANTIATE_TEST_SUITE_P(Fake, MasterKeyDeviceContract,
-                         ::testing::Values(DeviceFactory{"InMemory", MakeFake}),
-                         DeviceFactoryName);
+                         ::testing::Values(DeviceFactory{"InMemory", MakeFake}), DeviceFactoryName);
 
 TEST(FakeMasterKeyDevice, FailsExactlyTheCallThatWasNamed) {
   FakeMasterKeyDevice device;

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// WorkerDevice: the MasterKeyDevice of kmsd; the token is in another process.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kms/master/master_key_device.h"
+#include "pkcs11/token_options.h"
+#include "pkcs11/worker_process.h"
+#include "pkcs11/worker_protocol.h"
+
+namespace kms::pkcs11 {
+
+class WorkerSupervisor;
+
+struct WorkerOptions {
+  // What is started, with an environment of nothing but SOFTHSM2_CONF and CREDENTIALS_DIRECTORY
+  // (where they apply) and `environment`: "NAME=value", for libraries that need more.
+  std::string program = "/proc/self/exe";
+  std::vector<std::string> arguments = {"hsm-worker"};
+  std::vector<std::string> environment;
+  TokenOptions token;
+  // Calls in flight, those included that nobody waits for any more; further ones are refused.
+  std::size_t max_waiting = 256;
+  // Past its deadline by this much, a call that the worker still works on costs the worker its
+  // life.
+  std::chrono::milliseconds stuck_call_grace{5000};
+  // How long a worker may take to load the module.
+  std::chrono::milliseconds start_timeout{30000};
+  // Starts workers in place of `program`; empty: posix_spawn.
+  WorkerLauncher launcher;
+};
+
+// The same calls with the same errors as the token's own, and kUnavailable "HSM is busy" above
+// max_waiting, kInvalidArgument for a call that fits no frame. A worker that ends is replaced and
+// the calls lost with it are made once more; callers see no more than the delay.
+// Thread rule: any thread. Callers wait on their own threads; one more supervises.
+class WorkerDevice final : public MasterKeyDevice {
+ public:
+  // Returns at once; the worker starts in the background. A PIN from a descriptor or from the
+  // environment is read here, once, and given to each worker through a pipe; from a file or a
+  // credential only the worker reads it. Errors: kFailedPrecondition (the PIN cannot be read),
+  // kUnavailable.
+  static Result<std::unique_ptr<WorkerDevice>> Start(WorkerOptions options);
+  // Ends the worker within a second, even one that hangs.
+  ~WorkerDevice() override;
+  WorkerDevice(const WorkerDevice&) = delete;
+  WorkerDevice& operator=(const WorkerDevice&) = delete;
+
+  // Waits until the token serves. Errors: kUnavailable at the deadline, kFailedPrecondition at once
+  // when an operator must act; the detail is the reason, as Statistics().state_reason.
+  Status AwaitReady(Deadline deadline);
+
+  Result<DeviceDescription> Describe(Deadline deadline) override;
+  Result<MasterKeyRecord> GenerateMasterKey(const Uuid& id, std::uint32_t version,
+                                            const std::string& label, Deadline deadline) override;
+  Result<WrappedKey> Wrap(const MasterKeyRecord& master, const SecretBytes& key, ByteView context,
+                          Deadline deadline) override;
+  Result<SecretBytes> Unwrap(const MasterKeyRecord& master, const WrappedKey& wrapped,
+                             ByteView context, Deadline deadline) override;
+  Status CheckSentinel(const MasterKeyRecord& master, Deadline deadline) override;
+  Status DestroyMasterKey(const MasterKeyRecord& master, Deadline deadline) override;
+  Result<Bytes> Sign(ByteView message, Deadline deadline) override;
+  Result<Bytes> SigningPublicKey(Deadline deadline) override;
+  Result<SecretBytes> Random(std::size_t size, Deadline deadline) override;
+  [[nodiscard]] DeviceStatistics Statistics() const override;
+
+ private:
+  explicit WorkerDevice(std::unique_ptr<WorkerSupervisor> supervisor);
+
+  template <typename Answer>
+  Result<Answer> Ask(WorkerRequestBody body, Deadline deadline);
+
+  const std::unique_ptr<WorkerSupervisor> supervisor_;
+  std::atomic<std::uint64_t> asked_ = 0;
+  std::atomic<std::uint64_t> failed_ = 0;
+};
+
+}  // namespace kms::pkcs11

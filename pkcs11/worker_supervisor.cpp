@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: Apache-2.0
+// Callers encode and send on their own threads, under the mutex and without blocking; the
+// supervising thread receives, watches the clock, and starts and ends workers.
+#include "pkcs11/worker_supervisor.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <variant>
+
+namespace kms::pkcs11 {
+
+namespace {
+
+using std::chrono::ceil;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// While a new worker's token is still connecting, calls wait for it this long.
+constexpr milliseconds kSettleTime{3000};
+constexpr milliseconds kFastStatistics{10};   // while calls wait for the token to connect
+constexpr milliseconds kSlowStatistics{250};  // else
+// A worker that does not even answer a request for statistics is frozen.
+constexpr milliseconds kSignOfLife{10000};
+// A worker that served this long was sound: its end counts as the first.
+constexpr milliseconds kSoundLife{10000};
+constexpr milliseconds kFirstPause{200};
+constexpr milliseconds kLongestPause{2000};
+constexpr milliseconds kRefusedPause{5000};
+constexpr milliseconds kPinPollInterval{250};
+// What a worker gets to end by itself, which is gentler to a token than SIGKILL.
+constexpr milliseconds kEndTime{700};
+constexpr milliseconds kReapTime{200};
+
+milliseconds PauseAfter(int failures) {
+  if (failures <= 1) {
+    return milliseconds{0};
+  }
+  return std::min(kFirstPause * (1 << std::min(failures - 2, 8)), kLongestPause);
+}
+
+std::string WithDetail(const Error& error) {
+  return error.detail.empty() ? error.public_message
+                              : error.public_message + " (" + error.detail + ")";
+}
+
+}  // namespace
+
+// ---- life --------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<WorkerSupervisor>> WorkerSupervisor::Start(SupervisorOptions options) {
+  FrameBuffer send_buffer = KMS_TRY(FrameBuffer::Create());
+  FrameBuffer receive_buffer = KMS_TRY(FrameBuffer::Create());
+  UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (wake.get() < 0) {
+    return Unavailable("HSM worker cannot be started", std::strerror(errno));
+  }
+  std::unique_ptr<WorkerSupervisor> supervisor(new WorkerSupervisor(
+      std::move(options), std::move(send_buffer), std::move(receive_buffer), std::move(wake)));
+  supervisor->thread_ = std::thread([raw = supervisor.get()] { raw->Run(); });
+  return supervisor;
+}
+
+WorkerSupervisor::WorkerSupervisor(SupervisorOptions options, FrameBuffer send_buffer,
+                                   FrameBuffer receive_buffer, UniqueFd wake)
+    : options_(std::move(options)),
+      wake_(std::move(wake)),
+      receive_buffer_(std::move(receive_buffer)),
+      send_buffer_(std::move(send_buffer)),
+      calls_(options_.max_waiting) {
+  token_.state_reason = "the HSM worker is starting";
+}
+
+WorkerSupervisor::~WorkerSupervisor() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  ::eventfd_write(wake_.get(), 1);
+  thread_.join();
+}
+
+bool WorkerSupervisor::stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+// ---- callers' side -----------------------------------------------------------------------------
+
+Result<WorkerReplyBody> WorkerSupervisor::Call(const WorkerRequestBody& body, Deadline deadline) {
+  const Deadline latest = std::min(deadline, steady_clock::now() + kMaxWorkerBudget);
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    std::optional<WorkerReplyBody> answer = KMS_TRY(Attempt(body, latest));
+    if (answer.has_value()) {
+      return *std::move(answer);
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  return NotServingLocked();
+}
+
+Result<std::optional<WorkerReplyBody>> WorkerSupervisor::Attempt(const WorkerRequestBody& body,
+                                                                 Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  KMS_TRY(AwaitServing(lock, deadline));
+  const WorkerCalls::Entry entry = KMS_TRY(calls_.Add(deadline));
+  const Status sent = SendLocked(entry.id, body, deadline);
+  if (!sent.has_value()) {
+    calls_.Remove(entry.id);
+    return sent.error();
+  }
+  WaitingCall& call = *entry.call;
+  call.changed.wait_until(lock, deadline,
+                          [&] { return call.lost || call.reply.has_value() || stopping_; });
+  if (call.reply.has_value()) {
+    return std::optional(*std::move(call.reply));
+  }
+  if (call.lost) {
+    return std::optional<WorkerReplyBody>();
+  }
+  calls_.Abandon(entry.id);
+  ++abandoned_;
+  return Unavailable("HSM did not answer in time");
+}
+
+Status WorkerSupervisor::AwaitServing(std::unique_lock<std::mutex>& lock, Deadline deadline) {
+  if (steady_clock::now() >= deadline) {
+    return Unavailable("HSM did not answer in time", "the deadline had passed before the call");
+  }
+  if (waiting_for_worker_ >= options_.max_waiting) {
+    return Unavailable("HSM is busy", "too many calls wait for an HSM worker");
+  }
+  ++waiting_for_worker_;
+  changed_.wait_until(lock, deadline, [this] { return stopping_ || phase_ != Phase::kStarting; });
+  --waiting_for_worker_;
+  if (stopping_ || phase_ != Phase::kServing) {
+    return NotServingLocked();
+  }
+  return Ok();
+}
+
+Error WorkerSupervisor::NotServingLocked() const {
+  if (phase_ == Phase::kRefused) {
+    return FailedPrecondition("HSM needs an operator", token_.state_reason);
+  }
+  return Unavailable("HSM is unavailable", token_.state_reason);
+}
+
+Status WorkerSupervisor::SendLocked(std::uint64_t id, const WorkerRequestBody& body,
+                                    Deadline deadline) {
+  const auto budget = ceil<milliseconds>(deadline - steady_clock::now());
+  const Result<ByteView> frame = EncodeRequest(id, budget, body, send_buffer_.memory());
+  const Status sent = frame.has_value() ? SendFrame(socket_, *frame, TransferMode::kNeverBlocks)
+                                        : Status(frame.error());
+  send_buffer_.Wipe(frame.has_value() ? frame->size() : kMaxWorkerFrameBytes);
+  if (sent.has_value() || sent.error().code == ErrorCode::kUnavailable) {
+    return Ok();  // of a worker that is gone the supervising thread learns at the same moment
+  }
+  if (sent.error().code == ErrorCode::kResourceExhausted) {
+    return Unavailable("HSM is busy", sent.error().detail);
+  }
+  return sent;
+}
+
+Status WorkerSupervisor::AwaitReady(Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  const auto decided = [this] { return stopping_ || token_.state != DeviceState::kDown; };
+  changed_.wait_until(lock, deadline, decided);
+  switch (token_.state) {
+    case DeviceState::kReady: return Ok();
+    case DeviceState::kDown: return Unavailable("HSM is unavailable", token_.state_reason);
+    case DeviceState::kLockedOut:
+    case DeviceState::kFatalConfig: break;
+  }
+  return FailedPrecondition("HSM needs an operator", token_.state_reason);
+}
+
+DeviceStatistics WorkerSupervisor::Statistics() const {
+  const std::lock_guard lock(mutex_);
+  DeviceStatistics statistics = token_;
+  statistics.abandoned_calls = abandoned_;
+  statistics.reconnects += reconnects_before_;
+  statistics.worker_restarts = launches_ > 0 ? launches_ - 1 : 0;
+  statistics.requests_waiting += static_cast<std::uint32_t>(waiting_for_worker_);
+  return statistics;
+}
+
+// ---- the supervising thread --------------------------------------------------------------------
+
+void WorkerSupervisor::Run() {
+  while (!stopping()) {
+    pin_stamp_ = PinStamp();
+    const auto launched = steady_clock::now();
+    Result<std::unique_ptr<WorkerProcess>> process = options_.launch();
+    {
+      const std::lock_guard lock(mutex_);
+      ++launches_;
+      SetPhaseLocked(Phase::kStarting);
+    }
+    if (process.has_value()) {
+      EndWorker(**process, ServeOneWorker(**process));
+    } else {
+      const std::lock_guard lock(mutex_);
+      token_.state_reason = WithDetail(process.error());
+    }
+    failures_in_a_row_ = steady_clock::now() - launched > kSoundLife ? 1 : failures_in_a_row_ + 1;
+    Pause();
+  }
+}
+
+// Returns why it ended; empty when the connection did.
+std::string WorkerSupervisor::ServeOneWorker(const WorkerProcess& process) {
+  Status running = Greet(process);
+  while (running.has_value() && !stopping()) {
+    running = PollOnce(process);
+  }
+  if (running.has_value()) {
+    return "was told to end";
+  }
+  return running.error().code == ErrorCode::kUnavailable ? "" : running.error().public_message;
+}
+
+Status WorkerSupervisor::Greet(const WorkerProcess& process) {
+  const std::lock_guard lock(mutex_);
+  socket_ = process.socket();
+  bound_ = false;
+  ready_now_ = false;
+  started_ = steady_clock::now();
+  statistics_id_ = 0;
+  statistics_sent_ = started_;
+  hello_id_ = calls_.NextId();
+  return SendLocked(hello_id_, HelloRequest{options_.token}, started_ + options_.start_timeout);
+}
+
+Status WorkerSupervisor::PollOnce(const WorkerProcess& process) {
+  pollfd events[] = {{.fd = process.socket(), .events = POLLIN, .revents = 0},
+                     {.fd = wake_.get(), .events = POLLIN, .revents = 0}};
+  ::poll(events, 2, static_cast<int>(PollTimeout().count()));
+  if (events[0].revents != 0) {
+    KMS_TRY(TakeReplies(process));
+  }
+  return CheckTimes();
+}
+
+milliseconds WorkerSupervisor::PollTimeout() const {
+  const std::lock_guard lock(mutex_);
+  milliseconds timeout = phase_ == Phase::kStarting ? kFastStatistics : kSlowStatistics;
+  if (const std::optional<Deadline> earliest = calls_.EarliestDeadline()) {
+    const auto left =
+        ceil<milliseconds>(*earliest + options_.stuck_call_grace - steady_clock::now());
+    timeout = std::min(timeout, left);
+  }
+  return std::max(timeout, milliseconds{1});
+}
+
+Status WorkerSupervisor::TakeReplies(const WorkerProcess& process) {
+  while (true) {
+    const ByteView frame =
+        KMS_TRY(ReceiveFrame(process.socket(), receive_buffer_, TransferMode::kNeverBlocks));
+    if (frame.empty()) {
+      return Ok();
+    }
+    Result<WorkerReply> reply = DecodeReply(frame);
+    receive_buffer_.Wipe(frame.size());
+    if (!reply.has_value()) {
+      return InvalidArgument("sent an answer that cannot be read", WithDetail(reply.error()));
+    }
+    KMS_TRY(TakeReply(*std::move(reply)));
+  }
+}
+
+Status WorkerSupervisor::TakeReply(WorkerReply reply) {
+  const std::lock_guard lock(mutex_);
+  if (reply.id == hello_id_) {
+    const auto* const refused = std::get_if<Error>(&reply.body);
+    if (refused != nullptr) {
+      token_.state = DeviceState::kFatalConfig;
+      token_.state_reason = WithDetail(*refused);
+      return FailedPrecondition("could not bind its token: " + token_.state_reason);
+    }
+    bound_ = true;
+    return Ok();
+  }
+  if (reply.id == statistics_id_) {
+    statistics_id_ = 0;
+    if (auto* const statistics = std::get_if<DeviceStatistics>(&reply.body)) {
+      token_ = std::move(*statistics);
+      SettleLocked();
+    }
+    return Ok();
+  }
+  calls_.Complete(reply.id, std::move(reply.body));
+  return Ok();
+}
+
+// Lets calls through once the token has connected, or has had its time to.
+void WorkerSupervisor::SettleLocked() {
+  if (token_.state == DeviceState::kReady && !ready_now_) {
+    ready_now_ = true;
+    reconnects_before_ += ready_before_ ? 1 : 0;
+    ready_before_ = true;
+  }
+  const bool settled =
+      token_.state != DeviceState::kDown || steady_clock::now() - started_ > kSettleTime;
+  SetPhaseLocked(bound_ && settled ? Phase::kServing : phase_);
+}
+
+Status WorkerSupervisor::CheckTimes() {
+  const std::lock_guard lock(mutex_);
+  const auto now = steady_clock::now();
+  if (!bound_ && now - started_ > options_.start_timeout) {
+    return FailedPrecondition("did not bind its token in time");
+  }
+  const std::optional<Deadline> earliest = calls_.EarliestDeadline();
+  if (earliest.has_value() && now > *earliest + options_.stuck_call_grace) {
+    return FailedPrecondition("was stuck: a call of the HSM library did not return");
+  }
+  if (statistics_id_ != 0 && now - statistics_sent_ > kSignOfLife) {
+    return FailedPrecondition("gave no sign of life");
+  }
+  const auto interval = phase_ == Phase::kStarting ? kFastStatistics : kSlowStatistics;
+  if (statistics_id_ != 0 || now - statistics_sent_ < interval) {
+    return Ok();
+  }
+  statistics_id_ = calls_.NextId();
+  statistics_sent_ = now;
+  return SendLocked(statistics_id_, StatisticsRequest(), now + kSignOfLife);
+}
+
+void WorkerSupervisor::EndWorker(WorkerProcess& process, const std::string& why) {
+  {
+    const std::lock_guard lock(mutex_);
+    socket_ = -1;
+    SetPhaseLocked(Phase::kStarting);
+    calls_.LoseAll();
+    reconnects_before_ += std::exchange(token_.reconnects, 0);
+  }
+  process.Close();
+  if (!process.WaitForEnd(steady_clock::now() + kEndTime)) {
+    process.Kill();
+    process.WaitForEnd(steady_clock::now() + kReapTime);
+  }
+  const std::lock_guard lock(mutex_);
+  const DeviceState state = token_.state;
+  std::string reason = std::move(token_.state_reason);
+  token_ = {};
+  if (state == DeviceState::kLockedOut || state == DeviceState::kFatalConfig) {
+    token_.state = state;
+    token_.state_reason = std::move(reason);
+    return;
+  }
+  token_.state_reason = "the HSM worker " + (why.empty() ? process.ending() : why);
+  changed_.notify_all();
+}
+
+// Nothing after the first end, then longer and longer; while an operator must act, until the PIN's
+// file has changed (locked out) or for kRefusedPause (nothing was tried that counts).
+void WorkerSupervisor::Pause() {
+  std::unique_lock lock(mutex_);
+  const bool locked_out = token_.state == DeviceState::kLockedOut;
+  const bool refused = locked_out || token_.state == DeviceState::kFatalConfig;
+  const milliseconds pause = refused ? kRefusedPause : PauseAfter(failures_in_a_row_);
+  if (pause.count() == 0) {
+    return;
+  }
+  SetPhaseLocked(refused ? Phase::kRefused : Phase::kPausing);
+  const auto until = steady_clock::now() + pause;
+  while (!stopping_ && (locked_out ? PinStamp() == pin_stamp_ : steady_clock::now() < until)) {
+    const auto next = steady_clock::now() + kPinPollInterval;
+    changed_.wait_until(lock, locked_out ? next : std::min(until, next),
+                        [this] { return stopping_; });
+  }
+  if (locked_out) {
+    token_ = {};
+    token_.state_reason = "the HSM worker starts with the new PIN";
+  }
+}
+
+void WorkerSupervisor::SetPhaseLocked(Phase phase) {
+  phase_ = phase;
+  changed_.notify_all();
+}
+
+std::string WorkerSupervisor::PinStamp() const {
+  struct stat info{};
+  if (options_.pin_file.empty() || ::stat(options_.pin_file.c_str(), &info) != 0) {
+    return "";
+  }
+  return std::to_string(info.st_ino) + "/" + std::to_string(info.st_size) + "/" +
+         std::to_string(info.st_mtim.tv_sec) + "." + std::to_string(info.st_mtim.tv_nsec);
+}
+
+}  // namespace kms::pkcs11
