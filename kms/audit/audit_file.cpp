@@ -32,9 +32,8 @@ class Descriptor {
 };
 
 Error FileError(std::string_view doing, const std::string& path) {
-  return Unavailable("the audit log is not available",
-                     std::string(doing) + " " + path + ": " +
-                         std::generic_category().message(errno));
+  return Unavailable("the audit log is not available", std::string(doing) + " " + path + ": " +
+                                                           std::generic_category().message(errno));
 }
 
 class PosixAuditFile final : public AuditFile {
@@ -73,8 +72,8 @@ class PosixAuditFile final : public AuditFile {
 
   Status WriteAt(std::uint64_t offset, std::string_view bytes) override {
     while (!bytes.empty()) {
-      const ssize_t written = ::pwrite(descriptor_.number(), bytes.data(), bytes.size(),
-                                       static_cast<off_t>(offset));
+      const ssize_t written =
+          ::pwrite(descriptor_.number(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
       if (written < 0 && errno == EINTR) {
         continue;
       }

@@ -103,8 +103,8 @@ void AppendTime(WallTime time, std::string& out) {
     cached_date.resize(cached_date.find_first_of(".Z"));
     cached_second = second;
   }
-  std::int64_t fraction = (time.time_since_epoch().count() % kNanoseconds + kNanoseconds) %
-                          kNanoseconds;
+  std::int64_t fraction =
+      (time.time_since_epoch().count() % kNanoseconds + kNanoseconds) % kNanoseconds;
   std::array<char, 9> digits{};
   for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit) {
     *digit = static_cast<char>('0' + fraction % 10);

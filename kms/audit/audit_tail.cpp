@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds where an existing audit file ends, after a crash may have torn its last record.
+#include "kms/audit/audit_tail.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace kms {
+namespace {
+
+constexpr std::uint64_t kChunkBytes = std::uint64_t{64} << 10U;
+// A batch is torn as a whole at most; batches are bounded by the queue (chained_audit_log.h).
+constexpr std::uint64_t kMaxTornBytes = std::uint64_t{64} << 20U;
+
+// Returns the offset after the last line feed before `end`, or 0 when there is none. Gives up
+// after `bound` bytes.
+Result<std::uint64_t> FindLineStart(AuditFile& file, std::uint64_t end, std::uint64_t bound) {
+  std::uint64_t position = end;
+  while (position > 0) {
+    if (end - position > bound) {
+      return Corrupted("the audit log does not end in a record", "no line feed near its end");
+    }
+    const std::uint64_t size = std::min(position, kChunkBytes);
+    position -= size;
+    const std::string chunk = KMS_TRY(file.ReadAt(position, static_cast<std::size_t>(size)));
+    const std::size_t found = chunk.rfind('\n');
+    if (found != std::string::npos) {
+      return position + found + 1;
+    }
+  }
+  return std::uint64_t{0};
+}
+
+Result<AuditHead> HeadOf(std::string_view line) {
+  const ChainLink link = KMS_TRY(ParseChainLink(line));
+  if (!nlohmann::json::accept(line)) {
+    return Corrupted("the last record of the audit log is damaged");
+  }
+  return AuditHead{.seq = link.seq, .hash = Sha256(AsBytes(line))};
+}
+
+}  // namespace
+
+Result<AuditTail> ReadAuditTail(AuditFile& file) {
+  AuditTail tail;
+  const std::uint64_t size = KMS_TRY(file.Size());
+  tail.whole_bytes = KMS_TRY(FindLineStart(file, size, kMaxTornBytes));
+  tail.torn_bytes = size - tail.whole_bytes;
+  if (tail.torn_bytes != 0) {
+    const std::string torn =
+        KMS_TRY(file.ReadAt(tail.whole_bytes, static_cast<std::size_t>(tail.torn_bytes)));
+    tail.torn_hash = Sha256(AsBytes(torn));
+  }
+  if (tail.whole_bytes == 0) {
+    return tail;
+  }
+  const std::uint64_t end = tail.whole_bytes - 1;
+  const std::uint64_t start = KMS_TRY(FindLineStart(file, end, kMaxAuditLineBytes));
+  const std::string line = KMS_TRY(file.ReadAt(start, static_cast<std::size_t>(end - start)));
+  tail.head = KMS_TRY(HeadOf(line));
+  return tail;
+}
+
+}  // namespace kms
