@@ -104,6 +104,11 @@ constexpr DemandRow kAlwaysDemanded[] = {
     {CKA_LOCAL, true, "CKA_LOCAL"},
 };
 
+Error RefusedAttributes(const std::string& names) {
+  return FailedPrecondition("the HSM key has refused attributes (wrong:" + names +
+                            "); make a new one with this service and re-wrap");
+}
+
 }  // namespace
 
 Result<GeneratedKey> GenerateMasterKeyObject(Session& session, const MasterKeyTemplate& key,
@@ -130,6 +135,7 @@ Result<GeneratedKey> GenerateMasterKeyObject(Session& session, const MasterKeyTe
 Result<CK_OBJECT_HANDLE> FindMasterKeyObject(Session& session, const Uuid& id) {
   const auto found = KMS_TRY(FindSecretObjects(session, id));
   if (found.empty()) {
+    KMS_TRY(RequireLogin(session));
     return NotFound("the HSM token has no master key " + id.ToString());
   }
   if (found.size() == 1) return found.front();
@@ -155,20 +161,22 @@ Result<KeyUsage> ReadKeyUsage(Session& session, CK_OBJECT_HANDLE key) {
   return decrypts ? KeyUsage::kEncryptDecrypt : KeyUsage::kWrapUnwrap;
 }
 
-Status CheckMasterKeyAttributes(Session& session, CK_OBJECT_HANDLE key,
-                                const KeyDemands& demands) {
+Status CheckSecrecyAttributes(Session& session, CK_OBJECT_HANDLE key) {
   std::string wrong;
   for (const DemandRow& row : kAlwaysDemanded) {
     const bool value = KMS_TRY(session.ReadFlag(key, row.type));
     if (value != row.value) wrong += " " + std::string(row.name);
   }
+  if (!wrong.empty()) return RefusedAttributes(wrong);
+  return Ok();
+}
+
+Status CheckMasterKeyAttributes(Session& session, CK_OBJECT_HANDLE key,
+                                const KeyDemands& demands) {
+  KMS_TRY(CheckSecrecyAttributes(session, key));
   if (demands.unmodifiable) {
     const bool modifiable = KMS_TRY(session.ReadFlag(key, CKA_MODIFIABLE));
-    if (modifiable) wrong += " CKA_MODIFIABLE";
-  }
-  if (!wrong.empty()) {
-    return FailedPrecondition("the master key has refused attributes (wrong:" + wrong +
-                              "); make a new one with this service and re-wrap");
+    if (modifiable) return RefusedAttributes(" CKA_MODIFIABLE");
   }
   const KeyUsage usage = KMS_TRY(ReadKeyUsage(session, key));
   if (usage != RowOf(demands.mechanism).usage) {
@@ -178,10 +186,17 @@ Status CheckMasterKeyAttributes(Session& session, CK_OBJECT_HANDLE key,
   return Ok();
 }
 
+Status RequireLogin(Session& session) {
+  const bool logged_in = KMS_TRY(session.LoggedIn());
+  if (logged_in) return Ok();
+  return session.Fail({CKR_USER_NOT_LOGGED_IN, "C_GetSessionInfo"});
+}
+
 Status DestroyMasterKeyObjects(Session& session, const Uuid& id) {
   AttributeList wanted;
   wanted.Flag(CKA_TOKEN, true).Data(CKA_ID, id.View());
   const auto found = KMS_TRY(session.Find(wanted.span()));
+  if (found.empty()) return RequireLogin(session);
   for (const CK_OBJECT_HANDLE object : found) {
     KMS_TRY(session.DestroyObject(object));
   }

@@ -47,6 +47,13 @@ struct KeyDemands {
 };
 Status CheckMasterKeyAttributes(Session& session, CK_OBJECT_HANDLE key, const KeyDemands& demands);
 
+// The part of it that holds for every secret object of ours, signing keys too.
+Status CheckSecrecyAttributes(Session& session, CK_OBJECT_HANDLE key);
+
+// A search without login finds no private object. Fails the session as "not logged in" then, so
+// that an empty result is not taken for a missing key.
+Status RequireLogin(Session& session);
+
 // The usage that a found key's attributes allow. Errors: kFailedPrecondition for both or neither.
 Result<KeyUsage> ReadKeyUsage(Session& session, CK_OBJECT_HANDLE key);
 

@@ -64,6 +64,12 @@ Rv Session::Login(CK_USER_TYPE user, const SecretBytes& pin) {
   return {rv == CKR_USER_ALREADY_LOGGED_IN ? CKR_OK : rv, "C_Login"};
 }
 
+Result<bool> Session::LoggedIn() {
+  CK_SESSION_INFO info{};
+  KMS_TRY(Check(module_->functions().C_GetSessionInfo(handle_, &info), "C_GetSessionInfo"));
+  return info.state == CKS_RW_USER_FUNCTIONS || info.state == CKS_RO_USER_FUNCTIONS;
+}
+
 Result<CK_OBJECT_HANDLE> Session::GenerateKey(CK_MECHANISM_TYPE mechanism,
                                               std::span<CK_ATTRIBUTE> attributes) {
   CK_MECHANISM generate{mechanism, nullptr, 0};

@@ -31,6 +31,9 @@ class Session {
 
   [[nodiscard]] Rv Login(CK_USER_TYPE user, const SecretBytes& pin);
 
+  // Whether the token still holds the user's login.
+  Result<bool> LoggedIn();
+
   // ---- objects
   Result<CK_OBJECT_HANDLE> GenerateKey(CK_MECHANISM_TYPE mechanism,
                                        std::span<CK_ATTRIBUTE> attributes);

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// The signing key's object by Cryptoki, its use by EVP.
+#include "pkcs11/signer.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include "kms/base/ids.h"
+#include "pkcs11/attributes.h"
+#include "pkcs11/master_key.h"
+
+namespace kms::pkcs11 {
+namespace {
+
+constexpr std::string_view kLabel = "kms audit signing key";
+constexpr std::uint8_t kPrime256v1[] = {0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07};
+
+struct DigestContextDeleter {
+  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+};
+using DigestContext = std::unique_ptr<EVP_MD_CTX, DigestContextDeleter>;
+
+Error SignFailed(std::string what) {
+  ERR_clear_error();
+  return Unavailable("the HSM failed to sign; retry later", std::move(what));
+}
+
+Status MakeKey(Session& session, ByteView id) {
+  AttributeList public_attributes;
+  public_attributes.Number(CKA_CLASS, CKO_PUBLIC_KEY)
+      .Number(CKA_KEY_TYPE, CKK_EC)
+      .Data(CKA_EC_PARAMS, kPrime256v1)
+      .Flag(CKA_TOKEN, true)
+      .Flag(CKA_PRIVATE, false)
+      .Flag(CKA_VERIFY, true)
+      .Data(CKA_ID, id)
+      .Data(CKA_LABEL, AsBytes(kLabel));
+  AttributeList private_attributes;
+  private_attributes.Number(CKA_CLASS, CKO_PRIVATE_KEY)
+      .Number(CKA_KEY_TYPE, CKK_EC)
+      .Flag(CKA_TOKEN, true)
+      .Flag(CKA_PRIVATE, true)
+      .Flag(CKA_SENSITIVE, true)
+      .Flag(CKA_EXTRACTABLE, false)
+      .Flag(CKA_SIGN, true)
+      .Flag(CKA_DECRYPT, false)
+      .Flag(CKA_UNWRAP, false)
+      .Flag(CKA_DERIVE, false)
+      .Data(CKA_ID, id)
+      .Data(CKA_LABEL, AsBytes(kLabel));
+  KMS_TRY(session.GenerateKeyPair(CKM_EC_KEY_PAIR_GEN, public_attributes.span(),
+                                  private_attributes.span()));
+  return Ok();
+}
+
+}  // namespace
+
+Result<SigningKeyObject> EnsureSigningKey(Session& session) {
+  AttributeList wanted;
+  wanted.Number(CKA_CLASS, CKO_PRIVATE_KEY).Flag(CKA_TOKEN, true).Data(CKA_LABEL, AsBytes(kLabel));
+  auto found = KMS_TRY(session.Find(wanted.span()));
+  SigningKeyObject object;
+  if (found.empty()) {
+    KMS_TRY(RequireLogin(session));
+    KMS_TRY(MakeKey(session, Uuid::Random().View()));
+    object.made = true;
+    found = KMS_TRY(session.Find(wanted.span()));
+  }
+  if (found.size() != 1) {
+    return FailedPrecondition("the HSM token has several audit signing keys, or loses them; keep "
+                              "one object labelled \"kms audit signing key\"");
+  }
+  KMS_TRY(CheckSecrecyAttributes(session, found.front()));
+  object.id = KMS_TRY(session.ReadAttribute(found.front(), CKA_ID));
+  return object;
+}
+
+Result<std::unique_ptr<Signer>> Signer::Open(Libp11Tenant& tenant, ByteView id) {
+  EvpKey private_key = KMS_TRY(tenant.FindPrivateKey(id));
+  std::uint8_t* encoded = nullptr;
+  const int size = i2d_PUBKEY(private_key.get(), &encoded);
+  if (size <= 0) return SignFailed("i2d_PUBKEY");
+  Bytes public_key(encoded, encoded + size);
+  OPENSSL_free(encoded);
+  const std::uint8_t* in = public_key.data();
+  EvpKey verifying_key(d2i_PUBKEY(nullptr, &in, static_cast<long>(public_key.size())));
+  if (verifying_key == nullptr) return SignFailed("d2i_PUBKEY");
+  return std::unique_ptr<Signer>(
+      new Signer(std::move(private_key), std::move(verifying_key), std::move(public_key)));
+}
+
+Result<Bytes> Signer::Sign(ByteView message) {
+  const DigestContext context(EVP_MD_CTX_new());
+  std::size_t size = 0;
+  if (context == nullptr ||
+      EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, private_key_.get()) != 1 ||
+      EVP_DigestSign(context.get(), nullptr, &size, message.data(), message.size()) != 1) {
+    return SignFailed("EVP_DigestSignInit");
+  }
+  Bytes signature(size);
+  if (EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) != 1) {
+    return SignFailed("EVP_DigestSign");
+  }
+  signature.resize(size);
+  const DigestContext check(EVP_MD_CTX_new());
+  if (check == nullptr ||
+      EVP_DigestVerifyInit(check.get(), nullptr, EVP_sha256(), nullptr, verifying_key_.get()) !=
+          1 ||
+      EVP_DigestVerify(check.get(), signature.data(), signature.size(), message.data(),
+                       message.size()) != 1) {
+    return SignFailed("the HSM's signature does not verify");
+  }
+  return signature;
+}
+
+}  // namespace kms::pkcs11

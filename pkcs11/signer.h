@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Signer: the token's audit key, ECDSA P-256, made in the token on first use.
+#pragma once
+
+#include "kms/base/mutex.h"
+#include "kms/base/result.h"
+#include "pkcs11/libp11_tenant.h"
+#include "pkcs11/session.h"
+
+namespace kms::pkcs11 {
+
+// What EnsureSigningKey found or made.
+struct SigningKeyObject {
+  Bytes id;  // CKA_ID
+  bool made = false;
+};
+
+// Finds the signing key by its label, or makes it; the caller holds the token's objects exclusively.
+// Errors: kFailedPrecondition when there are several or one with refused attributes.
+Result<SigningKeyObject> EnsureSigningKey(Session& session);
+
+// Signs through EVP. Its key dies with the login: make a new Signer after every one.
+// Thread rule: any thread.
+class Signer {
+ public:
+  // Errors: as Libp11Tenant::FindPrivateKey.
+  static Result<std::unique_ptr<Signer>> Open(Libp11Tenant& tenant, ByteView id);
+
+  // ECDSA over SHA-256 in DER form, verified before it is returned. Errors: kUnavailable.
+  Result<Bytes> Sign(ByteView message);
+  // SubjectPublicKeyInfo, DER.
+  [[nodiscard]] const Bytes& public_key() const { return public_key_; }
+
+ private:
+  Signer(EvpKey private_key, EvpKey verifying_key, Bytes public_key)
+      : private_key_(std::move(private_key)),
+        verifying_key_(std::move(verifying_key)),
+        public_key_(std::move(public_key)) {}
+
+  const EvpKey private_key_;
+  const EvpKey verifying_key_;  // in software
+  const Bytes public_key_;
+};
+
+}  // namespace kms::pkcs11
