@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes completion scripts from a command tree.
+#include <algorithm>
 #include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,11 +34,11 @@ std::string StepPatterns(const CommandNode& root) {
 }
 
 std::string FileOptionPatterns(const CommandNode& root) {
-  std::vector<std::string> names;
+  std::set<std::string> names;
   Walk(root, "", [&names](const CommandNode& node, const std::string&) {
     for (const OptionNode& option : node.options) {
       if (option.takes_file) {
-        names.insert(names.end(), option.names.begin(), option.names.end());
+        names.insert(option.names.begin(), option.names.end());
       }
     }
   });
@@ -62,21 +64,27 @@ std::string Described(std::string_view name, std::string_view description) {
   return entry + "'";
 }
 
+// What can be typed at `node`: its own options, then those of the root, each once.
+std::vector<OptionNode> OptionsAt(const CommandNode& node, const CommandNode& root) {
+  std::vector<OptionNode> options = node.options;
+  for (const OptionNode& option : root.options) {
+    const auto is_same = [&option](const OptionNode& own) { return own.names == option.names; };
+    if (std::ranges::none_of(node.options, is_same)) {
+      options.push_back(option);
+    }
+  }
+  return options;
+}
+
 std::string BashWords(const CommandNode& node, const CommandNode& root) {
   std::string words;
   for (const CommandNode& command : node.commands) {
     words += command.name + " ";
   }
-  const auto add_options = [&words](const CommandNode& owner) {
-    for (const OptionNode& option : owner.options) {
-      for (const std::string& name : option.names) {
-        words += name + " ";
-      }
+  for (const OptionNode& option : OptionsAt(node, root)) {
+    for (const std::string& name : option.names) {
+      words += name + " ";
     }
-  };
-  add_options(node);
-  if (&node != &root) {
-    add_options(root);
   }
   words.pop_back();
   return words;
@@ -87,14 +95,8 @@ std::string ZshCandidates(const CommandNode& node, const CommandNode& root) {
   for (const CommandNode& command : node.commands) {
     candidates += "\n      " + Described(command.name, command.description);
   }
-  const auto add_options = [&candidates](const CommandNode& owner) {
-    for (const OptionNode& option : owner.options) {
-      candidates += "\n      " + Described(option.names.front(), option.description);
-    }
-  };
-  add_options(node);
-  if (&node != &root) {
-    add_options(root);
+  for (const OptionNode& option : OptionsAt(node, root)) {
+    candidates += "\n      " + Described(option.names.front(), option.description);
   }
   return candidates;
 }
