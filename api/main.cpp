@@ -34,24 +34,24 @@ int Report(const Status& status) {
 }
 
 // What every command that serves does before it reads a secret.
-Status PrepareProcess(const LogConfig& log) {
+Status PrepareProcess(const Config& config) {
   BlockStopSignals();
   KMS_TRY(HardenProcess());
-  KMS_TRY(InitializeSecretMemory());
+  KMS_TRY(InitializeSecretMemory(config.limits.secret_memory_bytes));
   KMS_TRY(RunCryptoSelfTest());
-  StartServiceLog(log);
+  StartServiceLog(config.log);
   return Ok();
 }
 
 Status RunServe(const std::string& path) {
   const Config config = KMS_TRY(LoadConfig(path));
   KMS_TRY(ValidateConfig(config));
-  KMS_TRY(PrepareProcess(config.log));
+  KMS_TRY(PrepareProcess(config));
   return Serve(config, {});
 }
 
 Status RunDevelopment(const DevOptions& options) {
-  KMS_TRY(PrepareProcess(LogConfig{}));
+  KMS_TRY(PrepareProcess(Config{}));
   return RunDev(options);
 }
 

@@ -2,6 +2,7 @@
 #include "api/config/config.h"
 
 #include <algorithm>
+#include <bit>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -235,6 +236,9 @@ Status ValidateConfig(const Config& config) {
   if (config.listener.tls_certificate.empty() != config.listener.tls_key.empty()) {
     return InvalidArgument(
         "configuration: listener.tls_certificate and listener.tls_key must be set together");
+  }
+  if (!std::has_single_bit(config.limits.secret_memory_bytes)) {
+    return InvalidArgument("configuration: limits.secret_memory_bytes must be a power of two");
   }
   if (!config.listener.tls_client_ca.empty() && config.listener.tls_certificate.empty()) {
     return InvalidArgument(

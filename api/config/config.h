@@ -72,6 +72,7 @@ struct LimitsConfig {
   std::uint64_t max_connections_per_address = 0;
   std::uint64_t max_buffered_bytes = 512U << 20U;
   std::uint64_t max_warm_keys = 100000;
+  std::uint64_t secret_memory_bytes = 4U << 20U;
   Milliseconds head_timeout{5000};
   Milliseconds body_timeout{30000};
   Milliseconds idle_timeout{75000};

@@ -92,6 +92,9 @@ TEST(ValidateConfig, NamesTheMissingKey) {
   config.hsm = {.module = "/m", .token_label = "t", .pin = {"file:p"}};
   config.auth.root_token.text = "file:t";
   EXPECT_THAT(ValidateConfig(config), IsOk());
+  config.limits.secret_memory_bytes = 3U << 20U;
+  EXPECT_THAT(ValidateConfig(config), HasError(kInvalid, HasSubstr("must be a power of two")));
+  config.limits.secret_memory_bytes = 1U << 20U;
   config.listener.tls_key = "k";
   EXPECT_THAT(ValidateConfig(config), HasError(kInvalid, HasSubstr("must be set together")));
 }
