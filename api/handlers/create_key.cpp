@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// POST keys/:name (transit-api 6.1), and the creation that encrypt does on demand (6.9).
+#include "kms/operations/create_key.h"
+
+#include "api/handlers/handlers.h"
+#include "api/handlers/key_info.h"
+#include "api/handlers/key_name.h"
+#include "api/pipeline/call.h"
+
+namespace kms::api {
+namespace {
+
+// Derived keys would need the context in every operation; what cannot be used is not created.
+Error DerivationRefused() {
+  return InvalidArgument(
+      "key derivation is not offered by this server; create the key without `derived` and "
+      "`convergent_encryption`");
+}
+
+Result<KeyType> TypeOf(const Fields& fields) {
+  const std::string_view name = fields.Text("type");
+  const std::optional<KeyType> type = FindKeyType(name.empty() ? "aes256-gcm96" : name);
+  if (!type) {
+    return InvalidArgument("unknown key type " + std::string(name.substr(0, 64)));
+  }
+  return *type;
+}
+
+Result<CreateKeyRequest> ReadRequest(const Fields& fields) {
+  const CreateKeyRequest request{
+      .type = KMS_TRY(TypeOf(fields)),
+      .derived = fields.Boolean("derived"),
+      .convergent_encryption = fields.Boolean("convergent_encryption"),
+      .exportable = fields.Boolean("exportable"),
+      .allow_plaintext_backup = fields.Boolean("allow_plaintext_backup"),
+      .auto_rotate_period_seconds = fields.Integer("auto_rotate_period"),
+  };
+  if (fields.Integer("key_size") != 0) {
+    return InvalidArgument("key_size is not valid for algorithm " +
+                           std::string(TraitsOf(request.type).name));
+  }
+  if (request.derived) {
+    return DerivationRefused();
+  }
+  return request;
+}
+
+}  // namespace
+
+Result<Reply> HandleCreateKey(Call& call) {
+  const KeyName name = KMS_TRY(KeyName::Parse(call.fields.Text("name")));
+  const CreateKeyRequest request = KMS_TRY(ReadRequest(call.fields));
+  const CreateKeyOutcome outcome = KMS_TRY(CreateKey(*call.environment, name, request));
+  Reply reply = Reply::Data(RenderKeyInfo(*outcome.key));
+  if (outcome.already_existed) {
+    reply.warnings.push_back("key " + name.text() + " already existed");
+  }
+  return reply;
+}
+
+Result<KeyHandle> CreateOnDemand(Call& call, const KeyName& name, bool with_context) {
+  const std::string_view type_name = call.fields.Text("type");
+  if (type_name.starts_with("ecdsa-")) {
+    return InvalidArgument("key type " + std::string(type_name.substr(0, 64)) +
+                           " not supported for this operation");
+  }
+  const CreateKeyRequest request{.type = KMS_TRY(TypeOf(call.fields))};
+  if (call.fields.Boolean("convergent_encryption") && !with_context) {
+    return InvalidArgument(
+        "convergent encryption requires derivation to be enabled, so context is required");
+  }
+  if (with_context) {
+    return DerivationRefused();
+  }
+  KMS_TRY(call.record_attempt());
+  return KMS_TRY(CreateKey(*call.environment, name, request)).key;
+}
+
+}  // namespace kms::api

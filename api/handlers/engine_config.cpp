@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// config/keys and cache-config (transit-api 6.24, 6.25).
+#include "api/handlers/handlers.h"
+#include "api/pipeline/call.h"
+#include "api/pipeline/fields.h"
+#include "api/pipeline/json_writer.h"
+
+namespace kms::api {
+namespace {
+
+constexpr std::string_view kCacheSize = "cache_size";
+
+Status Store(Call& call, const EnvironmentSettings& settings) {
+  const EnvironmentName name =
+      KMS_TRY(EnvironmentName::Parse(call.environment->identity().name));
+  return call.services.environments.Tune(name, settings);
+}
+
+Reply KeysConfig(bool disable_upsert) {
+  std::string data;
+  JsonObject object(data);
+  object.Boolean("disable_upsert", disable_upsert);
+  object.Close();
+  return Reply::Data(std::move(data));
+}
+
+Reply CacheConfig(std::string_view size) {
+  return Reply::Data(R"({"size":)" + std::string(size.empty() ? "0" : size) + "}");
+}
+
+}  // namespace
+
+Result<Reply> HandleReadKeysConfig(Call& call) {
+  return KeysConfig(call.environment->settings().disable_upsert);
+}
+
+Result<Reply> HandleWriteKeysConfig(Call& call) {
+  EnvironmentSettings settings = call.environment->settings();
+  if (const std::optional<bool> wanted = call.fields.OptionalBoolean("disable_upsert")) {
+    settings.disable_upsert = *wanted;
+    KMS_TRY(Store(call, settings));
+  }
+  return KeysConfig(settings.disable_upsert);
+}
+
+// Every warm key is kept; the number is stored for clients that configure it and read it back.
+Result<Reply> HandleReadCacheConfig(Call& call) {
+  const EnvironmentSettings settings = call.environment->settings();
+  const auto size = settings.options.find(std::string(kCacheSize));
+  return CacheConfig(size == settings.options.end() ? std::string_view() : size->second);
+}
+
+Result<Reply> HandleWriteCacheConfig(Call& call) {
+  const std::int64_t size = call.fields.Integer("size");
+  if (size != 0 && size < 10) {
+    return InvalidArgument("size must be 0 or a value greater or equal to 10");
+  }
+  EnvironmentSettings settings = call.environment->settings();
+  settings.options[std::string(kCacheSize)] = std::to_string(size);
+  KMS_TRY(Store(call, settings));
+  return CacheConfig(std::to_string(size));
+}
+
+}  // namespace kms::api

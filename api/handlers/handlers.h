@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// The handlers, one per row of the route table: typed fields in, one operation, data out. Rights,
+// audit and envelopes are the pipeline's.
+#pragma once
+
+#include "api/pipeline/reply.h"
+#include "kms/base/result.h"
+
+namespace kms::api {
+
+struct Call;
+
+// keys/… (transit-api 6.1 to 6.7)
+Result<Reply> HandleCreateKey(Call& call);
+Result<Reply> HandleReadKey(Call& call);
+Result<Reply> HandleListKeys(Call& call);
+Result<Reply> HandleDeleteKey(Call& call);
+Result<Reply> HandleConfigureKey(Call& call);
+Result<Reply> HandleRotateKey(Call& call);
+Result<Reply> HandleTrimKey(Call& call);
+
+// encrypt/…, decrypt/…, rewrap/…, datakey/… (6.9 to 6.12)
+Result<Reply> HandleEncrypt(Call& call);
+Result<Reply> HandleCrypto(Call& call);
+Result<Reply> HandleDataKey(Call& call);
+
+// config/keys, cache-config (6.24, 6.25)
+Result<Reply> HandleReadKeysConfig(Call& call);
+Result<Reply> HandleWriteKeysConfig(Call& call);
+Result<Reply> HandleReadCacheConfig(Call& call);
+Result<Reply> HandleWriteCacheConfig(Call& call);
+
+// sys/… (9.1 to 9.5, 9.8)
+Result<Reply> HandleHealth(Call& call);
+Result<Reply> HandleSealStatus(Call& call);
+Result<Reply> HandleLeader(Call& call);
+Result<Reply> HandleInitStatus(Call& call);
+Result<Reply> HandleListMounts(Call& call);
+Result<Reply> HandleCreateMount(Call& call);
+Result<Reply> HandleReadMount(Call& call);
+Result<Reply> HandleDeleteMount(Call& call);
+Result<Reply> HandleReadTune(Call& call);
+Result<Reply> HandleWriteTune(Call& call);
+Result<Reply> HandleVisibleMounts(Call& call);
+Result<Reply> HandleMountOfPath(Call& call);
+Result<Reply> HandleHsmStatus(Call& call);
+Result<Reply> HandleEnvironmentsStatus(Call& call);
+Result<Reply> HandleMetrics(Call& call);
+
+// auth/token/… (10.2)
+Result<Reply> HandleLookupSelf(Call& call);
+Result<Reply> HandleRenewSelf(Call& call);
+Result<Reply> HandleRevokeSelf(Call& call);
+
+}  // namespace kms::api

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Environments in the words of mounts.
+#include "api/handlers/mount_info.h"
+
+#include "api/pipeline/fields.h"
+
+namespace kms::api {
+namespace {
+
+constexpr std::size_t kMaxOptions = 32;
+constexpr std::size_t kMaxOptionBytes = 1024;
+constexpr std::int64_t kMaxLeaseSeconds = std::int64_t{100} * 366 * 86400;
+
+void AppendOptions(const EnvironmentSettings& settings, std::string& out) {
+  JsonObject options(out);
+  for (const auto& [key, value] : settings.options) {
+    options.String(key, value);
+  }
+  if (settings.is_protected) {
+    options.String("protected", "true");
+  }
+  if (settings.disable_upsert) {
+    options.String("disable_upsert", "true");
+  }
+  options.Close();
+}
+
+Status ApplyFlag(std::string_view name, const std::string& text, bool& flag) {
+  const std::optional<bool> value = ParseGoBoolean(text);
+  if (!value) {
+    return InvalidArgument("option \"" + std::string(name) + "\" must be \"true\" or \"false\"");
+  }
+  flag = *value;
+  return Ok();
+}
+
+Status ApplyOption(std::string_view key, JsonView value, EnvironmentSettings& settings) {
+  if (value.kind() == JsonKind::kArray || value.kind() == JsonKind::kObject) {
+    return InvalidArgument("mount options must be texts");
+  }
+  const std::string text = value.kind() == JsonKind::kBoolean
+                               ? (value.Boolean() ? "true" : "false")
+                               : value.Rendered();
+  if (key == "protected") {
+    return ApplyFlag(key, text, settings.is_protected);
+  }
+  if (key == "disable_upsert") {
+    return ApplyFlag(key, text, settings.disable_upsert);
+  }
+  if (key.size() > kMaxOptionBytes || text.size() > kMaxOptionBytes ||
+      settings.options.size() >= kMaxOptions) {
+    return InvalidArgument("too many or too long mount options");
+  }
+  settings.options[std::string(key)] = text;
+  return Ok();
+}
+
+Status ApplyLease(JsonView config, std::string_view name, std::int64_t& seconds) {
+  const JsonView value = config.Find(name);
+  if (value.is_null()) {
+    return Ok();
+  }
+  const Result<std::int64_t> parsed = ParseDurationSeconds(value.Rendered());
+  if (!parsed || *parsed > kMaxLeaseSeconds) {
+    return InvalidArgument("unable to parse " + std::string(name) + " as a duration");
+  }
+  seconds = *parsed;
+  return Ok();
+}
+
+}  // namespace
+
+void AppendMount(const Environment& environment, JsonObject& object, std::string& out) {
+  const EnvironmentSettings settings = environment.settings();
+  object.String("type", "transit");
+  object.String("description", settings.description);
+  object.String("accessor", environment.identity().accessor);
+  object.Boolean("local", false);
+  object.Boolean("seal_wrap", false);
+  object.Boolean("external_entropy_access", false);
+  object.Key("options");
+  AppendOptions(settings, out);
+  object.String("uuid", environment.identity().id.ToString());
+  object.String("plugin_version", "");
+  object.String("running_plugin_version", "");
+  object.String("running_sha256", "");
+  object.Key("config");
+  JsonObject config(out);
+  config.Integer("default_lease_ttl", settings.default_lease_ttl_seconds);
+  config.Integer("max_lease_ttl", settings.max_lease_ttl_seconds);
+  config.Boolean("force_no_cache", false);
+  config.Close();
+}
+
+void AppendTune(const Environment& environment, JsonObject& object, std::string& out) {
+  const EnvironmentSettings settings = environment.settings();
+  object.String("description", settings.description);
+  object.Integer("default_lease_ttl", settings.default_lease_ttl_seconds);
+  object.Integer("max_lease_ttl", settings.max_lease_ttl_seconds);
+  object.Boolean("force_no_cache", false);
+  object.Key("options");
+  AppendOptions(settings, out);
+}
+
+Status ApplyOptions(JsonView options, EnvironmentSettings& settings) {
+  if (options.is_null()) {
+    return Ok();
+  }
+  if (options.kind() != JsonKind::kObject) {
+    return InvalidArgument(
+        "Field validation failed: error converting input for field \"options\": expected a map");
+  }
+  Status status = Ok();
+  options.ForEachMember([&](std::string_view key, JsonView value) {
+    if (status) {
+      status = ApplyOption(key, value, settings);
+    }
+  });
+  return status;
+}
+
+Status ApplyLeases(JsonView config, EnvironmentSettings& settings) {
+  if (!config.is_null() && config.kind() != JsonKind::kObject) {
+    return InvalidArgument(
+        "Field validation failed: error converting input for field \"config\": expected a map");
+  }
+  KMS_TRY(ApplyLease(config, "default_lease_ttl", settings.default_lease_ttl_seconds));
+  return ApplyLease(config, "max_lease_ttl", settings.max_lease_ttl_seconds);
+}
+
+}  // namespace kms::api

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The mount object of sys/mounts, and the settings an environment takes from one (transit-api 9.5).
+#pragma once
+
+#include <string>
+
+#include "api/pipeline/json_body.h"
+#include "api/pipeline/json_writer.h"
+#include "kms/operations/environment.h"
+
+namespace kms::api {
+
+// The members of a mount object, without braces closed.
+void AppendMount(const Environment& environment, JsonObject& object, std::string& out);
+
+// The members of a tune object.
+void AppendTune(const Environment& environment, JsonObject& object, std::string& out);
+
+// Applies `options` ({"protected":"true", …}) to `settings`. Errors: kInvalidArgument for a value
+// that is not text, number or boolean, or a bad one for the options we know.
+Status ApplyOptions(JsonView options, EnvironmentSettings& settings);
+
+// Applies the lease times of `config`. Errors: kInvalidArgument.
+Status ApplyLeases(JsonView config, EnvironmentSettings& settings);
+
+}  // namespace kms::api

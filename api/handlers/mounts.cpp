@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// sys/mounts: environments as mounts (transit-api 9.5). Inside a namespace there is one mount,
+// transit/, which is the environment the namespace names (13.1).
+#include "api/handlers/handlers.h"
+#include "api/handlers/mount_info.h"
+#include "api/pipeline/call.h"
+
+namespace kms::api {
+namespace {
+
+constexpr std::string_view kFixedMount = "transit";
+
+// The environment that a mount path means here.
+std::string EnvironmentPath(const Call& call) {
+  const std::string_view path = call.fields.Text("path");
+  if (call.name_space.empty()) {
+    return std::string(path);
+  }
+  const std::string name_space(call.name_space);
+  return path == kFixedMount ? name_space : name_space + "/" + std::string(path);
+}
+
+Result<EnvironmentName> NameOf(const Call& call) {
+  return EnvironmentName::Parse(EnvironmentPath(call));
+}
+
+Result<std::shared_ptr<Environment>> RequireMount(const Call& call) {
+  std::shared_ptr<Environment> environment =
+      call.services.environments.Find(EnvironmentPath(call));
+  if (environment == nullptr) {
+    return InvalidArgument("No secret engine mount at " +
+                           std::string(call.fields.Text("path").substr(0, 256)) + "/");
+  }
+  return environment;
+}
+
+void AppendListed(const Environment& environment, std::string_view path, JsonObject& list,
+                  std::string& out) {
+  list.Key(std::string(path) + "/");
+  JsonObject mount(out);
+  AppendMount(environment, mount, out);
+  mount.Close();
+}
+
+}  // namespace
+
+Result<Reply> HandleListMounts(Call& call) {
+  std::string out;
+  JsonObject list(out);
+  const Environments& environments = call.services.environments;
+  if (!call.name_space.empty()) {
+    if (const auto environment = environments.Find(call.name_space)) {
+      AppendListed(*environment, kFixedMount, list, out);
+    }
+  } else {
+    for (const auto& environment : environments.List()) {
+      AppendListed(*environment, environment->identity().name, list, out);
+    }
+  }
+  list.Close();
+  return Reply::Data(std::move(out));
+}
+
+Result<Reply> HandleCreateMount(Call& call) {
+  if (call.fields.Text("type") != "transit") {
+    return InvalidArgument("this server offers mounts of type \"transit\" only");
+  }
+  const EnvironmentName name = KMS_TRY(NameOf(call));
+  CreateEnvironmentRequest request;
+  request.settings.description = call.fields.Text("description");
+  KMS_TRY(ApplyLeases(call.fields.Tree("config"), request.settings));
+  KMS_TRY(ApplyOptions(call.fields.Tree("options"), request.settings));
+  KMS_TRY(call.services.environments.Create(name, request));
+  return Reply::NoContent();
+}
+
+Result<Reply> HandleReadMount(Call& call) {
+  const std::shared_ptr<Environment> environment = KMS_TRY(RequireMount(call));
+  std::string out;
+  JsonObject object(out);
+  AppendMount(*environment, object, out);
+  object.Close();
+  return Reply::Data(std::move(out));
+}
+
+Result<Reply> HandleDeleteMount(Call& call) {
+  const std::shared_ptr<Environment> environment =
+      call.services.environments.Find(EnvironmentPath(call));
+  if (environment == nullptr) {
+    return Reply::NoContent();
+  }
+  const EnvironmentName name = KMS_TRY(NameOf(call));
+  const Status deleted = call.services.environments.Delete(name);
+  const std::string& path = environment->identity().name;
+  if (!deleted && environment->settings().is_protected) {
+    return InvalidArgument("mount " + path + "/ is protected and cannot be deleted; first tune it: "
+                           "POST sys/mounts/" + path +
+                           R"(/tune with {"options":{"protected":"false"}})");
+  }
+  if (!deleted) {
+    return deleted.error();
+  }
+  return Reply::NoContent();
+}
+
+Result<Reply> HandleReadTune(Call& call) {
+  const std::shared_ptr<Environment> environment = KMS_TRY(RequireMount(call));
+  std::string out;
+  JsonObject object(out);
+  AppendTune(*environment, object, out);
+  object.Close();
+  return Reply::Data(std::move(out));
+}
+
+Result<Reply> HandleWriteTune(Call& call) {
+  const std::shared_ptr<Environment> environment = KMS_TRY(RequireMount(call));
+  const EnvironmentName name = KMS_TRY(NameOf(call));
+  EnvironmentSettings settings = environment->settings();
+  if (call.fields.Has("description")) {
+    settings.description = call.fields.Text("description");
+  }
+  if (call.fields.Has("default_lease_ttl")) {
+    settings.default_lease_ttl_seconds =
+        KMS_TRY(ParseDurationSeconds(call.fields.Text("default_lease_ttl")));
+  }
+  if (call.fields.Has("max_lease_ttl")) {
+    settings.max_lease_ttl_seconds =
+        KMS_TRY(ParseDurationSeconds(call.fields.Text("max_lease_ttl")));
+  }
+  KMS_TRY(ApplyOptions(call.fields.Tree("options"), settings));
+  KMS_TRY(call.services.environments.Tune(name, settings));
+  return Reply::NoContent();
+}
+
+}  // namespace kms::api

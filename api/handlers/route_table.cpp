@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// One row per operation; tests/api/handlers/routes_snapshot_test.cpp holds the golden copy.
+#include "api/handlers/route_table.h"
+
+#include <array>
+
+#include "api/handlers/handlers.h"
+#include "api/pipeline/metrics.h"
+
+namespace kms::api {
+namespace {
+
+using enum FieldKind;
+
+constexpr std::array kCreateKeyFields = {
+    FieldSpec{.name = "type", .kind = kString, .fallback = "aes256-gcm96"},
+    FieldSpec{.name = "derived", .kind = kBoolean},
+    FieldSpec{.name = "convergent_encryption", .kind = kBoolean},
+    FieldSpec{.name = "exportable", .kind = kBoolean},
+    FieldSpec{.name = "allow_plaintext_backup", .kind = kBoolean},
+    FieldSpec{.name = "auto_rotate_period", .kind = kDuration},
+    FieldSpec{.name = "key_size", .kind = kInteger},
+    FieldSpec{.name = "context", .kind = kBase64},
+};
+constexpr std::array kReadKeyFields = {
+    FieldSpec{.name = "context", .kind = kBase64},
+};
+constexpr std::array kListKeysFields = {
+    FieldSpec{.name = "after", .kind = kString},
+    FieldSpec{.name = "limit", .kind = kInteger},
+    FieldSpec{.name = "list", .kind = kString},
+};
+constexpr std::array kConfigureKeyFields = {
+    FieldSpec{.name = "min_decryption_version", .kind = kInteger},
+    FieldSpec{.name = "min_encryption_version", .kind = kInteger},
+    FieldSpec{.name = "deletion_allowed", .kind = kBoolean},
+    FieldSpec{.name = "exportable", .kind = kBoolean},
+    FieldSpec{.name = "allow_plaintext_backup", .kind = kBoolean},
+    FieldSpec{.name = "auto_rotate_period", .kind = kDuration},
+};
+constexpr std::array kTrimKeyFields = {
+    FieldSpec{.name = "min_available_version", .kind = kInteger},
+};
+constexpr std::array kEncryptFields = {
+    FieldSpec{.name = "plaintext", .kind = kBase64},
+    FieldSpec{.name = "context", .kind = kBase64},
+    FieldSpec{.name = "key_version", .kind = kInteger},
+    FieldSpec{.name = "associated_data", .kind = kBase64},
+    FieldSpec{.name = "type", .kind = kString, .fallback = "aes256-gcm96"},
+    FieldSpec{.name = "convergent_encryption", .kind = kBoolean},
+    FieldSpec{.name = "partial_failure_response_code", .kind = kInteger},
+    FieldSpec{.name = "batch_input", .kind = kSlice},
+};
+constexpr std::array kDecryptFields = {
+    FieldSpec{.name = "ciphertext", .kind = kString},
+    FieldSpec{.name = "context", .kind = kBase64},
+    FieldSpec{.name = "associated_data", .kind = kBase64},
+    FieldSpec{.name = "partial_failure_response_code", .kind = kInteger},
+    FieldSpec{.name = "batch_input", .kind = kSlice},
+};
+constexpr std::array kRewrapFields = {
+    FieldSpec{.name = "ciphertext", .kind = kString},
+    FieldSpec{.name = "context", .kind = kBase64},
+    FieldSpec{.name = "key_version", .kind = kInteger},
+    FieldSpec{.name = "associated_data", .kind = kBase64},
+    FieldSpec{.name = "batch_input", .kind = kSlice},
+};
+constexpr std::array kDataKeyFields = {
+    FieldSpec{.name = "context", .kind = kBase64},
+    FieldSpec{.name = "bits", .kind = kInteger, .fallback = "256"},
+    FieldSpec{.name = "key_version", .kind = kInteger},
+    FieldSpec{.name = "associated_data", .kind = kBase64},
+};
+constexpr std::array kKeysConfigFields = {
+    FieldSpec{.name = "disable_upsert", .kind = kBoolean},
+};
+constexpr std::array kCacheConfigFields = {
+    FieldSpec{.name = "size", .kind = kInteger},
+};
+constexpr std::array kHealthFields = {
+    FieldSpec{.name = "activecode", .kind = kInteger, .fallback = "200"},
+    FieldSpec{.name = "sealedcode", .kind = kInteger, .fallback = "503"},
+    FieldSpec{.name = "standbycode", .kind = kInteger},
+    FieldSpec{.name = "performancestandbycode", .kind = kInteger},
+    FieldSpec{.name = "drsecondarycode", .kind = kInteger},
+    FieldSpec{.name = "uninitcode", .kind = kInteger},
+};
+constexpr std::array kCreateMountFields = {
+    FieldSpec{.name = "type",
+              .kind = kString,
+              .missing_text = "backend type must be specified as a string"},
+    FieldSpec{.name = "description", .kind = kString},
+    FieldSpec{.name = "config", .kind = kMap},
+    FieldSpec{.name = "options", .kind = kMap},
+    FieldSpec{.name = "local", .kind = kBoolean},
+    FieldSpec{.name = "seal_wrap", .kind = kBoolean},
+    FieldSpec{.name = "external_entropy_access", .kind = kBoolean},
+    FieldSpec{.name = "plugin_name", .kind = kString},
+    FieldSpec{.name = "plugin_version", .kind = kString},
+};
+constexpr std::array kTuneFields = {
+    FieldSpec{.name = "description", .kind = kString},
+    FieldSpec{.name = "default_lease_ttl", .kind = kString},
+    FieldSpec{.name = "max_lease_ttl", .kind = kString},
+    FieldSpec{.name = "options", .kind = kMap},
+};
+constexpr std::array kMetricsFields = {
+    FieldSpec{.name = "format", .kind = kString},
+};
+constexpr std::array kRenewFields = {
+    FieldSpec{.name = "increment", .kind = kDuration},
+};
+
+
+constexpr std::array kRoutes = {
+    // Below an environment.
+    Route{.operation = Operation::kUpdate, .pattern = "encrypt/{name}", .capability = Capability::kUpdate,
+          .fields = kEncryptFields, .handle = HandleEncrypt, .hot = HotVerb::kEncrypt},
+    Route{.operation = Operation::kUpdate, .pattern = "decrypt/{name}", .capability = Capability::kUpdate,
+          .fields = kDecryptFields, .handle = HandleCrypto, .hot = HotVerb::kDecrypt},
+    Route{.operation = Operation::kUpdate, .pattern = "rewrap/{name}", .capability = Capability::kUpdate,
+          .fields = kRewrapFields, .handle = HandleCrypto, .hot = HotVerb::kRewrap},
+    Route{.operation = Operation::kUpdate, .pattern = "datakey/{plaintext}/{name}",
+          .capability = Capability::kUpdate, .fields = kDataKeyFields, .handle = HandleDataKey,
+          .hot = HotVerb::kDataKey},
+    Route{.operation = Operation::kUpdate, .pattern = "keys/{name}", .capability = Capability::kUpdate,
+          .fields = kCreateKeyFields, .handle = HandleCreateKey, .changes_state = true},
+    Route{.operation = Operation::kRead, .pattern = "keys/{name}", .capability = Capability::kRead,
+          .fields = kReadKeyFields, .handle = HandleReadKey},
+    Route{.operation = Operation::kDelete, .pattern = "keys/{name}", .capability = Capability::kDelete,
+          .handle = HandleDeleteKey, .changes_state = true},
+    Route{.operation = Operation::kList, .pattern = "keys", .capability = Capability::kList,
+          .fields = kListKeysFields, .handle = HandleListKeys},
+    Route{.operation = Operation::kUpdate, .pattern = "keys/{name}/config",
+          .capability = Capability::kUpdate, .fields = kConfigureKeyFields,
+          .handle = HandleConfigureKey, .changes_state = true},
+    Route{.operation = Operation::kUpdate, .pattern = "keys/{name}/rotate",
+          .capability = Capability::kUpdate, .handle = HandleRotateKey, .changes_state = true},
+    Route{.operation = Operation::kUpdate, .pattern = "keys/{name}/trim", .capability = Capability::kUpdate,
+          .fields = kTrimKeyFields, .handle = HandleTrimKey, .changes_state = true},
+    Route{.operation = Operation::kRead, .pattern = "config/keys", .capability = Capability::kRead,
+          .handle = HandleReadKeysConfig},
+    Route{.operation = Operation::kUpdate, .pattern = "config/keys", .capability = Capability::kUpdate,
+          .fields = kKeysConfigFields, .handle = HandleWriteKeysConfig, .changes_state = true},
+    Route{.operation = Operation::kRead, .pattern = "cache-config", .capability = Capability::kRead,
+          .handle = HandleReadCacheConfig},
+    Route{.operation = Operation::kUpdate, .pattern = "cache-config", .capability = Capability::kUpdate,
+          .fields = kCacheConfigFields, .handle = HandleWriteCacheConfig, .changes_state = true},
+
+    // The service itself.
+    Route{.operation = Operation::kRead, .pattern = "sys/health", .capability = Capability::kNone,
+          .fields = kHealthFields, .handle = HandleHealth, .absolute = true,
+          .unauthenticated = true, .head = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/seal-status", .capability = Capability::kNone,
+          .handle = HandleSealStatus, .absolute = true, .unauthenticated = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/leader", .capability = Capability::kNone,
+          .handle = HandleLeader, .absolute = true, .unauthenticated = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/init", .capability = Capability::kNone,
+          .handle = HandleInitStatus, .absolute = true, .unauthenticated = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/mounts", .capability = Capability::kRead,
+          .handle = HandleListMounts, .absolute = true, .hoisted = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/mounts/{path*}/tune",
+          .capability = Capability::kRead, .handle = HandleReadTune, .absolute = true,
+          .hoisted = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/mounts/{path*}/tune",
+          .capability = Capability::kUpdate, .fields = kTuneFields, .handle = HandleWriteTune,
+          .absolute = true, .changes_state = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/mounts/{path*}", .capability = Capability::kRead,
+          .handle = HandleReadMount, .absolute = true, .hoisted = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/mounts/{path*}",
+          .capability = Capability::kUpdate, .fields = kCreateMountFields,
+          .handle = HandleCreateMount, .absolute = true, .changes_state = true},
+    Route{.operation = Operation::kDelete, .pattern = "sys/mounts/{path*}",
+          .capability = Capability::kDelete, .handle = HandleDeleteMount, .absolute = true,
+          .changes_state = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/internal/ui/mounts", .capability = Capability::kNone,
+          .handle = HandleVisibleMounts, .absolute = true, .unauthenticated = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/internal/ui/mounts/{path*}",
+          .capability = Capability::kRead, .handle = HandleMountOfPath, .absolute = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/hsm/status", .capability = Capability::kRead,
+          .handle = HandleHsmStatus, .absolute = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/environments/status",
+          .capability = Capability::kRead, .handle = HandleEnvironmentsStatus, .absolute = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/metrics", .capability = Capability::kRead,
+          .fields = kMetricsFields, .handle = HandleMetrics, .absolute = true},
+
+    // The caller's own token.
+    Route{.operation = Operation::kRead, .pattern = "auth/token/lookup-self",
+          .capability = Capability::kRead, .handle = HandleLookupSelf, .absolute = true},
+    Route{.operation = Operation::kUpdate, .pattern = "auth/token/lookup-self",
+          .capability = Capability::kUpdate, .handle = HandleLookupSelf, .absolute = true},
+    Route{.operation = Operation::kUpdate, .pattern = "auth/token/renew-self",
+          .capability = Capability::kUpdate, .fields = kRenewFields, .handle = HandleRenewSelf,
+          .absolute = true},
+    Route{.operation = Operation::kUpdate, .pattern = "auth/token/revoke-self",
+          .capability = Capability::kUpdate, .handle = HandleRevokeSelf, .absolute = true,
+          .changes_state = true},
+};
+
+static_assert(IsSound(kRoutes));
+static_assert(kRoutes.size() <= Metrics::kMaxRoutes);
+
+}  // namespace
+
+std::span<const Route> AllRoutes() { return kRoutes; }
+
+}  // namespace kms::api

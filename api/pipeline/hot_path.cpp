@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pipeline's order, step by step, without what a warm key does not need.
+#include "api/pipeline/hot_path.h"
+
+#include <openssl/crypto.h>
+
+#include <memory>
+#include <string>
+
+#include "api/pipeline/crypto_items.h"
+#include "api/pipeline/envelope.h"
+#include "api/pipeline/hot_body.h"
+#include "api/pipeline/json_writer.h"
+#include "api/pipeline/presented_token.h"
+#include "api/pipeline/request_audit.h"
+#include "kms/crypto/aead.h"
+#include "kms/operations/environment.h"
+
+namespace kms::api {
+namespace {
+
+constexpr std::string_view kApiPrefix = "/v1/";
+
+struct ThreadState {
+  HotBody body;
+  CryptoRequest request;
+  std::string audit_members;
+};
+
+std::unique_ptr<ThreadState>& ThreadStateSlot() {
+  thread_local std::unique_ptr<ThreadState> state;
+  return state;
+}
+
+ThreadState& ThisThread() {
+  std::unique_ptr<ThreadState>& slot = ThreadStateSlot();
+  if (slot == nullptr) {
+    slot = std::make_unique<ThreadState>();
+  }
+  return *slot;
+}
+
+// Headers whose meaning the pool has to judge.
+bool HasUnusualHeader(const HttpRequest& request) {
+  constexpr std::string_view kForm = "application/x-www-form-urlencoded";
+  for (const HeaderField& field : request.headers) {
+    if (field.name.size() == 17 && request.Header("X-Vault-Namespace")) {
+      return true;
+    }
+    if (field.name.size() == 16 && request.Header("X-Vault-Wrap-TTL")) {
+      return true;
+    }
+    if (field.name.size() == 12 && field.value.starts_with(kForm)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool TakePrefix(std::string_view prefix, std::string_view& text) {
+  if (!text.starts_with(prefix)) {
+    return false;
+  }
+  text.remove_prefix(prefix.size());
+  return true;
+}
+
+void Abandon(HttpResponse& response) {
+  OPENSSL_cleanse(response.body.data(), response.body.size());
+  response.Clear();
+}
+
+}  // namespace
+
+struct HotPath::Target {
+  HotVerb verb = HotVerb::kNone;
+  bool reveals_data_key = false;
+  std::string_view path;  // without "/v1/"
+  std::string_view key_name;
+  std::shared_ptr<Environment> environment;
+  KeyHandle key;
+  PrincipalHandle principal;
+
+  // Reads "encrypt/NAME" and its siblings; false for anything else.
+  bool ReadVerb(std::string_view rest) {
+    if (TakePrefix("encrypt/", rest)) {
+      verb = HotVerb::kEncrypt;
+    } else if (TakePrefix("decrypt/", rest)) {
+      verb = HotVerb::kDecrypt;
+    } else if (TakePrefix("rewrap/", rest)) {
+      verb = HotVerb::kRewrap;
+    } else if (TakePrefix("datakey/", rest)) {
+      verb = HotVerb::kDataKey;
+      reveals_data_key = TakePrefix("plaintext/", rest);
+      if (!reveals_data_key && !TakePrefix("wrapped/", rest)) {
+        return false;
+      }
+    }
+    key_name = rest;
+    return verb != HotVerb::kNone;
+  }
+};
+
+HotPath::HotPath(std::span<const Route> routes, const Services& services, Metrics& metrics)
+    : services_(services), metrics_(metrics) {
+  for (const Route& route : routes) {
+    routes_[static_cast<std::size_t>(route.hot)] = &route;
+  }
+  routes_[static_cast<std::size_t>(HotVerb::kNone)] = nullptr;
+}
+
+void HotPath::ForgetThreadSecrets() {
+  ThreadStateSlot().reset();
+  ForgetCryptoBuffers();
+  Aead::ForgetThreadContexts();
+}
+
+bool HotPath::FindTarget(const HttpRequest& request, Target& target) const {
+  const bool writes = request.method == HttpMethod::kPost || request.method == HttpMethod::kPut;
+  if (!writes || !request.query.empty() || !request.path.starts_with(kApiPrefix) ||
+      request.body.size() > services_.options.max_hot_body_bytes || HasUnusualHeader(request)) {
+    return false;
+  }
+  target.path = request.path.substr(kApiPrefix.size());
+  std::string_view rest;
+  target.environment = services_.environments.FindByPath(target.path, rest);
+  if (target.environment == nullptr || !target.ReadVerb(rest) ||
+      routes_[static_cast<std::size_t>(target.verb)] == nullptr) {
+    return false;
+  }
+  target.key = target.environment->WarmKey(target.key_name);
+  return target.key != nullptr;
+}
+
+Lane HotPath::Answer(const HttpRequest& request, HttpResponse& response) {
+  Target target;
+  if (!FindTarget(request, target)) {
+    return Lane::kDefer;
+  }
+  const std::string_view token = PresentedToken(request);
+  if (token.size() > services_.options.max_token_bytes) {
+    return Lane::kDefer;
+  }
+  Result<PrincipalHandle> principal = services_.tokens.Authenticate(token);
+  if (!principal || !(*principal)->is_root) {
+    return Lane::kDefer;  // the pool refuses and records it
+  }
+  target.principal = std::move(*principal);
+  if (services_.options.admit && !services_.options.admit(*target.principal, target.path)) {
+    return Lane::kDefer;
+  }
+  const Lane lane = Run(request, target, response);
+  ThisThread().body.Wipe();
+  return lane;
+}
+
+Lane HotPath::Run(const HttpRequest& request, const Target& target, HttpResponse& response) {
+  const SteadyTime start = services_.clock.SteadyNow();
+  ThreadState& mine = ThisThread();
+  CryptoRequest& crypto = mine.request;
+  crypto.Clear();
+  crypto.verb = target.verb;
+  crypto.reveals_data_key = target.reveals_data_key;
+  if (!mine.body.Decode(request.body, services_.options.max_batch_items, crypto) ||
+      !CheckCryptoRequest(crypto)) {
+    return Lane::kDefer;
+  }
+  const RequestId id;
+  response.Clear();
+  AppendEnvelopeHead(id.text(), response.body);
+  const Result<CryptoResult> result = RunCrypto(*target.key, crypto, response.body);
+  if (!result || !result->warning.empty() || target.environment->sealed()) {
+    Abandon(response);
+    return Lane::kDefer;
+  }
+  AppendEnvelopeTail("transit", response.body);
+  response.status = result->status;
+  response.holds_secret = result->holds_secret;
+
+  mine.audit_members.clear();
+  AppendAuditMembers({.phase = AuditPhase::kOutcome,
+                      .request_id = id.text(),
+                      .operation = Operation::kUpdate,
+                      .path = target.path,
+                      .environment = target.environment->identity().name,
+                      .key = target.key_name,
+                      .principal = target.principal.get(),
+                      .key_version = result->key_version,
+                      .items = static_cast<std::int64_t>(crypto.is_batch ? crypto.items.size() : 0),
+                      .failed_items = result->failed_items,
+                      .status = result->status,
+                      .error = {}},
+                     request, services_.clock.Now(), mine.audit_members);
+  const Result<AuditTicket> ticket = services_.audit.Append(mine.audit_members);
+  if (!ticket) {
+    Abandon(response);
+    return Lane::kDefer;
+  }
+  response.gate_ticket = *ticket;
+  metrics_.Count(routes_[static_cast<std::size_t>(target.verb)], response.status,
+                 services_.clock.SteadyNow() - start);
+  return Lane::kAnswered;
+}
+
+}  // namespace kms::api

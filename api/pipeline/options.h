@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Services: what the pipeline and its handlers work with. PipelineOptions: its limits.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "api/pipeline/json_guard.h"
+#include "kms/audit/audit_log.h"
+#include "kms/auth/principal.h"
+#include "kms/auth/token_registry.h"
+#include "kms/base/clock.h"
+#include "kms/operations/environments.h"
+
+namespace kms::api {
+
+struct PipelineOptions {
+  JsonLimits json;
+  std::size_t max_body_bytes = std::size_t{32} << 20U;
+  std::size_t max_batch_items = 10'000;
+  std::size_t max_token_bytes = 16 * 1024;
+  // Batches above this go to the pool, so that one cannot hold up a loop.
+  std::size_t max_hot_body_bytes = 64 * 1024;
+  // How long a request may wait for its audit record.
+  std::chrono::milliseconds audit_timeout{10'000};
+  // Clients parse this as a semantic version and switch features by it (transit-api 8.2).
+  std::string version = "1.19.0+kms0.1.0";
+  std::string build_date = "2026-11-24T00:00:00Z";
+  std::string storage_type = "sqlite";
+  std::string cluster_name = "kms";
+  bool upsert_allowed = true;  // false refuses upsert in every environment
+  // May refuse a request before its body is read; empty: nobody is limited. Any thread.
+  std::function<bool(const Principal& principal, std::string_view path)> admit;
+};
+
+// Everything must outlive the pipeline.
+struct Services {
+  Environments& environments;
+  AuditLog& audit;
+  TokenRegistry& tokens;
+  const Clock& clock;
+  PipelineOptions options;
+};
+
+}  // namespace kms::api

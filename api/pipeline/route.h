@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Route: one row of the route table. The table is the only place that says what exists, who may do
+// it and what it takes; router, authorization, audit and tests read the same rows.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "api/pipeline/field.h"
+#include "api/pipeline/reply.h"
+#include "kms/base/result.h"
+
+namespace kms::api {
+
+struct Call;
+
+// What a verb means: POST and PUT are the same operation, LIST and GET ?list=true too.
+enum class Operation : std::uint8_t { kRead, kUpdate, kDelete, kList };
+std::string_view OperationName(Operation operation);
+
+enum class Capability : std::uint8_t { kUnset, kNone, kCreate, kRead, kUpdate, kDelete, kList, kSudo };
+
+// The verbs that the loop answers itself when the key is warm.
+enum class HotVerb : std::uint8_t { kNone, kEncrypt, kDecrypt, kRewrap, kDataKey };
+
+using Handler = Result<Reply> (*)(Call& call);
+
+struct Route {
+  Operation operation = Operation::kRead;
+  // Segments; "{name}" captures one, "{path*}" at the end captures one or more. Below an
+  // environment, or absolute ("sys/…", "auth/…") when `absolute`.
+  std::string_view pattern;
+  Capability capability = Capability::kUnset;  // kNone only with `unauthenticated`
+  std::span<const FieldSpec> fields = {};
+  Handler handle = nullptr;
+  bool absolute = false;
+  bool changes_state = false;    // recorded before it acts and again with its outcome
+  bool unauthenticated = false;  // answers without a token and is not audited
+  bool hoisted = false;          // members of data are repeated at the top of the envelope
+  bool head = false;             // also answers HEAD
+  HotVerb hot = HotVerb::kNone;
+};
+
+// For static_assert over a table: every row complete and (operation, pattern) unique.
+constexpr bool IsSound(std::span<const Route> routes) {
+  for (std::size_t i = 0; i < routes.size(); ++i) {
+    const Route& route = routes[i];
+    const bool open = route.capability == Capability::kNone;
+    if (route.capability == Capability::kUnset || open != route.unauthenticated ||
+        route.handle == nullptr || route.pattern.empty()) {
+      return false;
+    }
+    for (std::size_t j = i + 1; j < routes.size(); ++j) {
+      if (route.operation == routes[j].operation && route.pattern == routes[j].pattern &&
+          route.absolute == routes[j].absolute) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+}  // namespace kms::api
