@@ -6,7 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -177,7 +177,8 @@ Result<std::unique_ptr<WorkerProcess>> SpawnWorker(const SpawnOptions& options) 
   }
   plan.CloseFrom(pin_pipe.get() < 0 ? kWorkerPinPipe : kWorkerPinPipe + 1);
   const pid_t pid = KMS_TRY(plan.Spawn(options));
-  UniqueFd pid_fd(::pidfd_open(pid, 0));
+  // Not glibc's wrapper: the header of 2.36 declares it with C++ linkage.
+  UniqueFd pid_fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (pid_fd.get() < 0) {
     const int error = errno;
     ::kill(pid, SIGKILL);
