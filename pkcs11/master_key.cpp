@@ -104,6 +104,12 @@ constexpr DemandRow kAlwaysDemanded[] = {
     {CKA_LOCAL, true, "CKA_LOCAL"},
 };
 
+Result<Bytes> EncodePublicKey(Session& session, CK_OBJECT_HANDLE key) {
+  const Bytes modulus = KMS_TRY(session.ReadAttribute(key, CKA_MODULUS));
+  const Bytes exponent = KMS_TRY(session.ReadAttribute(key, CKA_PUBLIC_EXPONENT));
+  return EncodeRsaPublicKey(modulus, exponent);
+}
+
 Error RefusedAttributes(const std::string& names) {
   return FailedPrecondition("the HSM key has refused attributes (wrong:" + names +
                             "); make a new one with this service and re-wrap");
@@ -123,12 +129,10 @@ Result<GeneratedKey> GenerateMasterKeyObject(Session& session, const MasterKeyTe
   AttributeList private_attributes = RsaPrivateTemplate(key, extras);
   const Session::KeyPair pair = KMS_TRY(session.GenerateKeyPair(
       CKM_RSA_PKCS_KEY_PAIR_GEN, public_attributes.span(), private_attributes.span()));
-  const Bytes modulus = KMS_TRY(session.ReadAttribute(pair.public_key, CKA_MODULUS));
-  const Bytes exponent = KMS_TRY(session.ReadAttribute(pair.public_key, CKA_PUBLIC_EXPONENT));
   GeneratedKey generated;
   generated.handle = pair.private_key;
   generated.public_handle = pair.public_key;
-  generated.public_key = KMS_TRY(EncodeRsaPublicKey(modulus, exponent));
+  generated.public_key = KMS_TRY(EncodePublicKey(session, pair.public_key));
   return generated;
 }
 
@@ -190,6 +194,24 @@ Status RequireLogin(Session& session) {
   const bool logged_in = KMS_TRY(session.LoggedIn());
   if (logged_in) return Ok();
   return session.Fail({CKR_USER_NOT_LOGGED_IN, "C_GetSessionInfo"});
+}
+
+Result<bool> IsRsaKey(Session& session, CK_OBJECT_HANDLE key) {
+  const Bytes value = KMS_TRY(session.ReadAttribute(key, CKA_KEY_TYPE, sizeof(CK_KEY_TYPE)));
+  const CK_KEY_TYPE rsa = CKK_RSA;
+  return std::ranges::equal(
+      value, ByteView(reinterpret_cast<const std::uint8_t*>(&rsa), sizeof(rsa)));
+}
+
+Result<Bytes> ReadRsaPublicKey(Session& session, const Uuid& id) {
+  AttributeList wanted;
+  wanted.Number(CKA_CLASS, CKO_PUBLIC_KEY).Flag(CKA_TOKEN, true).Data(CKA_ID, id.View());
+  const auto found = KMS_TRY(session.Find(wanted.span()));
+  if (found.size() != 1) {
+    return FailedPrecondition("the HSM token lacks the public half of master key " +
+                              id.ToString() + "; restore the token from a backup");
+  }
+  return EncodePublicKey(session, found.front());
 }
 
 Status DestroyMasterKeyObjects(Session& session, const Uuid& id) {

@@ -57,6 +57,10 @@ Status RequireLogin(Session& session);
 // The usage that a found key's attributes allow. Errors: kFailedPrecondition for both or neither.
 Result<KeyUsage> ReadKeyUsage(Session& session, CK_OBJECT_HANDLE key);
 
+Result<bool> IsRsaKey(Session& session, CK_OBJECT_HANDLE key);
+// SubjectPublicKeyInfo of the RSA public key with that CKA_ID. Errors: kFailedPrecondition.
+Result<Bytes> ReadRsaPublicKey(Session& session, const Uuid& id);
+
 // Destroys every object with that CKA_ID (a key pair is two). Success when there is none.
 Status DestroyMasterKeyObjects(Session& session, const Uuid& id);
 

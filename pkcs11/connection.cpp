@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// Going up and down in the order that lets libp11 and the raw calls share one module.
+#include "pkcs11/connection.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+
+#include "pkcs11/token_backup.h"
+
+namespace kms::pkcs11 {
+namespace {
+
+constexpr auto kLoginLockWait = std::chrono::seconds(10);
+
+Deadline In(std::chrono::seconds seconds) { return std::chrono::steady_clock::now() + seconds; }
+
+}  // namespace
+
+Connection::~Connection() {
+  {
+    ScopedLock lock(signer_mutex_);
+    signer_.reset();
+  }
+  pool_.reset();
+  anchor_.reset();
+  tenant_.reset();
+  // libp11 has finalised the module with its context; this is for the paths without it.
+  if (initialized_) static_cast<void>(module_.Finalize());
+}
+
+Result<std::unique_ptr<FileLock>> Connection::LockLogin(Deadline deadline) const {
+  if (!IsSoftHsm()) return std::unique_ptr<FileLock>();
+  return FileLock::Acquire(LoginLockPath(options_.softhsm_state_directory), deadline);
+}
+
+Status Connection::Initialize(Deadline deadline) {
+  login_lock_ = KMS_TRY(LockLogin(deadline));
+  if (IsSoftHsm()) {
+    const std::string tokens = KMS_TRY(SoftHsmTokenDirectory(options_.softhsm_config));
+    KMS_TRY(RestoreEmptiedTokens(tokens, options_.softhsm_state_directory));
+  }
+  const Rv rv = module_.Initialize(options_.module_init);
+  initialized_ = rv.ok();
+  if (!rv.ok()) return Unavailable("the HSM module does not start; retry later",
+                                   rv.ToError().detail);
+  module_description_ = module_.Description();
+  tenant_ = KMS_TRY(Libp11Tenant::Attach(module_.path(), options_.module_init));
+  return Ok();
+}
+
+Status Connection::Find() {
+  std::string_view wanted = options_.token_label;
+  wanted = wanted.substr(0, wanted.find_last_not_of(' ') + 1);
+  std::vector<FoundToken> tokens = tenant_->Tokens();
+  std::erase_if(tokens, [&](const FoundToken& token) { return token.label != wanted; });
+  if (tokens.empty()) {
+    return Unavailable("no HSM token bears the configured label; it is looked for again",
+                       options_.token_label);
+  }
+  if (tokens.size() > 1) {
+    return FailedPrecondition("several HSM tokens bear the configured label; relabel all but one",
+                              options_.token_label);
+  }
+  if (!options_.token_serial.empty() && tokens.front().serial != options_.token_serial) {
+    return FailedPrecondition(
+        "the HSM token of the configured label has another serial number than expected; connect "
+        "the right token or correct the configuration",
+        "expected " + options_.token_serial + ", found " + tokens.front().serial);
+  }
+  const Rv rv = module_.ReadToken(tokens.front().slot, facts_);
+  if (!rv.ok()) return rv.ToError();
+  return tenant_->Settle(facts_.slot);
+}
+
+// The last try is the operator's: a wrong PIN there locks the token.
+Status Connection::CheckPinState(bool& refused) const {
+  if ((facts_.flags & CKF_USER_PIN_INITIALIZED) == 0) {
+    return FailedPrecondition("the HSM token has no user PIN; initialise it");
+  }
+  refused = (facts_.flags & (CKF_USER_PIN_LOCKED | CKF_USER_PIN_FINAL_TRY)) != 0;
+  if (!refused) return Ok();
+  return FailedPrecondition(
+      "the HSM token's PIN is locked or one wrong try away from it; log in by hand with the "
+      "vendor's tool to reset the counter, then restart");
+}
+
+Status Connection::Login(const SecretBytes& pin, bool& refused) {
+  KMS_TRY(CheckPinState(refused));
+  anchor_ = KMS_TRY(Session::Open(module_, facts_.slot));
+  const Rv rv = anchor_->Login(CKU_USER, pin);
+  refused = rv.kind() == RvKind::kAuth;
+  if (!rv.ok()) return rv.ToError();
+  pool_ = std::make_unique<SessionPool>(module_, facts_.slot, options_.sessions);
+  std::error_code ignored;
+  const bool backed_up =
+      std::filesystem::exists(options_.softhsm_state_directory + "/backup", ignored);
+  login_lock_.reset();
+  if (!backed_up) KMS_TRY(BackUp(In(kLoginLockWait)));
+  return Ok();
+}
+
+Status Connection::Bind() {
+  negotiated_ = KMS_TRY(NegotiateMechanisms(module_, facts_.slot, options_.pinned_mechanism));
+  return Ok();
+}
+
+std::uint64_t Connection::login_epoch() const {
+  ScopedLock lock(mutex_);
+  return login_epoch_;
+}
+
+Status Connection::LoginAgain(std::uint64_t epoch, const SecretBytes& pin, bool& refused) {
+  ScopedLock one_at_a_time(login_mutex_);
+  if (login_epoch() != epoch) return Ok();
+  const auto file_lock = KMS_TRY(LockLogin(In(kLoginLockWait)));
+  const Rv rv = anchor_->Login(CKU_USER, pin);
+  refused = rv.kind() == RvKind::kAuth;
+  if (!rv.ok()) return rv.ToError();
+  ScopedLock lock(mutex_);
+  ++login_epoch_;
+  bound_.clear();  // handles of private objects went with the old login
+  return Ok();
+}
+
+Result<CK_OBJECT_HANDLE> Connection::BindKey(Session& session, const MasterKeyRecord& record) {
+  std::uint64_t epoch = 0;
+  {
+    ScopedLock lock(mutex_);
+    epoch = login_epoch_;
+    const auto found = bound_.find(record.id);
+    if (found != bound_.end() && found->second.record == record) return found->second.handle;
+  }
+  const CK_OBJECT_HANDLE handle = KMS_TRY(FindMasterKeyObject(session, record.id));
+  KMS_TRY(CheckMasterKeyAttributes(
+      session, handle,
+      {.mechanism = record.mechanism, .unmodifiable = negotiated_.honours_unmodifiable}));
+  KMS_TRY(OpenSentinel(session, handle, record));
+  ScopedLock lock(mutex_);
+  if (epoch == login_epoch_) bound_.insert_or_assign(record.id, BoundKey{handle, record});
+  return handle;
+}
+
+void Connection::ForgetKey(const Uuid& id) {
+  ScopedLock lock(mutex_);
+  bound_.erase(id);
+}
+
+Result<Signer*> Connection::SigningKey(Deadline deadline) {
+  ScopedLock lock(signer_mutex_);
+  if (signer_ != nullptr) return signer_.get();
+  SigningKeyObject object;
+  {
+    std::optional<Rv> failure;
+    auto lease = KMS_TRY(pool_->Acquire(deadline, failure));
+    ScopedLock exclusive(objects_);
+    object = KMS_TRY(EnsureSigningKey(lease.session()));
+    if (object.made) KMS_TRY(BackUp(deadline));
+  }
+  signer_ = KMS_TRY(Signer::Open(*tenant_, object.id));
+  return signer_.get();
+}
+
+Status Connection::BackUp(Deadline deadline) const {
+  if (!IsSoftHsm()) return Ok();
+  const std::string tokens = KMS_TRY(SoftHsmTokenDirectory(options_.softhsm_config));
+  const auto file_lock = KMS_TRY(LockLogin(deadline));
+  return BackUpTokens(tokens, options_.softhsm_state_directory);
+}
+
+Rv Connection::CheckPresent() const {
+  TokenFacts now;
+  const Rv rv = module_.ReadToken(facts_.slot, now);
+  if (!rv.ok()) return rv;
+  if (now.label != facts_.label || now.serial != facts_.serial) {
+    return {CKR_TOKEN_NOT_PRESENT, "C_GetTokenInfo: another token"};
+  }
+  return rv;
+}
+
+}  // namespace kms::pkcs11

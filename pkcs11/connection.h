@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Connection: everything that lives from one C_Initialize to its C_Finalize.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "kms/base/clock.h"
+#include "kms/base/ids.h"
+#include "kms/base/mutex.h"
+#include "kms/base/result.h"
+#include "kms/base/secret_bytes.h"
+#include "pkcs11/libp11_tenant.h"
+#include "pkcs11/module.h"
+#include "pkcs11/negotiation.h"
+#include "pkcs11/session_pool.h"
+#include "pkcs11/signer.h"
+#include "pkcs11/token_lock.h"
+#include "pkcs11/token_options.h"
+
+namespace kms::pkcs11 {
+
+// The four steps are called in order, by one thread, before anything else; after them any thread
+// may call the rest. Destroying it finalises the module: no call may be under way then.
+class Connection {
+ public:
+  // `module` and `options` must outlive it.
+  Connection(const Module& module, const TokenOptions& options)
+      : module_(module), options_(options) {}
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Steps. kFailedPrecondition: an operator must act; anything else: the device failed.
+  Status Initialize(Deadline deadline);
+  Status Find();
+  // `refused` is set when the token will not take this PIN; it was tried at most once.
+  Status Login(const SecretBytes& pin, bool& refused);
+  Status Bind();
+
+  // Logs in again unless that happened since `epoch` was read. Errors and `refused` as Login.
+  Status LoginAgain(std::uint64_t epoch, const SecretBytes& pin, bool& refused);
+  [[nodiscard]] std::uint64_t login_epoch() const;
+
+  // The handle of the recorded key: found by CKA_ID, judged and proven by its sentinel before its
+  // first use. Errors: kNotFound; kFailedPrecondition; as the session.
+  Result<CK_OBJECT_HANDLE> BindKey(Session& session, const MasterKeyRecord& record);
+  void ForgetKey(const Uuid& id);
+
+  // The audit key, made if the token has none. Holds objects() exclusively meanwhile.
+  Result<Signer*> SigningKey(Deadline deadline);
+
+  // For SoftHSM: copies the token directory. Call after every change of token objects.
+  Status BackUp(Deadline deadline) const;
+
+  // The token answers and is the one that was bound.
+  [[nodiscard]] Rv CheckPresent() const;
+
+  SessionPool& pool() { return *pool_; }
+  // Exclusive for making and destroying token objects, shared for everything else: some modules
+  // give spurious failures otherwise.
+  SharedMutex& objects() { return objects_; }
+  [[nodiscard]] const Negotiated& negotiated() const { return negotiated_; }
+  [[nodiscard]] const TokenFacts& facts() const { return facts_; }
+  [[nodiscard]] const std::string& module_description() const { return module_description_; }
+  [[nodiscard]] const Module& module() const { return module_; }
+
+ private:
+  struct BoundKey {
+    CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
+    MasterKeyRecord record;
+  };
+
+  [[nodiscard]] bool IsSoftHsm() const { return !options_.softhsm_state_directory.empty(); }
+  Result<std::unique_ptr<FileLock>> LockLogin(Deadline deadline) const;
+  Status CheckPinState(bool& refused) const;
+
+  // Constant after the steps.
+  const Module& module_;
+  const TokenOptions& options_;
+  bool initialized_ = false;
+  std::unique_ptr<FileLock> login_lock_;  // from Initialize to Login
+  std::unique_ptr<Libp11Tenant> tenant_;
+  TokenFacts facts_;
+  std::string module_description_;
+  Negotiated negotiated_;
+  std::optional<Session> anchor_;  // keeps the login; never used for work
+  std::unique_ptr<SessionPool> pool_;
+
+  SharedMutex objects_;
+  mutable Mutex mutex_;
+  std::map<Uuid, BoundKey> bound_ KMS_GUARDED_BY(mutex_);
+  std::uint64_t login_epoch_ KMS_GUARDED_BY(mutex_) = 0;
+  Mutex login_mutex_;  // one login at a time; taken before mutex_
+  Mutex signer_mutex_;
+  std::unique_ptr<Signer> signer_ KMS_GUARDED_BY(signer_mutex_);
+};
+
+}  // namespace kms::pkcs11
