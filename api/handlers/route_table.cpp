@@ -202,6 +202,6 @@ static_assert(kRoutes.size() <= Metrics::kMaxRoutes);
 
 }  // namespace
 
-std::span<const Route> AllRoutes() { return kRoutes; }
+std::span<const Route> RouteTable() { return kRoutes; }
 
 }  // namespace kms::api

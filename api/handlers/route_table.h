@@ -8,6 +8,6 @@
 
 namespace kms::api {
 
-std::span<const Route> AllRoutes();
+std::span<const Route> RouteTable();
 
 }  // namespace kms::api

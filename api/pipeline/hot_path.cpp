@@ -12,7 +12,7 @@
 #include "api/pipeline/hot_body.h"
 #include "api/pipeline/json_writer.h"
 #include "api/pipeline/presented_token.h"
-#include "api/pipeline/request_audit.h"
+#include "kms/audit/record.h"
 #include "kms/crypto/aead.h"
 #include "kms/operations/environment.h"
 
@@ -178,19 +178,23 @@ Lane HotPath::Run(const HttpRequest& request, const Target& target, HttpResponse
   response.holds_secret = result->holds_secret;
 
   mine.audit_members.clear();
-  AppendAuditMembers({.phase = AuditPhase::kOutcome,
+  AppendAuditMembers({.type = AuditRecordType::kResponse,
+                      .time = services_.clock.Now(),
                       .request_id = id.text(),
-                      .operation = Operation::kUpdate,
+                      .operation = OperationName(Operation::kUpdate),
                       .path = target.path,
                       .environment = target.environment->identity().name,
                       .key = target.key_name,
-                      .principal = target.principal.get(),
                       .key_version = result->key_version,
+                      .accessor = target.principal->accessor,
+                      .display_name = target.principal->display_name,
+                      .policies = target.principal->policies,
+                      .remote_address = request.remote_address,
+                      .remote_port = request.remote_port,
                       .items = static_cast<std::int64_t>(crypto.is_batch ? crypto.items.size() : 0),
                       .failed_items = result->failed_items,
-                      .status = result->status,
-                      .error = {}},
-                     request, services_.clock.Now(), mine.audit_members);
+                      .status = result->status},
+                     mine.audit_members);
   const Result<AuditTicket> ticket = services_.audit.Append(mine.audit_members);
   if (!ticket) {
     Abandon(response);

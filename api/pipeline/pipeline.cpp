@@ -12,7 +12,7 @@
 #include "api/pipeline/envelope.h"
 #include "api/pipeline/error_response.h"
 #include "api/pipeline/presented_token.h"
-#include "api/pipeline/request_audit.h"
+#include "kms/audit/record.h"
 
 namespace kms::api {
 namespace {
@@ -303,23 +303,32 @@ Result<AuditTicket> Pipeline::Record(const Exchange& exchange, bool attempt) {
   for (const Capture& capture : match.Captures()) {
     key = capture.name == "name" ? capture.value : key;
   }
-  AuditFacts facts{.phase = attempt ? AuditPhase::kAttempt : AuditPhase::kOutcome,
-                   .request_id = exchange.id.text(),
-                   .operation = match.operation,
-                   .path = match.path,
-                   .environment = {},
-                   .key = key,
-                   .principal = exchange.principal.get(),
-                   .key_version = exchange.key_version,
-                   .items = exchange.items,
-                   .failed_items = exchange.failed_items,
-                   .status = attempt ? 0 : exchange.response.status,
-                   .error = exchange.error};
+  AuditRecord record{
+      .type = attempt ? AuditRecordType::kRequest : AuditRecordType::kResponse,
+      .time = services_.clock.Now(),
+      .request_id = exchange.id.text(),
+      .operation = OperationName(match.operation),
+      .path = match.path,
+      .name_space = match.name_space,
+      .key = key,
+      .key_version = exchange.key_version,
+      .remote_address = exchange.request.remote_address,
+      .remote_port = exchange.request.remote_port,
+      .items = exchange.items,
+      .failed_items = exchange.failed_items,
+      .status = attempt ? 0 : exchange.response.status,
+      .error = exchange.error,
+  };
+  if (exchange.principal != nullptr) {
+    record.accessor = exchange.principal->accessor;
+    record.display_name = exchange.principal->display_name;
+    record.policies = exchange.principal->policies;
+  }
   if (match.environment != nullptr) {
-    facts.environment = match.environment->identity().name;
+    record.environment = match.environment->identity().name;
   }
   std::string members;
-  AppendAuditMembers(facts, exchange.request, services_.clock.Now(), members);
+  AppendAuditMembers(record, members);
   return services_.audit.Append(members);
 }
 
