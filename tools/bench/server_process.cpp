@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads /proc/PID/status and /proc/PID/task/*/schedstat.
+// Reads /proc/PID/status and the CPU clock of the process.
 #include "tools/bench/server_process.h"
 
 #include <sys/resource.h>
+#include <time.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <string>
-#include <system_error>
 
 namespace kms::tools {
 
@@ -18,18 +17,14 @@ std::chrono::nanoseconds ToNanoseconds(const timeval& time) {
   return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
 }
 
-std::chrono::nanoseconds CpuOfThreads(const std::string& directory) {
-  std::chrono::nanoseconds total{0};
-  std::error_code failure;
-  for (std::filesystem::directory_iterator entry(directory, failure), end;
-       !failure && entry != end; entry.increment(failure)) {
-    std::ifstream file(entry->path() / "schedstat");
-    std::int64_t on_cpu = 0;
-    if (file >> on_cpu) {
-      total += std::chrono::nanoseconds(on_cpu);
-    }
+// The process's CPU clock; it counts threads that ended, too.
+Result<std::chrono::nanoseconds> CpuOf(int pid) {
+  clockid_t clock{};
+  timespec time{};
+  if (::clock_getcpuclockid(pid, &clock) != 0 || ::clock_gettime(clock, &time) != 0) {
+    return InvalidArgument("there is no process " + std::to_string(pid));
   }
-  return total;
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
 }  // namespace
@@ -53,7 +48,7 @@ Result<ProcessUsage> ReadProcessUsage(int pid) {
       usage.threads = number(8);
     }
   }
-  usage.cpu = CpuOfThreads(directory + "/task");
+  usage.cpu = KMS_TRY(CpuOf(pid));
   return usage;
 }
 

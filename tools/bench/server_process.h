@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the server's process has used, from /proc: CPU time of all its threads, resident memory.
+// What the server's process has used, CPU time of all its threads, resident memory.
 #pragma once
 
 #include <chrono>
@@ -16,8 +16,7 @@ struct ProcessUsage {
   std::uint64_t threads = 0;
 };
 
-// The process alone, without its children. CPU from the scheduler's nanoseconds of each thread;
-// threads that ended are not in it. Errors: kInvalidArgument when there is no such process.
+// The process alone, without its children; CPU in nanoseconds, not in ticks. Errors: kInvalidArgument when there is no such process.
 Result<ProcessUsage> ReadProcessUsage(int pid);
 
 // CPU time of this program so far.

@@ -128,7 +128,9 @@ Status LineBatches::WriteLine(std::uint64_t number, std::string_view field,
 Status LineBatches::WriteFailure(std::size_t index, std::string_view reason) {
   const std::uint64_t number = lines_done_ + index + 1;
   const bool is_blank = !verb_.input_is_plaintext && inputs_[index].empty();
-  if (!is_blank) {
+  if (is_blank) {
+    ++lines_blank_;
+  } else {
     ++lines_failed_;
     if (lines_failed_ <= kFailuresReported) {
       Note("kmsctl: line " + std::to_string(number) + ": " + Printable(reason));
@@ -147,7 +149,7 @@ void LineBatches::ReportProgress(bool last) {
   }
   next_report_ = now + kReportInterval;
   std::string text = std::string(verb_.past_tense) + " " +
-                     std::to_string(lines_done_ - lines_failed_) + " lines";
+                     std::to_string(lines_done_ - lines_failed_ - lines_blank_) + " lines";
   if (lines_failed_ != 0) {
     text += ", " + std::to_string(lines_failed_) + " failed";
   }

@@ -54,6 +54,7 @@ class LineBatches {
   std::size_t lines_in_batch_ = 0;
   std::uint64_t lines_done_ = 0;
   std::uint64_t lines_failed_ = 0;
+  std::uint64_t lines_blank_ = 0;
   std::chrono::steady_clock::time_point next_report_;
 };
 
