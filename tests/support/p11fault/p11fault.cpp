@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// p11fault.so: a PKCS#11 module that forwards to another one and misbehaves on demand. Real HSMs
+// lose sessions, lock PINs and hang; SoftHSM does not. The rules are described in rules.h.
+#include <dlfcn.h>
+#include <p11-kit/pkcs11.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <vector>
+
+#include "tests/support/p11fault/rules.h"
+
+namespace p11fault {
+
+namespace {
+
+// Never destroyed: calls may come while the process exits.
+Rules& TheRules() {
+  static Rules* const rules = new Rules(FindPaths());  // NOLINT
+  return *rules;
+}
+
+CK_FUNCTION_LIST* LoadReal() {
+  const std::string path = FindPaths().module;
+  void* const library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  const auto get = reinterpret_cast<CK_C_GetFunctionList>(
+      library == nullptr ? nullptr : ::dlsym(library, "C_GetFunctionList"));
+  CK_FUNCTION_LIST* list = nullptr;
+  if (get == nullptr || get(&list) != CKR_OK) {
+    std::fprintf(stderr, "p11fault: cannot load the module '%s'\n", path.c_str());
+    return nullptr;
+  }
+  return list;
+}
+
+CK_FUNCTION_LIST* Real() {
+  static CK_FUNCTION_LIST* const real = LoadReal();
+  return real;
+}
+
+// Where a call puts its output, when it has one.
+struct Output {
+  CK_BYTE* bytes = nullptr;
+  CK_ULONG* size = nullptr;
+  CK_ULONG fixed_size = 0;
+};
+
+template <typename Arguments>
+Output FindOutput(std::string_view function, const Arguments& arguments) {
+  constexpr std::size_t kCount = std::tuple_size_v<Arguments>;
+  if constexpr (kCount >= 3) {
+    using Bytes = std::tuple_element_t<kCount - 2, Arguments>;
+    using Size = std::tuple_element_t<kCount - 1, Arguments>;
+    if constexpr (std::is_same_v<Bytes, CK_BYTE*> && std::is_same_v<Size, CK_ULONG*>) {
+      return {std::get<kCount - 2>(arguments), std::get<kCount - 1>(arguments), 0};
+    } else if constexpr (std::is_same_v<Bytes, CK_BYTE*> && std::is_same_v<Size, CK_ULONG>) {
+      if (function == "C_GenerateRandom") {
+        return {std::get<kCount - 2>(arguments), nullptr, std::get<kCount - 1>(arguments)};
+      }
+    }
+  }
+  return {};
+}
+
+void ApplyBefore(const Rule& rule) {
+  if (rule.delay_milliseconds > 0) {
+    const timespec time{.tv_sec = rule.delay_milliseconds / 1000,
+                        .tv_nsec = static_cast<long>(rule.delay_milliseconds % 1000) * 1'000'000};
+    ::nanosleep(&time, nullptr);
+  }
+  if (rule.hang) {
+    TheRules().WaitUntilGone(rule);
+  }
+  if (rule.exit_status.has_value()) {
+    std::exit(*rule.exit_status);
+  }
+  if (rule.signal.has_value()) {
+    ::raise(*rule.signal);
+  }
+}
+
+void ChangeLength(const std::string& length, CK_ULONG& size) {
+  if (length == "unavailable") {
+    size = ~CK_ULONG{0};
+  } else if (length.front() == '+' || length.front() == '-') {
+    size += static_cast<CK_ULONG>(std::atol(length.c_str()));
+  } else {
+    size = std::strtoul(length.c_str(), nullptr, 10);
+  }
+}
+
+void ApplyAfter(const Rule& rule, const Output& output, CK_RV& result) {
+  if (result != CKR_OK) {
+    return;
+  }
+  const CK_ULONG size = output.size != nullptr ? *output.size : output.fixed_size;
+  if (output.bytes != nullptr && size > 0 && rule.flip) {
+    output.bytes[0] ^= 1U;
+  }
+  if (output.bytes != nullptr && rule.constant) {
+    std::fill_n(output.bytes, size, CK_BYTE{0x42});
+  }
+  if (output.size != nullptr && !rule.length.empty()) {
+    ChangeLength(rule.length, *output.size);
+  }
+  result = rule.late_result.value_or(result);
+}
+
+std::optional<CK_RV> Remembered(std::string_view function) {
+  if (function == "C_OpenSession") {
+    return TheRules().BeforeOpenSession();
+  }
+  return function == "C_Login" ? TheRules().BeforeLogin() : std::nullopt;
+}
+
+void Remember(std::string_view function, CK_RV result) {
+  if (function == "C_OpenSession") {
+    TheRules().AfterOpenSession(result);
+  } else if (function == "C_CloseSession") {
+    TheRules().AfterCloseSession(result);
+  } else if (function == "C_CloseAllSessions" || function == "C_Finalize") {
+    TheRules().AfterCloseAllSessions();
+  } else if (function == "C_Login") {
+    TheRules().AfterLogin(result);
+  }
+}
+
+// As a library that minds fork(2): only the process that initialised it may call it.
+bool CalledByAnotherProcess(std::string_view function) {
+  static std::atomic<pid_t> owner = 0;
+  if (function == "C_Initialize") {
+    owner = ::getpid();
+  }
+  return owner != 0 && owner != ::getpid();
+}
+
+template <typename Forward>
+CK_RV Intercept(std::string_view function, const Output& output, const Forward& forward) {
+  if (CalledByAnotherProcess(function)) {
+    return CKR_CRYPTOKI_NOT_INITIALIZED;
+  }
+  const std::vector<Rule> rules = TheRules().Match(function);
+  std::optional<CK_RV> answer = Remembered(function);
+  for (const Rule& rule : rules) {
+    ApplyBefore(rule);
+    answer = rule.result.has_value() ? rule.result : answer;
+  }
+  CK_RV result = answer.has_value() ? *answer : forward();
+  if (!answer.has_value()) {
+    Remember(function, result);
+    for (const Rule& rule : rules) {
+      ApplyAfter(rule, output, result);
+    }
+  }
+  TheRules().Log(function, result);
+  return result;
+}
+
+// A function's name as a template argument.
+template <std::size_t Size>
+struct Name {
+  constexpr Name(const char (&text)[Size]) { std::copy_n(text, Size, value); }  // NOLINT
+  char value[Size]{};
+};
+
+template <Name function, auto member>
+struct Shim;
+
+template <Name function, typename... Arguments,
+          CK_RV (*CK_FUNCTION_LIST::*member)(Arguments...)>
+struct Shim<function, member> {
+  static CK_RV Call(Arguments... arguments) {
+    const Output output =
+        FindOutput(function.value, std::tuple<Arguments...>(arguments...));
+    return Intercept(function.value, output, [&] { return (Real()->*member)(arguments...); });
+  }
+};
+
+#define P11FAULT_FUNCTIONS(X)                                                                     \
+  X(C_Initialize) X(C_Finalize) X(C_GetInfo) X(C_GetSlotList) X(C_GetSlotInfo) X(C_GetTokenInfo)  \
+  X(C_GetMechanismList) X(C_GetMechanismInfo) X(C_InitToken) X(C_InitPIN) X(C_SetPIN)             \
+  X(C_OpenSession) X(C_CloseSession) X(C_CloseAllSessions) X(C_GetSessionInfo)                    \
+  X(C_GetOperationState) X(C_SetOperationState) X(C_Login) X(C_Logout) X(C_CreateObject)          \
+  X(C_CopyObject) X(C_DestroyObject) X(C_GetObjectSize) X(C_GetAttributeValue)                    \
+  X(C_SetAttributeValue) X(C_FindObjectsInit) X(C_FindObjects) X(C_FindObjectsFinal)              \
+  X(C_EncryptInit) X(C_Encrypt) X(C_EncryptUpdate) X(C_EncryptFinal) X(C_DecryptInit)             \
+  X(C_Decrypt) X(C_DecryptUpdate) X(C_DecryptFinal) X(C_DigestInit) X(C_Digest) X(C_DigestUpdate) \
+  X(C_DigestKey) X(C_DigestFinal) X(C_SignInit) X(C_Sign) X(C_SignUpdate) X(C_SignFinal)          \
+  X(C_SignRecoverInit) X(C_SignRecover) X(C_VerifyInit) X(C_Verify) X(C_VerifyUpdate)             \
+  X(C_VerifyFinal) X(C_VerifyRecoverInit) X(C_VerifyRecover) X(C_DigestEncryptUpdate)             \
+  X(C_DecryptDigestUpdate) X(C_SignEncryptUpdate) X(C_DecryptVerifyUpdate) X(C_GenerateKey)       \
+  X(C_GenerateKeyPair) X(C_WrapKey) X(C_UnwrapKey) X(C_DeriveKey) X(C_SeedRandom)                 \
+  X(C_GenerateRandom) X(C_GetFunctionStatus) X(C_CancelFunction) X(C_WaitForSlotEvent)
+
+CK_FUNCTION_LIST MakeList() {
+  CK_FUNCTION_LIST list = *Real();
+#define P11FAULT_OVERRIDE(name) list.name = Shim<#name, &CK_FUNCTION_LIST::name>::Call;
+  P11FAULT_FUNCTIONS(P11FAULT_OVERRIDE)
+#undef P11FAULT_OVERRIDE
+  list.C_GetFunctionList = C_GetFunctionList;
+  return list;
+}
+
+}  // namespace
+
+}  // namespace p11fault
+
+extern "C" __attribute__((visibility("default"))) CK_RV C_GetFunctionList(
+    CK_FUNCTION_LIST_PTR_PTR list) {
+  if (list == nullptr || p11fault::Real() == nullptr) {
+    return CKR_GENERAL_ERROR;
+  }
+  static CK_FUNCTION_LIST shims = p11fault::MakeList();
+  *list = &shims;
+  return CKR_OK;
+}

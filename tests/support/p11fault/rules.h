@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rules of p11fault: what goes wrong, when, and what has happened so far.
+//
+// Where things are: environment variables P11FAULT_MODULE, P11FAULT_CONTROL and P11FAULT_LOG, or
+// the file `<path of this module>.conf` (for processes with a clean environment: copy the module
+// into a directory of the test), whose lines are `module=PATH`, `control=PATH`, `log=PATH`.
+//
+// The control file is read again whenever it has changed. One rule a line, `#` starts a comment:
+//
+//   FUNCTION [WHEN] ACTION...      FUNCTION: a name, for example C_Encrypt, or * for all
+//
+//   WHEN     every call without one
+//            n=5          only the 5th call after the rule was first read by this process
+//            from=5       the 5th call and all later ones
+//            once         the next call, one time in all processes that share the control file
+//   ACTION   return=0x30  does not call the module; returns this CK_RV
+//            late=0x30    calls the module, then returns this CK_RV in place of CKR_OK
+//            delay=200    waits so many milliseconds first
+//            hang         waits until the rule has gone from the file
+//            exit=5       exit(5)
+//            signal=11    raises this signal: 6 abort, 11 segmentation fault, 13 broken pipe
+//            length=+1    changes the length of the output: +N, -N, N or `unavailable`
+//            flip         flips the lowest bit of the output's first byte
+//            constant     fills the output with 0x42
+//
+//   sessions max=8    C_OpenSession returns CKR_SESSION_COUNT above so many open ones
+//   pin tries=3       after so many CKR_PIN_INCORRECT in a row, in whichever process (the count is
+//                     in `<control file>.pin`), C_Login returns CKR_PIN_LOCKED, for every PIN
+//
+// The log gets a line `FUNCTION 0xRV` for each call that returned.
+#pragma once
+
+#include <p11-kit/pkcs11.h>
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace p11fault {
+
+struct Paths {
+  std::string module;
+  std::string control;
+  std::string log;
+};
+// From the environment, else from the file beside this module.
+Paths FindPaths();
+
+struct Rule {
+  std::string line;  // its identity: a rule that stays keeps its count
+  std::string function;
+  std::uint64_t first = 1;
+  std::uint64_t last = ~std::uint64_t{0};
+  bool once = false;
+  std::optional<CK_RV> result;
+  std::optional<CK_RV> late_result;
+  int delay_milliseconds = 0;
+  bool hang = false;
+  std::optional<int> exit_status;
+  std::optional<int> signal;
+  std::string length;
+  bool flip = false;
+  bool constant = false;
+};
+
+// Thread rule: any thread.
+class Rules {
+ public:
+  explicit Rules(Paths paths) : paths_(std::move(paths)) {}
+
+  // The rules that apply to this call of `function`, which is counted.
+  std::vector<Rule> Match(std::string_view function);
+  // Waits until `rule` is no longer in the control file.
+  void WaitUntilGone(const Rule& rule);
+  void Log(std::string_view function, CK_RV result) const;
+
+  // The two rules with a memory: what they answer in place of the module, if anything.
+  std::optional<CK_RV> BeforeOpenSession();
+  void AfterOpenSession(CK_RV result);
+  void AfterCloseSession(CK_RV result);
+  void AfterCloseAllSessions();
+  std::optional<CK_RV> BeforeLogin();
+  void AfterLogin(CK_RV result);
+
+ private:
+  void ReloadLocked();
+  [[nodiscard]] bool TakeOnceLocked(const Rule& rule) const;
+  [[nodiscard]] int PinFailuresLocked() const;
+
+  const Paths paths_;
+  std::mutex mutex_;
+  // Guarded by mutex_.
+  std::string stamp_;
+  std::vector<Rule> rules_;
+  std::map<std::string, std::uint64_t> counts_;  // by line
+  std::optional<std::uint64_t> max_sessions_;
+  std::optional<int> pin_tries_;
+  std::uint64_t open_sessions_ = 0;
+};
+
+}  // namespace p11fault
