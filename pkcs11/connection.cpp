@@ -102,6 +102,9 @@ Status Connection::Login(const SecretBytes& pin, bool& refused) {
 
 Status Connection::Bind() {
   negotiated_ = KMS_TRY(NegotiateMechanisms(module_, facts_.slot, options_.pinned_mechanism));
+  // NSS honours it for the session keys of the test and refuses it for keys in the token: only
+  // where token keys are known to be made so is another one suspicious.
+  negotiated_.honours_unmodifiable = negotiated_.honours_unmodifiable && IsSoftHsm();
   return Ok();
 }
 
@@ -132,9 +135,7 @@ Result<CK_OBJECT_HANDLE> Connection::BindKey(Session& session, const MasterKeyRe
     if (found != bound_.end() && found->second.record == record) return found->second.handle;
   }
   const CK_OBJECT_HANDLE handle = KMS_TRY(FindMasterKeyObject(session, record.id));
-  KMS_TRY(CheckMasterKeyAttributes(
-      session, handle,
-      {.mechanism = record.mechanism, .unmodifiable = negotiated_.honours_unmodifiable}));
+  KMS_TRY(CheckMasterKeyAttributes(session, handle, DemandsFor(record.mechanism)));
   KMS_TRY(OpenSentinel(session, handle, record));
   ScopedLock lock(mutex_);
   if (epoch == login_epoch_) bound_.insert_or_assign(record.id, BoundKey{handle, record});
@@ -154,7 +155,7 @@ Result<Signer*> Connection::SigningKey(Deadline deadline) {
     std::optional<Rv> failure;
     auto lease = KMS_TRY(pool_->Acquire(deadline, failure));
     ScopedLock exclusive(objects_);
-    object = KMS_TRY(EnsureSigningKey(lease.session()));
+    object = KMS_TRY(EnsureSigningKey(lease.session(), negotiated_.reports_local));
     if (object.made) KMS_TRY(BackUp(deadline));
   }
   signer_ = KMS_TRY(Signer::Open(*tenant_, object.id));

@@ -64,6 +64,12 @@ class Connection {
   // give spurious failures otherwise.
   SharedMutex& objects() { return objects_; }
   [[nodiscard]] const Negotiated& negotiated() const { return negotiated_; }
+  // What is demanded of a master key on this token.
+  [[nodiscard]] KeyDemands DemandsFor(WrapMechanism mechanism) const {
+    return {.mechanism = mechanism,
+            .unmodifiable = negotiated_.honours_unmodifiable,
+            .local = negotiated_.reports_local};
+  }
   [[nodiscard]] const TokenFacts& facts() const { return facts_; }
   [[nodiscard]] const std::string& module_description() const { return module_description_; }
   [[nodiscard]] const Module& module() const { return module_; }

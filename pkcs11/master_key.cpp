@@ -95,7 +95,7 @@ struct DemandRow {
   bool value;
   std::string_view name;
 };
-constexpr DemandRow kAlwaysDemanded[] = {
+constexpr DemandRow kDemanded[] = {
     {CKA_TOKEN, true, "CKA_TOKEN"},
     {CKA_PRIVATE, true, "CKA_PRIVATE"},
     {CKA_SENSITIVE, true, "CKA_SENSITIVE"},
@@ -165,9 +165,10 @@ Result<KeyUsage> ReadKeyUsage(Session& session, CK_OBJECT_HANDLE key) {
   return decrypts ? KeyUsage::kEncryptDecrypt : KeyUsage::kWrapUnwrap;
 }
 
-Status CheckSecrecyAttributes(Session& session, CK_OBJECT_HANDLE key) {
+Status CheckSecrecyAttributes(Session& session, CK_OBJECT_HANDLE key, bool demand_local) {
   std::string wrong;
-  for (const DemandRow& row : kAlwaysDemanded) {
+  for (const DemandRow& row : kDemanded) {
+    if (row.type == CKA_LOCAL && !demand_local) continue;
     const bool value = KMS_TRY(session.ReadFlag(key, row.type));
     if (value != row.value) wrong += " " + std::string(row.name);
   }
@@ -177,7 +178,7 @@ Status CheckSecrecyAttributes(Session& session, CK_OBJECT_HANDLE key) {
 
 Status CheckMasterKeyAttributes(Session& session, CK_OBJECT_HANDLE key,
                                 const KeyDemands& demands) {
-  KMS_TRY(CheckSecrecyAttributes(session, key));
+  KMS_TRY(CheckSecrecyAttributes(session, key, demands.local));
   if (demands.unmodifiable) {
     const bool modifiable = KMS_TRY(session.ReadFlag(key, CKA_MODIFIABLE));
     if (modifiable) return RefusedAttributes(" CKA_MODIFIABLE");

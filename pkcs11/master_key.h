@@ -44,11 +44,12 @@ Result<CK_OBJECT_HANDLE> FindMasterKeyObject(Session& session, const Uuid& id);
 struct KeyDemands {
   WrapMechanism mechanism = WrapMechanism::kGcmEncrypt;
   bool unmodifiable = false;  // where the token is known to honour it
+  bool local = true;          // where the token reports it truly
 };
 Status CheckMasterKeyAttributes(Session& session, CK_OBJECT_HANDLE key, const KeyDemands& demands);
 
 // The part of it that holds for every secret object of ours, signing keys too.
-Status CheckSecrecyAttributes(Session& session, CK_OBJECT_HANDLE key);
+Status CheckSecrecyAttributes(Session& session, CK_OBJECT_HANDLE key, bool demand_local);
 
 // A search without login finds no private object. Fails the session as "not logged in" then, so
 // that an empty result is not taken for a missing key.

@@ -104,6 +104,7 @@ Status TestCandidate(const Module& module, CK_SLOT_ID slot, const WrapProfile& p
     if (!passed.has_value() && extras != ExtraAttributes::kNone) continue;
     if (passed.has_value() && negotiated.usable.empty()) {
       const bool modifiable = KMS_TRY(keeper.ReadFlag(key->handle, CKA_MODIFIABLE));
+      negotiated.reports_local = KMS_TRY(keeper.ReadFlag(key->handle, CKA_LOCAL));
       negotiated.extras = extras;
       negotiated.honours_unmodifiable = extras != ExtraAttributes::kNone && !modifiable;
     }

@@ -16,6 +16,8 @@ struct Negotiated {
   ExtraAttributes extras = ExtraAttributes::kNone;
   // What generated keys read back: where the token honours CKA_MODIFIABLE=false, others are refused.
   bool honours_unmodifiable = false;
+  // NSS denies CKA_LOCAL even of keys it has just made: where it says nothing, it is not demanded.
+  bool reports_local = true;
 };
 
 // Tests every AES candidate on a throw-away session key of the logged-in token; RSA only when no

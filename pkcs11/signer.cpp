@@ -56,7 +56,7 @@ Status MakeKey(Session& session, ByteView id) {
 
 }  // namespace
 
-Result<SigningKeyObject> EnsureSigningKey(Session& session) {
+Result<SigningKeyObject> EnsureSigningKey(Session& session, bool demand_local) {
   AttributeList wanted;
   wanted.Number(CKA_CLASS, CKO_PRIVATE_KEY).Flag(CKA_TOKEN, true).Data(CKA_LABEL, AsBytes(kLabel));
   auto found = KMS_TRY(session.Find(wanted.span()));
@@ -71,7 +71,7 @@ Result<SigningKeyObject> EnsureSigningKey(Session& session) {
     return FailedPrecondition("the HSM token has several audit signing keys, or loses them; keep "
                               "one object labelled \"kms audit signing key\"");
   }
-  KMS_TRY(CheckSecrecyAttributes(session, found.front()));
+  KMS_TRY(CheckSecrecyAttributes(session, found.front(), demand_local));
   object.id = KMS_TRY(session.ReadAttribute(found.front(), CKA_ID));
   return object;
 }

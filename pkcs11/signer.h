@@ -17,7 +17,7 @@ struct SigningKeyObject {
 
 // Finds the signing key by its label, or makes it; the caller holds the token's objects exclusively.
 // Errors: kFailedPrecondition when there are several or one with refused attributes.
-Result<SigningKeyObject> EnsureSigningKey(Session& session);
+Result<SigningKeyObject> EnsureSigningKey(Session& session, bool demand_local);
 
 // Signs through EVP. Its key dies with the login: make a new Signer after every one.
 // Thread rule: any thread.

@@ -59,15 +59,26 @@ struct FreshKey {
   WrapProfile profile;
 };
 
+// Some tokens take the extra attributes for session keys alone.
+Result<GeneratedKey> GenerateWithBestExtras(const Connection& connection, Session& session,
+                                            const MasterKeyTemplate& wanted) {
+  const ExtraAttributes extras = connection.negotiated().extras;
+  if (extras != ExtraAttributes::kNone) {
+    Session attempt = KMS_TRY(Session::Open(connection.module(), connection.facts().slot));
+    auto generated = GenerateMasterKeyObject(attempt, wanted, extras);
+    if (generated.has_value()) return generated;
+  }
+  return GenerateMasterKeyObject(session, wanted, ExtraAttributes::kNone);
+}
+
 Result<FreshKey> MakeKey(const Connection& connection, Session& session,
                          const MasterKeyTemplate& wanted) {
   const Rv present = connection.CheckPresent();
   if (!present.ok()) return session.Fail(present);
   FreshKey fresh{.key = {}, .profile = connection.negotiated().usable.front()};
-  fresh.key = KMS_TRY(GenerateMasterKeyObject(session, wanted, connection.negotiated().extras));
-  const Status good = CheckMasterKeyAttributes(
-      session, fresh.key.handle,
-      {.mechanism = wanted.mechanism, .unmodifiable = connection.negotiated().honours_unmodifiable});
+  fresh.key = KMS_TRY(GenerateWithBestExtras(connection, session, wanted));
+  const Status good = CheckMasterKeyAttributes(session, fresh.key.handle,
+                                               connection.DemandsFor(wanted.mechanism));
   if (good.has_value()) return fresh;
   IgnoreError(DestroyMasterKeyObjects(session, wanted.id), "the refusal is what matters");
   return good.error();
@@ -83,10 +94,8 @@ Result<FreshKey> AdoptOrMakeKey(const Connection& connection, Session& session,
   }
   FreshKey adopted;
   adopted.profile = KMS_TRY(ProfileForFoundKey(connection, session, *found));
-  KMS_TRY(CheckMasterKeyAttributes(
-      session, *found,
-      {.mechanism = adopted.profile.mechanism,
-       .unmodifiable = connection.negotiated().honours_unmodifiable}));
+  KMS_TRY(CheckMasterKeyAttributes(session, *found,
+                                   connection.DemandsFor(adopted.profile.mechanism)));
   adopted.key.handle = *found;
   if (adopted.profile.mechanism == WrapMechanism::kOaepSha256) {
     adopted.key.public_key = KMS_TRY(ReadRsaPublicKey(session, wanted.id));
@@ -170,8 +179,8 @@ Result<MasterKeyRecord> Token::GenerateMasterKey(const Uuid& id, std::uint32_t v
   record.version = version;
   record.label = label;
   const Impl::Operation operation = [&](const Impl::CallContext& context) -> Status {
-    const FreshKey key = KMS_TRY(AdoptOrMakeKey(
-        context.connection, context.session, {.id = id, .label = label}));
+    const FreshKey key = KMS_TRY(
+        AdoptOrMakeKey(context.connection, context.session, {.id = id, .label = label}));
     KMS_TRY(RecordKey(context.connection, context.session, key, record));
     return context.connection.BackUp(deadline);
   };
@@ -184,8 +193,7 @@ Result<WrappedKey> Token::Wrap(const MasterKeyRecord& master, const SecretBytes&
                                ByteView context, Deadline deadline) {
   WrappedKey wrapped;
   const Impl::Operation operation = [&](const Impl::CallContext& call) -> Status {
-    wrapped = KMS_TRY(WrapUnder(
-        call.session, WrappingKeyOf(master, call.master), key, context));
+    wrapped = KMS_TRY(WrapUnder(call.session, WrappingKeyOf(master, call.master), key, context));
     StampToken(call.connection, wrapped);
     return Ok();
   };
@@ -206,8 +214,8 @@ Result<SecretBytes> Token::Unwrap(const MasterKeyRecord& master, const WrappedKe
   SecretBytes key;
   const Impl::Operation operation = [&](const Impl::CallContext& call) -> Status {
     KMS_TRY(CheckBelongs(master, wrapped));
-    key = KMS_TRY(UnwrapUnder(
-        call.session, WrappingKeyOf(master, call.master), wrapped, context));
+    key = KMS_TRY(
+        UnwrapUnder(call.session, WrappingKeyOf(master, call.master), wrapped, context));
     return Ok();
   };
   KMS_TRY(impl_->Run({.deadline = deadline, .master = &master, .opens_blob = true}, operation));
