@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+// kmsctl encrypt, decrypt, rewrap, datakey: requests, binary safety, files, lines.
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "kms/base/base64.h"
+#include "tests/tools/kmsctl_fixture.h"
+
+namespace kms::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// Every byte value, line ends and zeros included, and no line end at the end.
+std::string EveryByte() {
+  std::string bytes = "\n\r\n";
+  for (int i = 0; i < 70000; ++i) {
+    bytes += static_cast<char>(i * 7 % 256);
+  }
+  return bytes;
+}
+
+std::string Base64(std::string_view text) { return Base64Encode(AsBytes(text)); }
+
+class DataCommands : public KmsctlTest {
+ protected:
+  // One item of a batch, answered as a server that "encrypts" by a prefix.
+  static nlohmann::json AnswerItem(const std::string& verb, const nlohmann::json& item) {
+    if (verb == "encrypt") {
+      return {{"ciphertext", "vault:v1:" + item["plaintext"].get<std::string>()}};
+    }
+    const auto ciphertext = item["ciphertext"].get<std::string>();
+    if (!ciphertext.starts_with("vault:v")) {
+      return {{"error", "invalid ciphertext: no prefix"}};
+    }
+    if (verb == "decrypt") {
+      return {{"plaintext", ciphertext.substr(9)}};
+    }
+    return {{"ciphertext", "vault:v2:" + ciphertext.substr(9)}};
+  }
+  static ScriptedReply AnswerBatch(const ScriptedRequest& request) {
+    const nlohmann::json body = nlohmann::json::parse(request.body);
+    const std::string verb = request.target.substr(8, request.target.rfind('/') - 8);
+    nlohmann::json results = nlohmann::json::array();
+    bool failed = false;
+    for (const nlohmann::json& item : body["batch_input"]) {
+      results.push_back(AnswerItem(verb, item));
+      failed = failed || results.back().contains("error");
+    }
+    const int status = failed && verb != "rewrap" &&
+                               body.value("partial_failure_response_code", 0) == 0
+                           ? 400
+                           : 200;
+    return {status, nlohmann::json{{"data", {{"batch_results", results}}}}.dump()};
+  }
+  ToolRun RunLines(std::vector<std::string> arguments, const std::string& input) {
+    arguments.insert(arguments.end(), {"--lines", "--address", batch_server_.url()});
+    return Run(arguments, input);
+  }
+  [[nodiscard]] std::string FilePath(const std::string& name) const {
+    return directory_.path() + "/" + name;
+  }
+
+  TemporaryDirectory directory_;
+  ScriptedHttpServer batch_server_{AnswerBatch};
+};
+
+TEST_F(DataCommands, EncryptSendsBase64AndPrintsTheCiphertext) {
+  ReplyData({{"ciphertext", "vault:v1:abc"}, {"key_version", 1}});
+  const ToolRun run = Run({"encrypt", "orders", "hello", "--aad", "row 7", "--key-version", "1"});
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(OnlyRequest().method, "POST");
+  EXPECT_EQ(OnlyRequest().target, "/v1/dev/encrypt/orders");
+  EXPECT_EQ(Json(OnlyRequest().body), (nlohmann::json{{"plaintext", Base64("hello")},
+                                                      {"associated_data", Base64("row 7")},
+                                                      {"key_version", 1}}));
+  EXPECT_EQ(run.out, "vault:v1:abc\n");
+}
+
+TEST_F(DataCommands, EncryptOfNothingSendsTheEmptyPlaintext) {
+  ReplyData({{"ciphertext", "vault:v1:abc"}});
+  EXPECT_EQ(Run({"encrypt", "orders"}, "").status, 0);
+  EXPECT_EQ(Json(OnlyRequest().body), (nlohmann::json{{"plaintext", ""}}));
+}
+
+TEST_F(DataCommands, StandardInputIsTakenByteForByte) {
+  ReplyData({{"ciphertext", "vault:v1:abc"}});
+  EXPECT_EQ(Run({"encrypt", "orders", "-"}, EveryByte()).status, 0);
+  EXPECT_EQ(Json(OnlyRequest().body)["plaintext"], Base64(EveryByte()));
+}
+
+TEST_F(DataCommands, AFileAndAFileOfAadAreTakenByteForByte) {
+  WriteFile(FilePath("plain"), EveryByte());
+  ReplyData({{"ciphertext", "vault:v1:abc"}});
+  EXPECT_EQ(Run({"encrypt", "orders", "--in", FilePath("plain"), "--aad-file", FilePath("plain")})
+                .status,
+            0);
+  EXPECT_EQ(Json(OnlyRequest().body)["plaintext"], Base64(EveryByte()));
+  EXPECT_EQ(Json(OnlyRequest().body)["associated_data"], Base64(EveryByte()));
+}
+
+TEST_F(DataCommands, DecryptGivesBackEveryByteAndNothingMore) {
+  ReplyData({{"plaintext", Base64(EveryByte())}});
+  const ToolRun run = Run({"decrypt", "orders"}, "vault:v1:abc\n");
+  EXPECT_EQ(Json(OnlyRequest().body), (nlohmann::json{{"ciphertext", "vault:v1:abc"}}));
+  EXPECT_EQ(run.out, EveryByte());
+}
+
+TEST_F(DataCommands, DecryptToAFileIsPrivateAndWhole) {
+  ReplyData({{"plaintext", Base64(EveryByte())}});
+  const ToolRun run = Run({"decrypt", "orders", "vault:v1:abc", "--out", FilePath("plain")});
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(run.out, "");
+  EXPECT_EQ(ReadFile(FilePath("plain")), EveryByte());
+  struct stat information{};
+  ASSERT_EQ(::stat(FilePath("plain").c_str(), &information), 0);
+  EXPECT_EQ(information.st_mode & 0777U, 0600U);
+}
+
+TEST_F(DataCommands, AFailureLeavesTheOutputFileAsItWas) {
+  WriteFile(FilePath("plain"), "before");
+  ReplyError(400, "cipher: message authentication failed");
+  const ToolRun run = Run({"decrypt", "orders", "vault:v1:abc", "--out", FilePath("plain")});
+  EXPECT_EQ(run.status, 5);
+  EXPECT_THAT(run.err, HasSubstr("same --aad?"));
+  EXPECT_EQ(ReadFile(FilePath("plain")), "before");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory_.path()), {}), 1);
+}
+
+TEST_F(DataCommands, DecryptAsJsonAndBase64) {
+  ReplyData({{"plaintext", Base64(EveryByte())}});
+  EXPECT_EQ(Json(Run({"decrypt", "orders", "vault:v1:a", "--json"}).out),
+            (nlohmann::json{{"plaintext", Base64(EveryByte())}}));
+  EXPECT_EQ(Run({"decrypt", "orders", "vault:v1:a", "--base64"}).out, Base64(EveryByte()) + "\n");
+}
+
+TEST_F(DataCommands, RewrapSendsTheCiphertext) {
+  ReplyData({{"ciphertext", "vault:v2:def"}, {"key_version", 2}});
+  const ToolRun run = Run({"rewrap", "orders", "vault:v1:abc", "--json"});
+  EXPECT_EQ(OnlyRequest().target, "/v1/dev/rewrap/orders");
+  EXPECT_EQ(Json(OnlyRequest().body), (nlohmann::json{{"ciphertext", "vault:v1:abc"}}));
+  EXPECT_EQ(Json(run.out), (nlohmann::json{{"ciphertext", "vault:v2:def"}, {"key_version", 2}}));
+}
+
+TEST_F(DataCommands, TwoInputsAreAUsageError) {
+  WriteFile(FilePath("plain"), "x");
+  EXPECT_EQ(Run({"encrypt", "orders", "hello", "--in", FilePath("plain")}).status, 2);
+  EXPECT_EQ(Run({"encrypt", "orders", "--in", FilePath("missing")}).status, 2);
+  EXPECT_EQ(Run({"encrypt", "orders", "hello", "--lines"}).status, 2);
+  EXPECT_TRUE(server_.requests().empty());
+}
+
+TEST_F(DataCommands, AnAnswerWithoutAResultIsAFailure) {
+  ReplyData(nullptr);
+  EXPECT_EQ(Run({"encrypt", "orders", "hello"}).status, 1);
+  EXPECT_EQ(Run({"decrypt", "orders", "vault:v1:a"}).status, 1);
+  EXPECT_EQ(Run({"datakey", "orders"}).status, 1);
+}
+
+TEST_F(DataCommands, LinesGoInBatchesAndComeBackInOrder) {
+  std::string plain;
+  std::string expected;
+  for (int i = 0; i < 1003; ++i) {
+    plain += "line " + std::to_string(i) + "\n";
+    expected += "vault:v1:" + Base64("line " + std::to_string(i)) + "\n";
+  }
+  const ToolRun encrypted = RunLines({"encrypt", "k", "--batch-size", "100"}, plain);
+  EXPECT_EQ(encrypted.status, 0) << encrypted.err;
+  EXPECT_EQ(encrypted.out, expected);
+  EXPECT_EQ(batch_server_.requests().size(), 11U);
+  EXPECT_THAT(encrypted.err, HasSubstr("encrypted 1003 lines"));
+  EXPECT_EQ(RunLines({"decrypt", "k"}, encrypted.out).out, plain);
+}
+
+TEST_F(DataCommands, TheLastLineNeedsNoLineEnd) {
+  EXPECT_EQ(RunLines({"rewrap", "k"}, "vault:v1:a\r\nvault:v1:b").out,
+            "vault:v2:a\nvault:v2:b\n");
+}
+
+TEST_F(DataCommands, ALineThatFailsIsNamedAndStaysInPlace) {
+  WriteFile(FilePath("column"), "vault:v1:a\nbroken\n\nvault:v1:b\n");
+  const ToolRun run =
+      RunLines({"rewrap", "k", "--in", FilePath("column"), "--out", FilePath("column")}, "");
+  EXPECT_EQ(run.status, 5);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("line 2: invalid ciphertext: no prefix"),
+                             HasSubstr("1 of 4 lines failed"), Not(HasSubstr("line 3"))));
+  EXPECT_EQ(ReadFile(FilePath("column")), "vault:v2:a\nbroken\n\nvault:v2:b\n");
+}
+
+TEST_F(DataCommands, DecryptAsksTheServerNotToFailTheWholeBatch) {
+  const ToolRun run = RunLines({"decrypt", "k"}, "vault:v1:" + Base64("x") + "\nbroken\n");
+  EXPECT_EQ(run.status, 5);
+  EXPECT_EQ(run.out, "x\n\n");
+  EXPECT_EQ(Json(batch_server_.requests()[0].body)["partial_failure_response_code"], 200);
+}
+
+TEST_F(DataCommands, APlaintextWithALineEndIsNotPassedOffAsTwoLines) {
+  const std::string input = "vault:v1:" + Base64("a\nb") + "\n";
+  const ToolRun refused = RunLines({"decrypt", "k"}, input);
+  EXPECT_EQ(refused.status, 5);
+  EXPECT_EQ(refused.out, "\n");
+  EXPECT_THAT(refused.err, HasSubstr("--base64"));
+  EXPECT_EQ(RunLines({"decrypt", "k", "--base64"}, input).out, Base64("a\nb") + "\n");
+}
+
+TEST_F(DataCommands, LinesAsJsonBearTheirNumber) {
+  const ToolRun run = RunLines({"rewrap", "k", "--json"}, "vault:v1:a\nbroken\n");
+  EXPECT_EQ(run.out,
+            "{\"line\":1,\"ciphertext\":\"vault:v2:a\"}\n"
+            "{\"line\":2,\"error\":\"invalid ciphertext: no prefix\"}\n");
+}
+
+TEST_F(DataCommands, ALostServerLeavesTheColumnAsItWas) {
+  WriteFile(FilePath("column"), "vault:v1:a\n");
+  ReplyRaw(0, "");
+  const ToolRun run =
+      Run({"rewrap", "k", "--lines", "--in", FilePath("column"), "--out", FilePath("column")});
+  EXPECT_EQ(run.status, 7);
+  EXPECT_EQ(ReadFile(FilePath("column")), "vault:v1:a\n");
+}
+
+TEST_F(DataCommands, DataKeyAsksForItsKind) {
+  ReplyData({{"ciphertext", "vault:v1:abc"}, {"plaintext", "AAAA"}, {"key_version", 1}});
+  EXPECT_THAT(Run({"datakey", "orders", "--bits", "512"}).out,
+              AllOf(HasSubstr("AAAA"), HasSubstr("vault:v1:abc")));
+  EXPECT_EQ(OnlyRequest().target, "/v1/dev/datakey/plaintext/orders");
+  EXPECT_EQ(Json(OnlyRequest().body), (nlohmann::json{{"bits", 512}}));
+}
+
+TEST_F(DataCommands, WrappedDataKeyHidesThePlaintext) {
+  ReplyData({{"ciphertext", "vault:v1:abc"}, {"key_version", 1}});
+  const ToolRun run = Run({"datakey", "orders", "--wrapped", "-e", "prod"});
+  EXPECT_EQ(OnlyRequest().target, "/v1/prod/datakey/wrapped/orders");
+  EXPECT_THAT(run.out, Not(HasSubstr("plaintext")));
+}
+
+TEST_F(DataCommands, DataKeyRefusesOtherSizes) {
+  EXPECT_EQ(Run({"datakey", "orders", "--bits", "100"}).status, 2);
+  EXPECT_TRUE(server_.requests().empty());
+}
+
+}  // namespace
+}  // namespace kms::testing
