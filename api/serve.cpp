@@ -66,7 +66,7 @@ Result<FrontOptions> FrontOptionsFrom(const Config& config) {
   options.pool_threads = config.threads.workers;
   options.pool_queue_limit = config.threads.worker_queue;
   options.limits.max_head_bytes = limits.max_head_bytes;
-  options.limits.max_fields = limits.max_headers;
+  options.limits.max_headers = limits.max_headers;
   options.limits.max_target_bytes = limits.max_target_bytes;
   options.limits.max_body_bytes = limits.max_body_bytes;
   options.timeouts.head = limits.head_timeout;
@@ -156,14 +156,14 @@ Status EnsureEnvironments(Environments& environments,
 
 // Signs the head of the audit log by the HSM's audit key. A HSM that is away costs the signature,
 // not the start or the stop: the chain goes on and the next checkpoint covers it.
-void SignAuditHead(ChainedAuditLog& audit, MasterKeyDevice& device, const Clock& clock,
-                   std::string_view reason) {
+void SignAuditHead(ChainedAuditLog& audit, MasterKeyDevice& device, const Clock& clock) {
   const Deadline deadline = std::chrono::steady_clock::now() + kCheckpointTimeout;
-  const Result<Bytes> public_key = device.SigningPublicKey(deadline);
+  Result<Bytes> public_key = device.SigningPublicKey(deadline);
+  const auto sign = [&](ByteView message) { return device.Sign(message, deadline); };
   const Status signed_head =
       public_key.has_value()
-          ? WriteCheckpoint(audit, [&](ByteView message) { return device.Sign(message, deadline); },
-                            *public_key, clock, reason, deadline)
+          ? WriteCheckpoint(audit, audit.head(), {.sign = sign, .public_key = *public_key},
+                            clock.Now(), deadline)
           : Status{public_key.error()};
   if (!signed_head.has_value()) {
     LogError("the audit log's head could not be signed", signed_head.error());
@@ -233,7 +233,7 @@ Status Serve(const Config& config, const ServeOptions& options) {
       KMS_TRY(Environments::Open(*store, *device, clock, EnvironmentsOptionsFrom(config)));
   const std::unique_ptr<TokenRegistry> tokens = KMS_TRY(LoadTokens(config.auth, *environments));
   KMS_TRY(EnsureEnvironments(*environments, options.environments));
-  SignAuditHead(*audit, *device, clock, "start");
+  SignAuditHead(*audit, *device, clock);
 
   Pipeline pipeline(RouteTable(), Services{*environments, *audit, *tokens, clock,
                                            PipelineOptionsFrom(config)});
@@ -253,7 +253,7 @@ Status Serve(const Config& config, const ServeOptions& options) {
     LimitStop();
     LogInfo(signal == SIGTERM ? "stopping on SIGTERM" : "stopping on SIGINT");
     server->Drain(std::chrono::steady_clock::now() + config.limits.drain_timeout);
-    SignAuditHead(*audit, *device, clock, "stop");
+    SignAuditHead(*audit, *device, clock);
   }
   LogInfo("stopped");
   StopServiceLog();
