@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "kms/base/random.h"
+
 namespace kms::internal {
 
 namespace {
@@ -96,6 +98,26 @@ Result<std::map<EnvironmentKeyVersion, SecretBytes>> UnwrapAll(
     keys.emplace(version, *std::move(key));
   }
   return keys;
+}
+
+Result<FreshEnvironmentKey> MakeEnvironmentKey(MasterKeyDevice& device, const Clock& clock,
+                                               CallTimeout timeout, const MasterKeyRecord& master,
+                                               const Uuid& environment_id) {
+  const Bytes context = EnvironmentKeyContext(environment_id, 1);
+  FreshEnvironmentKey fresh;
+  fresh.key = KMS_TRY(SecretBytes::OfSize(kEnvironmentKeyBytes));
+  FillRandom(fresh.key.MutableView());
+  fresh.wrapped =
+      KMS_TRY(device.Wrap(master, fresh.key, context, clock.SteadyNow() + timeout));
+  const Result<SecretBytes> opened =
+      device.Unwrap(master, fresh.wrapped, context, clock.SteadyNow() + timeout);
+  if (!opened.has_value() && opened.error().code != ErrorCode::kCorrupted) {
+    return opened.error();
+  }
+  if (!opened.has_value() || !(*opened == fresh.key)) {
+    return Unavailable("the HSM returned a wrapped key that does not open; nothing was stored");
+  }
+  return fresh;
 }
 
 EnvironmentSlot::EnvironmentSlot(std::shared_ptr<Environment> environment, Store& store,

@@ -42,6 +42,19 @@ Result<std::map<EnvironmentKeyVersion, SecretBytes>> UnwrapAll(MasterKeyDevice& 
                                                                const EnvironmentIdentity& identity,
                                                                const EnvironmentMaterial& material);
 
+// A fresh environment key, wrapped.
+struct FreshEnvironmentKey {
+  SecretBytes key;
+  WrappedKey wrapped;
+};
+
+// Makes version 1 of an environment's key. The wrap is opened again and compared before it is
+// returned: one that does not open would lose everything sealed under the key (H20).
+// Errors: those of the device; kUnavailable when the wrap does not open.
+Result<FreshEnvironmentKey> MakeEnvironmentKey(MasterKeyDevice& device, const Clock& clock,
+                                               CallTimeout timeout, const MasterKeyRecord& master,
+                                               const Uuid& environment_id);
+
 // Thread rule: any thread.
 class EnvironmentSlot {
  public:

@@ -102,11 +102,9 @@ Result<std::shared_ptr<Environment>> Environments::Impl::FinishCreation(
     const PendingEnvironment& pending) {
   const MasterKeyRecord master = KMS_TRY(device.GenerateMasterKey(
       pending.master_key_id, 1, "kms/" + name.text() + "/1", HsmDeadline()));
-  SecretBytes key = KMS_TRY(SecretBytes::OfSize(kEnvironmentKeyBytes));
-  FillRandom(key.MutableView());
   const Uuid& id = pending.environment_id;
-  const WrappedKey wrapped =
-      KMS_TRY(device.Wrap(master, key, EnvironmentKeyContext(id, 1), HsmDeadline()));
+  internal::FreshEnvironmentKey fresh =
+      KMS_TRY(internal::MakeEnvironmentKey(device, clock, options.hsm_timeout, master, id));
 
   EnvironmentRecord record;
   record.identity = {.id = id,
@@ -122,14 +120,15 @@ Result<std::shared_ptr<Environment>> Environments::Impl::FinishCreation(
   std::vector<Mutation> mutations = KMS_TRY(sys->environment()->store().Seal(entries));
   mutations.push_back(
       {.path = internal::MasterPath(id), .value = master.Encode(), .expected_revision = 0});
-  mutations.push_back(
-      {.path = internal::WrappedPath(id, 1), .value = wrapped.Encode(), .expected_revision = 0});
+  mutations.push_back({.path = internal::WrappedPath(id, 1),
+                       .value = fresh.wrapped.Encode(),
+                       .expected_revision = 0});
   KMS_TRY(CommitAndSettle(mutations, path, encoded));
 
   const SlotHandle slot = MakeSlot(record.identity, record.settings);
   internal::EnvironmentMaterial material{.master = master, .wrapped = {}};
-  material.wrapped.emplace(1, wrapped);
-  KMS_TRY(slot->Adopt(std::move(material), 1, std::move(key)));
+  material.wrapped.emplace(1, std::move(fresh.wrapped));
+  KMS_TRY(slot->Adopt(std::move(material), 1, std::move(fresh.key)));
   AddSlot(slot);
   return slot->environment();
 }

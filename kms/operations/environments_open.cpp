@@ -2,7 +2,6 @@
 // Opening a store: `sys` first, then whatever it lists.
 #include <utility>
 
-#include "kms/base/random.h"
 #include "kms/operations/environments_impl.h"
 
 namespace kms {
@@ -89,17 +88,15 @@ Status Environments::Impl::FinishRoot(RootRecord root, Revision revision) {
   }
   const MasterKeyRecord master = KMS_TRY(
       device.GenerateMasterKey(root.sys_master_key_id, 1, "kms/sys/1", HsmDeadline()));
-  SecretBytes key = KMS_TRY(SecretBytes::OfSize(kEnvironmentKeyBytes));
-  FillRandom(key.MutableView());
-  const WrappedKey wrapped = KMS_TRY(
-      device.Wrap(master, key, EnvironmentKeyContext(root.sys_id, 1), HsmDeadline()));
+  const internal::FreshEnvironmentKey fresh = KMS_TRY(
+      internal::MakeEnvironmentKey(device, clock, options.hsm_timeout, master, root.sys_id));
   root.stage = RootStage::kInitialised;
   KMS_TRY(CommitRoot(store, root, revision,
                      {{.path = internal::MasterPath(root.sys_id),
                        .value = master.Encode(),
                        .expected_revision = 0},
                       {.path = internal::WrappedPath(root.sys_id, 1),
-                       .value = wrapped.Encode(),
+                       .value = fresh.wrapped.Encode(),
                        .expected_revision = 0}}));
   return Ok();
 }

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// World: a whole service without its edge: store, HSM and clock, and the environments over them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "kms/operations/create_key.h"
+#include "kms/operations/environments.h"
+#include "kms/operations/rotate_key.h"
+#include "tests/fakes/fake_master_key_device.h"
+#include "tests/fakes/manual_clock.h"
+#include "tests/fakes/memory_store.h"
+#include "tests/support/matchers.h"
+
+namespace kms::testing {
+
+inline EnvironmentName EnvName(std::string_view text) {
+  return EnvironmentName::Parse(text).value();
+}
+
+class World {
+ public:
+  // Starts the service as a process would; again to play a restart.
+  Status TryStart() {
+    environments_.reset();
+    Result<std::unique_ptr<Environments>> opened =
+        Environments::Open(store, device, clock, options);
+    if (!opened.has_value()) {
+      return std::move(opened).error();
+    }
+    environments_ = *std::move(opened);
+    return Ok();
+  }
+  void Start() { ASSERT_THAT(TryStart(), IsOk()); }
+
+  Environments& environments() { return *environments_; }
+  [[nodiscard]] bool running() const { return environments_ != nullptr; }
+
+  std::shared_ptr<Environment> Make(std::string_view name) {
+    return environments().Create(EnvName(name), {}).value();
+  }
+  Result<KeyHandle> MakeKey(std::string_view environment, std::string_view key) {
+    const std::shared_ptr<Environment> found = environments().Find(environment);
+    if (found == nullptr) {
+      return NotFound("no such environment");
+    }
+    return KMS_TRY(CreateKey(*found, KeyName::Parse(key).value(), {})).key;
+  }
+  Result<KeyHandle> FindKey(std::string_view environment, std::string_view key) {
+    const std::shared_ptr<Environment> found = environments().Find(environment);
+    if (found == nullptr) {
+      return NotFound("no such environment");
+    }
+    return found->FindKey(KeyName::Parse(key).value());
+  }
+
+  EnvironmentStatus StatusOf(std::string_view name) {
+    for (EnvironmentStatus& status : environments().Statuses()) {
+      if (status.name == name) {
+        return std::move(status);
+      }
+    }
+    ADD_FAILURE() << "no status of " << name;
+    return {};
+  }
+
+  // The master key record as it is stored.
+  MasterKeyRecord MasterOf(const Environment& environment) {
+    return MasterKeyRecord::Decode(
+               store.Contents().at("master/" + environment.identity().id.ToString()).value)
+        .value();
+  }
+
+  MemoryStore store;
+  ManualClock clock;
+  FakeMasterKeyDevice device{std::make_shared<FakeToken>(), &clock};
+  EnvironmentsOptions options;
+
+ private:
+  std::unique_ptr<Environments> environments_;
+};
+
+}  // namespace kms::testing
