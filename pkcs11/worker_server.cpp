@@ -13,6 +13,7 @@
 #include <thread>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "pkcs11/worker_protocol.h"
 #include "pkcs11/worker_socket.h"
@@ -84,6 +85,12 @@ class Execute {
   const Deadline deadline_;
 };
 
+// Keeps a device whose destructor would never return; the process ends without it.
+void LeaveBehind(std::unique_ptr<MasterKeyDevice> device) {
+  static auto* const left_behind = new std::vector<std::unique_ptr<MasterKeyDevice>>;  // NOLINT
+  left_behind->push_back(std::move(device));
+}
+
 // Shared by the reading thread and the calling threads; outlives a stuck one.
 // Thread rule: any thread.
 class Session {
@@ -134,7 +141,7 @@ class Session {
       return false;
     }
     if (IsStuckLocked()) {
-      static_cast<void>(bound_.device.release());  // NOLINT: its destructor would never return
+      LeaveBehind(std::move(bound_.device));
       return false;
     }
     const BoundDevice unbound = std::exchange(bound_, {});
