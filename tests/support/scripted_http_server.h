@@ -42,7 +42,7 @@ struct ScriptedRequest {
 };
 
 struct ScriptedReply {
-  int status = 200;        // 0: close the connection without an answer
+  int status = 200;  // 0: close the connection without an answer
   std::string body = "{}";
 };
 
@@ -161,8 +161,9 @@ class ScriptedHttpServer {
   static bool SendReply(int connection, const ScriptedReply& reply) {
     std::string text = "HTTP/1.1 " + std::to_string(reply.status) + " X\r\n";
     if (reply.status != 204) {
-      text += "Content-Type: application/json\r\nContent-Length: " +
-              std::to_string(reply.body.size()) + "\r\n";
+      text +=
+          "Content-Type: application/json\r\nContent-Length: " + std::to_string(reply.body.size()) +
+          "\r\n";
     }
     text += "\r\n";
     if (reply.status != 204) {

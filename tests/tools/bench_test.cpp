@@ -31,8 +31,14 @@ ScriptedReply AnswerTransit(const ScriptedRequest& request) {
 class Bench : public ::testing::Test {
  protected:
   static ToolRun RunBench(const ScriptedHttpServer& server, std::vector<std::string> arguments) {
-    std::vector<std::string> line = {KMS_BINARY_DIR "/kms-bench", "--address", server.url(),
-                                     "--connections", "4", "--warmup", "0", "--json"};
+    std::vector<std::string> line = {KMS_BINARY_DIR "/kms-bench",
+                                     "--address",
+                                     server.url(),
+                                     "--connections",
+                                     "4",
+                                     "--warmup",
+                                     "0",
+                                     "--json"};
     line.insert(line.end(), arguments.begin(), arguments.end());
     return ToolProcess(line, {{"KMS_TOKEN", "hvs.bench"}}, {}).Finish();
   }
@@ -55,8 +61,8 @@ TEST_F(Bench, CountsAnswersAndVerifiesASample) {
 
 TEST_F(Bench, MixSendsEveryVerb) {
   ScriptedHttpServer server(AnswerTransit);
-  const ToolRun run = RunBench(
-      server, {"--duration", "300ms", "--mix", "encrypt=1,decrypt=1,rewrap=1,datakey=1"});
+  const ToolRun run =
+      RunBench(server, {"--duration", "300ms", "--mix", "encrypt=1,decrypt=1,rewrap=1,datakey=1"});
   ASSERT_EQ(run.status, 0) << run.err << run.out;
   const nlohmann::json verbs = nlohmann::json::parse(run.out)["verbs"];
   for (const char* verb : {"encrypt", "decrypt", "rewrap", "datakey"}) {
@@ -73,9 +79,8 @@ TEST_F(Bench, BatchPutsItemsIntoEachRequest) {
     nlohmann::json results = nlohmann::json::array();
     for (const nlohmann::json& item : body["batch_input"]) {
       const bool decrypts = item.contains("ciphertext");
-      results.push_back(decrypts
-                            ? nlohmann::json{{"plaintext", item["ciphertext"]}}
-                            : nlohmann::json{{"ciphertext", item["plaintext"]}});
+      results.push_back(decrypts ? nlohmann::json{{"plaintext", item["ciphertext"]}}
+                                 : nlohmann::json{{"ciphertext", item["plaintext"]}});
     }
     return ScriptedReply{200, nlohmann::json{{"data", {{"batch_results", results}}}}.dump()};
   });
@@ -149,8 +154,8 @@ TEST_F(Bench, OpenLoopCountsTheTimeSpentWaitingForAStalledServer) {
 
 TEST_F(Bench, CeilingReportsRatiosWithIntervals) {
   ScriptedHttpServer server(AnswerTransit);
-  const ToolRun run = RunBench(server, {"--duration", "100ms", "--ceiling", "--pid",
-                                        std::to_string(::getpid())});
+  const ToolRun run =
+      RunBench(server, {"--duration", "100ms", "--ceiling", "--pid", std::to_string(::getpid())});
   ASSERT_EQ(run.status, 0) << run.err << run.out;
   const nlohmann::json report = nlohmann::json::parse(run.out);
   EXPECT_EQ(report["rounds"], 3);
@@ -165,10 +170,13 @@ TEST_F(Bench, CeilingReportsRatiosWithIntervals) {
 
 TEST_F(Bench, RefusesAWrongMixAndAWrongDuration) {
   ScriptedHttpServer server(AnswerTransit);
-  for (const std::vector<std::string>& line :
-       {std::vector<std::string>{"--mix", "sing=1"}, {"--mix", "encrypt=0"}, {"--mix", ""},
-        {"--mix", "encrypt=x"}, {"--duration", "5 parsecs"}, {"--duration", "-1s"},
-        {"--pid", "999999999"}}) {
+  for (const std::vector<std::string>& line : {std::vector<std::string>{"--mix", "sing=1"},
+                                               {"--mix", "encrypt=0"},
+                                               {"--mix", ""},
+                                               {"--mix", "encrypt=x"},
+                                               {"--duration", "5 parsecs"},
+                                               {"--duration", "-1s"},
+                                               {"--pid", "999999999"}}) {
     const ToolRun run = RunBench(server, line);
     EXPECT_EQ(run.status, 2) << line[1] << run.err;
   }

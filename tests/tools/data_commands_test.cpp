@@ -51,10 +51,9 @@ class DataCommands : public KmsctlTest {
       results.push_back(AnswerItem(verb, item));
       failed = failed || results.back().contains("error");
     }
-    const int status = failed && verb != "rewrap" &&
-                               body.value("partial_failure_response_code", 0) == 0
-                           ? 400
-                           : 200;
+    const int status =
+        failed && verb != "rewrap" && body.value("partial_failure_response_code", 0) == 0 ? 400
+                                                                                          : 200;
     return {status, nlohmann::json{{"data", {{"batch_results", results}}}}.dump()};
   }
   ToolRun RunLines(std::vector<std::string> arguments, const std::string& input) {
@@ -96,9 +95,9 @@ TEST_F(DataCommands, StandardInputIsTakenByteForByte) {
 TEST_F(DataCommands, AFileAndAFileOfAadAreTakenByteForByte) {
   WriteFile(FilePath("plain"), EveryByte());
   ReplyData({{"ciphertext", "vault:v1:abc"}});
-  EXPECT_EQ(Run({"encrypt", "orders", "--in", FilePath("plain"), "--aad-file", FilePath("plain")})
-                .status,
-            0);
+  EXPECT_EQ(
+      Run({"encrypt", "orders", "--in", FilePath("plain"), "--aad-file", FilePath("plain")}).status,
+      0);
   EXPECT_EQ(Json(OnlyRequest().body)["plaintext"], Base64(EveryByte()));
   EXPECT_EQ(Json(OnlyRequest().body)["associated_data"], Base64(EveryByte()));
 }
@@ -177,8 +176,7 @@ TEST_F(DataCommands, LinesGoInBatchesAndComeBackInOrder) {
 }
 
 TEST_F(DataCommands, TheLastLineNeedsNoLineEnd) {
-  EXPECT_EQ(RunLines({"rewrap", "k"}, "vault:v1:a\r\nvault:v1:b").out,
-            "vault:v2:a\nvault:v2:b\n");
+  EXPECT_EQ(RunLines({"rewrap", "k"}, "vault:v1:a\r\nvault:v1:b").out, "vault:v2:a\nvault:v2:b\n");
 }
 
 TEST_F(DataCommands, ALineThatFailsIsNamedAndStaysInPlace) {

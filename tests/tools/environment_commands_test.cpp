@@ -54,8 +54,8 @@ TEST_F(EnvironmentCommands, ShowOfAMissingOneIsNotFound) {
 
 TEST_F(EnvironmentCommands, ConfigTunesAndSetsUpsertSeparately) {
   ReplyRaw(204, "");
-  EXPECT_EQ(Run({"env", "config", "prod", "--protected", "false", "--disable-upsert", "true"}).status,
-            0);
+  EXPECT_EQ(
+      Run({"env", "config", "prod", "--protected", "false", "--disable-upsert", "true"}).status, 0);
   const auto requests = server_.requests();
   ASSERT_EQ(requests.size(), 2U);
   EXPECT_EQ(requests[0].target, "/v1/sys/mounts/prod/tune");
@@ -91,8 +91,11 @@ TEST_F(EnvironmentCommands, JsonOfEachVerbParses) {
 class StatusCommand : public KmsctlTest {
  protected:
   static nlohmann::json Health(bool sealed) {
-    return {{"initialized", true}, {"sealed", sealed}, {"standby", false},
-            {"version", "0.1.0"}, {"server_time_utc", 1767225600}};
+    return {{"initialized", true},
+            {"sealed", sealed},
+            {"standby", false},
+            {"version", "0.1.0"},
+            {"server_time_utc", 1767225600}};
   }
 };
 
@@ -101,9 +104,9 @@ TEST_F(StatusCommand, ShowsHealth) {
   const ToolRun run = Run({"status"});
   EXPECT_EQ(run.status, 0);
   EXPECT_EQ(OnlyRequest().target, "/v1/sys/health");
-  EXPECT_THAT(run.out, AllOf(HasSubstr("address:      " + server_.url()),
-                             HasSubstr("sealed:       no\n"),
-                             HasSubstr("server time:  2026-01-01 00:00:00 UTC\n")));
+  EXPECT_THAT(run.out,
+              AllOf(HasSubstr("address:      " + server_.url()), HasSubstr("sealed:       no\n"),
+                    HasSubstr("server time:  2026-01-01 00:00:00 UTC\n")));
 }
 
 TEST_F(StatusCommand, ASealedServiceIsShownAndIsUnavailable) {
@@ -125,21 +128,37 @@ class HsmStatus : public KmsctlTest {
  protected:
   static nlohmann::json Data() {
     return {{"environments",
-             {{{"name", "dev"}, {"sealed", false}, {"reason", ""},
-               {"master_key_label", "kms-master-dev"}, {"master_key_version", 1},
-               {"environment_key_version", 3}, {"wrap_mechanism", "CKM_AES_GCM"},
+             {{{"name", "dev"},
+               {"sealed", false},
+               {"reason", ""},
+               {"master_key_label", "kms-master-dev"},
+               {"master_key_version", 1},
+               {"environment_key_version", 3},
+               {"wrap_mechanism", "CKM_AES_GCM"},
                {"lease_age_ms", 1200}},
-              {{"name", "prod"}, {"sealed", true}, {"reason", "token is away"},
-               {"master_key_label", "kms-master-prod"}, {"master_key_version", 2},
-               {"environment_key_version", 1}, {"wrap_mechanism", "CKM_AES_GCM"},
+              {{"name", "prod"},
+               {"sealed", true},
+               {"reason", "token is away"},
+               {"master_key_label", "kms-master-prod"},
+               {"master_key_version", 2},
+               {"environment_key_version", 1},
+               {"wrap_mechanism", "CKM_AES_GCM"},
                {"lease_age_ms", nullptr}}}},
             {"device",
-             {{"state", "ready"}, {"reason", ""}, {"token_label", "kms-dev"},
-              {"token_serial", "abc123"}, {"module_path", "/usr/lib/softhsm.so"},
+             {{"state", "ready"},
+              {"reason", ""},
+              {"token_label", "kms-dev"},
+              {"token_serial", "abc123"},
+              {"module_path", "/usr/lib/softhsm.so"},
               {"module_description", "SoftHSM"},
-              {"usable_mechanisms", {"CKM_AES_GCM", "CKM_AES_CBC_PAD"}}, {"calls", 10},
-              {"failed_calls", 1}, {"abandoned_calls", 0}, {"reconnects", 2},
-              {"worker_restarts", 1}, {"sessions_open", 4}, {"sessions_in_use", 1},
+              {"usable_mechanisms", {"CKM_AES_GCM", "CKM_AES_CBC_PAD"}},
+              {"calls", 10},
+              {"failed_calls", 1},
+              {"abandoned_calls", 0},
+              {"reconnects", 2},
+              {"worker_restarts", 1},
+              {"sessions_open", 4},
+              {"sessions_in_use", 1},
               {"requests_waiting", 0}}}};
   }
 };
@@ -148,13 +167,12 @@ TEST_F(HsmStatus, ShowsDeviceAndEnvironments) {
   ReplyData(Data());
   const ToolRun run = Run({"hsm", "status"});
   EXPECT_EQ(OnlyRequest().target, "/v1/sys/hsm/status");
-  EXPECT_THAT(run.out,
-              AllOf(HasSubstr("token:            kms-dev (serial abc123)\n"),
-                    HasSubstr("mechanisms:       CKM_AES_GCM, CKM_AES_CBC_PAD\n"),
-                    HasSubstr("calls:            10, 1 failed, 0 abandoned\n"),
-                    HasSubstr("sessions:         4 open, 1 in use, 0 requests waiting\n"),
-                    HasSubstr("dev          unsealed  kms-master-dev   1"),
-                    HasSubstr("1200 ms ago"), HasSubstr("token is away")));
+  EXPECT_THAT(run.out, AllOf(HasSubstr("token:            kms-dev (serial abc123)\n"),
+                             HasSubstr("mechanisms:       CKM_AES_GCM, CKM_AES_CBC_PAD\n"),
+                             HasSubstr("calls:            10, 1 failed, 0 abandoned\n"),
+                             HasSubstr("sessions:         4 open, 1 in use, 0 requests waiting\n"),
+                             HasSubstr("dev          unsealed  kms-master-dev   1"),
+                             HasSubstr("1200 ms ago"), HasSubstr("token is away")));
 }
 
 TEST_F(HsmStatus, JsonIsTheServersData) {

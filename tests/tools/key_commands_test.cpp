@@ -40,17 +40,16 @@ TEST_F(KeyCommands, CreatePostsTheTypeAndShowsTheKey) {
 
 TEST_F(KeyCommands, CreateSendsEverySetting) {
   ReplyData(KeyData());
-  const ToolRun run = Run({"key", "create", "k", "--type", "chacha20-poly1305", "--convergent",
-                           "--exportable", "--allow-plaintext-backup", "--auto-rotate-period",
-                           "30d"});
+  const ToolRun run =
+      Run({"key", "create", "k", "--type", "chacha20-poly1305", "--convergent", "--exportable",
+           "--allow-plaintext-backup", "--auto-rotate-period", "30d"});
   EXPECT_EQ(run.status, 0) << run.err;
-  EXPECT_EQ(Json(OnlyRequest().body),
-            (nlohmann::json{{"type", "chacha20-poly1305"},
-                            {"derived", true},
-                            {"convergent_encryption", true},
-                            {"exportable", true},
-                            {"allow_plaintext_backup", true},
-                            {"auto_rotate_period", "30d"}}));
+  EXPECT_EQ(Json(OnlyRequest().body), (nlohmann::json{{"type", "chacha20-poly1305"},
+                                                      {"derived", true},
+                                                      {"convergent_encryption", true},
+                                                      {"exportable", true},
+                                                      {"allow_plaintext_backup", true},
+                                                      {"auto_rotate_period", "30d"}}));
 }
 
 TEST_F(KeyCommands, EnvironmentDefaultsToDevAndKmsEnvChangesIt) {

@@ -93,7 +93,9 @@ class KmsctlTest : public ::testing::Test {
     replies_.push_back({status, body});
   }
   // An answer of the API with this data.
-  void ReplyData(const nlohmann::json& data) { Reply(200, {{"data", data}, {"warnings", nullptr}}); }
+  void ReplyData(const nlohmann::json& data) {
+    Reply(200, {{"data", data}, {"warnings", nullptr}});
+  }
   void ReplyError(int status, const std::string& text) { Reply(status, {{"errors", {text}}}); }
 
   ToolRun Run(const std::vector<std::string>& arguments, const std::string& input = {},

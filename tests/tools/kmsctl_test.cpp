@@ -16,9 +16,9 @@ using ::testing::Not;
 class ExitStatuses : public KmsctlTest {};
 
 TEST_F(ExitStatuses, FollowTheStatusOfTheAnswer) {
-  const std::map<int, int> expected = {{400, 5}, {401, 4}, {403, 4}, {405, 5}, {409, 5}, {412, 5},
-                                       {413, 5}, {429, 6}, {500, 1}, {501, 1}, {502, 6}, {503, 6},
-                                       {504, 6}, {302, 1}};
+  const std::map<int, int> expected = {{400, 5}, {401, 4}, {403, 4}, {405, 5}, {409, 5},
+                                       {412, 5}, {413, 5}, {429, 6}, {500, 1}, {501, 1},
+                                       {502, 6}, {503, 6}, {504, 6}, {302, 1}};
   for (const auto& [http, exit] : expected) {
     ScriptedHttpServer server([status = http](const ScriptedRequest&) {
       return ScriptedReply{status, "{\"errors\":[\"some text\"]}"};
@@ -88,9 +88,11 @@ TEST_F(ExitStatuses, OddShapesOfDataNeverCrashAView) {
         "{\"data\":{\"keys\":[{}]}}", "{\"data\":{\"device\":5,\"environments\":[1,{}]}}",
         "{\"data\":{\"dev/\":{\"type\":\"transit\",\"options\":7}}}"}) {
     ScriptedHttpServer server([body](const ScriptedRequest&) { return ScriptedReply{200, body}; });
-    for (const std::vector<std::string>& line :
-         {std::vector<std::string>{"key", "show", "k"}, {"key", "list"}, {"env", "list"},
-          {"env", "show", "dev"}, {"hsm", "status"}}) {
+    for (const std::vector<std::string>& line : {std::vector<std::string>{"key", "show", "k"},
+                                                 {"key", "list"},
+                                                 {"env", "list"},
+                                                 {"env", "show", "dev"},
+                                                 {"hsm", "status"}}) {
       std::vector<std::string> arguments = line;
       arguments.insert(arguments.end(), {"--address", server.url()});
       const ToolRun run = Run(arguments);
@@ -101,9 +103,14 @@ TEST_F(ExitStatuses, OddShapesOfDataNeverCrashAView) {
 
 TEST_F(ExitStatuses, AWrongCommandLineIsTwoAndSendsNothing) {
   for (const std::vector<std::string>& line :
-       {std::vector<std::string>{}, {"nonsense"}, {"key"}, {"key", "create"},
-        {"status", "--nonsense"}, {"key", "config", "k", "--min-decryption-version", "x"},
-        {"status", "--timeout", "0"}, {"status", "--token", "hvs.x"},
+       {std::vector<std::string>{},
+        {"nonsense"},
+        {"key"},
+        {"key", "create"},
+        {"status", "--nonsense"},
+        {"key", "config", "k", "--min-decryption-version", "x"},
+        {"status", "--timeout", "0"},
+        {"status", "--token", "hvs.x"},
         {"status", "--address", "nonsense"}}) {
     EXPECT_EQ(Run(line).status, 2) << (line.empty() ? "" : line.back());
   }
@@ -160,20 +167,20 @@ TEST_F(Tokens, ThatCouldForgeAHeaderAreRefused) {
 class Help : public KmsctlTest {
  protected:
   static std::vector<std::vector<std::string>> EveryCommand() {
-    return {{"status"},       {"version"},       {"env"},         {"env", "create"},
-            {"env", "list"},  {"env", "show"},   {"env", "config"}, {"env", "delete"},
-            {"key"},          {"key", "create"}, {"key", "list"}, {"key", "show"},
-            {"key", "rotate"}, {"key", "config"}, {"key", "trim"}, {"key", "delete"},
-            {"encrypt"},      {"decrypt"},       {"rewrap"},      {"datakey"},
-            {"hsm"},          {"hsm", "status"}, {"completion"}};
+    return {{"status"},        {"version"},       {"env"},           {"env", "create"},
+            {"env", "list"},   {"env", "show"},   {"env", "config"}, {"env", "delete"},
+            {"key"},           {"key", "create"}, {"key", "list"},   {"key", "show"},
+            {"key", "rotate"}, {"key", "config"}, {"key", "trim"},   {"key", "delete"},
+            {"encrypt"},       {"decrypt"},       {"rewrap"},        {"datakey"},
+            {"hsm"},           {"hsm", "status"}, {"completion"}};
   }
 };
 
 TEST_F(Help, OfTheProgramHoldsTheTableOfExitStatuses) {
   const ToolRun run = Run({"--help"});
   EXPECT_EQ(run.status, 0);
-  EXPECT_THAT(run.out, AllOf(HasSubstr("Exit statuses:\n  0  done\n"), HasSubstr("\n  7  no answer"),
-                             HasSubstr("Examples:")));
+  EXPECT_THAT(run.out, AllOf(HasSubstr("Exit statuses:\n  0  done\n"),
+                             HasSubstr("\n  7  no answer"), HasSubstr("Examples:")));
 }
 
 TEST_F(Help, OfEveryCommandHasExamples) {
@@ -199,9 +206,8 @@ class Completion : public KmsctlTest {
     WriteFile(directory_.path() + "/script", Run({"completion", "bash"}).out);
     std::string output;
     RunProgram({"/bin/bash", "-c",
-                "source " + directory_.path() + "/script; COMP_WORDS=(" + words +
-                    "); COMP_CWORD=" + std::to_string(index) +
-                    "; _kmsctl; echo \"${COMPREPLY[@]}\""},
+                "source " + directory_.path() + "/script; COMP_WORDS=(" + words + "); COMP_CWORD=" +
+                    std::to_string(index) + "; _kmsctl; echo \"${COMPREPLY[@]}\""},
                &output);
     return output;
   }

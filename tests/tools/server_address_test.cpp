@@ -47,10 +47,9 @@ TEST(ParseServerAddress, ReadsIpv6InBrackets) {
 }
 
 TEST(ParseServerAddress, RefusesWhatIsNoAddress) {
-  for (const char* text :
-       {"", "127.0.0.1:8200", "ftp://a", "http://", "http://:8200", "http://a:", "http://a:0",
-        "http://a:65536", "http://a:8200x", "http://a/path", "http://user@a", "http://[::1",
-        "http://[::1]8200", "http://a b"}) {
+  for (const char* text : {"", "127.0.0.1:8200", "ftp://a", "http://", "http://:8200", "http://a:",
+                           "http://a:0", "http://a:65536", "http://a:8200x", "http://a/path",
+                           "http://user@a", "http://[::1", "http://[::1]8200", "http://a b"}) {
     EXPECT_THAT(ParseServerAddress(text), HasError(ErrorCode::kInvalidArgument)) << text;
   }
 }

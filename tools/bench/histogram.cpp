@@ -26,7 +26,8 @@ std::uint64_t Histogram::EndOf(std::size_t bucket) {
 }
 
 void Histogram::Record(std::chrono::nanoseconds value) {
-  const std::uint64_t nanoseconds = value.count() > 0 ? static_cast<std::uint64_t>(value.count()) : 0;
+  const std::uint64_t nanoseconds =
+      value.count() > 0 ? static_cast<std::uint64_t>(value.count()) : 0;
   ++counts_[BucketOf(nanoseconds)];
   ++count_;
   max_ = std::max(max_, nanoseconds);

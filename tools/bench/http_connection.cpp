@@ -69,9 +69,9 @@ std::string_view HeaderValue(std::string_view head, std::string_view name) {
     if (text.size() <= name.size() || text[name.size()] != ':') {
       continue;
     }
-    const bool same = std::ranges::equal(text.substr(0, name.size()), name, {},
-                                         [](char c) { return c | 0x20; },
-                                         [](char c) { return c | 0x20; });
+    const bool same = std::ranges::equal(
+        text.substr(0, name.size()), name, {}, [](char c) { return c | 0x20; },
+        [](char c) { return c | 0x20; });
     if (same) {
       const std::size_t value = text.find_first_not_of(" \t", name.size() + 1);
       return value == std::string_view::npos ? std::string_view{} : text.substr(value);
@@ -192,7 +192,7 @@ HttpConnection::Progress HttpConnection::SendRest() {
       if (outcome != 1) {
         const int reason = SSL_get_error(ssl_.get(), outcome);
         return reason == SSL_ERROR_WANT_WRITE || reason == SSL_ERROR_WANT_READ ? Progress::kWaiting
-                                                                              : Progress::kBroken;
+                                                                               : Progress::kBroken;
       }
     } else {
       const ssize_t wrote = ::send(descriptor_, unsent_.data(), unsent_.size(), MSG_NOSIGNAL);

@@ -92,8 +92,8 @@ Result<LoadResult> LoadLoop::Run(const LoadPlan& plan) {
   while (in_flight_ > 0 || now < end_) {
     const std::chrono::nanoseconds patience = PatienceAt(now);
     const timespec timeout{patience.count() / 1000000000, patience.count() % 1000000000};
-    const int ready = ::epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()),
-                                     &timeout, nullptr);
+    const int ready =
+        ::epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()), &timeout, nullptr);
     if (ready < 0 && errno != EINTR) {
       return Unavailable("epoll_pwait2 failed");
     }
@@ -145,8 +145,8 @@ Status LoadLoop::StartDue(const LoadPlan& plan, Time now) {
 }
 
 std::chrono::nanoseconds LoadLoop::PatienceAt(Time now) const {
-  const Time until = now >= end_ ? end_ + kDrainTime
-                                 : (open_loop_ ? std::min(next_arrival_, end_) : end_);
+  const Time until =
+      now >= end_ ? end_ + kDrainTime : (open_loop_ ? std::min(next_arrival_, end_) : end_);
   return std::max(std::chrono::nanoseconds(0), std::chrono::nanoseconds(until - now));
 }
 

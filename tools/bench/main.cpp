@@ -125,8 +125,8 @@ Result<int> Measure(BenchArguments& arguments) {
   }
   const RequestSet requests =
       KMS_TRY(RequestSet::Prepare(arguments.requests, token, context.get()));
-  LoadGroup group = KMS_TRY(LoadGroup::Connect(requests, address, context.get(),
-                                               arguments.connections, options.threads));
+  LoadGroup group = KMS_TRY(
+      LoadGroup::Connect(requests, address, context.get(), arguments.connections, options.threads));
   if (arguments.ceiling) {
     const CeilingMeasurement report = KMS_TRY(MeasureAgainstCeiling(group, options));
     LoadResult load = report.mix.load;

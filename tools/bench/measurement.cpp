@@ -13,7 +13,9 @@ constexpr std::chrono::milliseconds kSlice{200};
 constexpr std::size_t kSlicesPerRound = 4;
 constexpr std::size_t kMinimumRounds = 3;
 
-double Seconds(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
+double Seconds(std::chrono::nanoseconds time) {
+  return std::chrono::duration<double>(time).count();
+}
 
 Result<Measurement> RunPlan(LoadGroup& group, const LoadPlan& plan,
                             const MeasurementOptions& options) {

@@ -33,14 +33,14 @@ struct Measurement {
 Result<Measurement> MeasurePlain(LoadGroup& group, const MeasurementOptions& options);
 
 struct CeilingMeasurement {
-  Measurement mix;                       // all slices of the mix together
-  Measurement ceiling;                   // all slices of the ceiling together
-  Interval mix_per_second;               // medians over rounds
+  Measurement mix;          // all slices of the mix together
+  Measurement ceiling;      // all slices of the ceiling together
+  Interval mix_per_second;  // medians over rounds
   Interval ceiling_per_second;
-  Interval throughput_ratio;             // mix / ceiling
-  std::optional<Interval> mix_cpu_us;    // server CPU per request
+  Interval throughput_ratio;           // mix / ceiling
+  std::optional<Interval> mix_cpu_us;  // server CPU per request
   std::optional<Interval> ceiling_cpu_us;
-  std::optional<Interval> cpu_ratio;     // mix / ceiling
+  std::optional<Interval> cpu_ratio;  // mix / ceiling
   std::size_t rounds = 0;
 };
 

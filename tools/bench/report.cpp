@@ -18,7 +18,9 @@ struct NamedQuantile {
 constexpr NamedQuantile kQuantiles[] = {
     {"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}};
 
-double Seconds(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
+double Seconds(std::chrono::nanoseconds time) {
+  return std::chrono::duration<double>(time).count();
+}
 double Microseconds(std::chrono::nanoseconds time) {
   return static_cast<double>(time.count()) / 1000.0;
 }
@@ -47,7 +49,8 @@ std::string ToText(const Interval& interval, const char* format) {
 std::string LatencyText(const LoadResult& load) {
   std::string text = "latency us     ";
   for (const NamedQuantile& quantile : kQuantiles) {
-    text += Format("%s %.0f  ", quantile.name, Microseconds(load.latency.Quantile(quantile.fraction)));
+    text +=
+        Format("%s %.0f  ", quantile.name, Microseconds(load.latency.Quantile(quantile.fraction)));
   }
   return text + Format("max %.0f\n", Microseconds(load.latency.max()));
 }
@@ -115,22 +118,21 @@ nlohmann::json ToJson(const Measurement& measurement, const Verification& verifi
       verbs[std::string(BenchVerbName(static_cast<BenchVerb>(i)))] = load.by_verb[i];
     }
   }
-  nlohmann::json report = {
-      {"seconds", Seconds(load.elapsed)},
-      {"requests", load.answers},
-      {"requests_per_second", PerSecond(load)},
-      {"items_per_second", PerSecond(load) * static_cast<double>(batch_items)},
-      {"latency_us", latency},
-      {"statuses", statuses},
-      {"verbs", verbs},
-      {"errors", load.errors},
-      {"broken_connections", load.broken},
-      {"unanswered", load.unanswered},
-      {"longest_queue", load.longest_queue},
-      {"samples_verified", verification.checked},
-      {"samples_wrong", verification.wrong + load.wrong_plaintexts},
-      {"own_cpu_share", measurement.own_cpu_share},
-      {"generator_limited", measurement.own_cpu_share > kOwnCpuLimit}};
+  nlohmann::json report = {{"seconds", Seconds(load.elapsed)},
+                           {"requests", load.answers},
+                           {"requests_per_second", PerSecond(load)},
+                           {"items_per_second", PerSecond(load) * static_cast<double>(batch_items)},
+                           {"latency_us", latency},
+                           {"statuses", statuses},
+                           {"verbs", verbs},
+                           {"errors", load.errors},
+                           {"broken_connections", load.broken},
+                           {"unanswered", load.unanswered},
+                           {"longest_queue", load.longest_queue},
+                           {"samples_verified", verification.checked},
+                           {"samples_wrong", verification.wrong + load.wrong_plaintexts},
+                           {"own_cpu_share", measurement.own_cpu_share},
+                           {"generator_limited", measurement.own_cpu_share > kOwnCpuLimit}};
   if (measurement.server.has_value()) {
     const double cpu = Seconds(*measurement.server_cpu);
     report["server"] = {
@@ -145,13 +147,12 @@ nlohmann::json ToJson(const Measurement& measurement, const Verification& verifi
 
 nlohmann::json ToJson(const CeilingMeasurement& measurement, const Verification& verification,
                       std::size_t batch_items) {
-  nlohmann::json report = {
-      {"rounds", measurement.rounds},
-      {"mix", ToJson(measurement.mix, verification, batch_items)},
-      {"ceiling", ToJson(measurement.ceiling, {}, 1)},
-      {"mix_per_second", ToJson(measurement.mix_per_second)},
-      {"ceiling_per_second", ToJson(measurement.ceiling_per_second)},
-      {"throughput_ratio", ToJson(measurement.throughput_ratio)}};
+  nlohmann::json report = {{"rounds", measurement.rounds},
+                           {"mix", ToJson(measurement.mix, verification, batch_items)},
+                           {"ceiling", ToJson(measurement.ceiling, {}, 1)},
+                           {"mix_per_second", ToJson(measurement.mix_per_second)},
+                           {"ceiling_per_second", ToJson(measurement.ceiling_per_second)},
+                           {"throughput_ratio", ToJson(measurement.throughput_ratio)}};
   if (measurement.cpu_ratio.has_value()) {
     report["mix_cpu_us"] = ToJson(*measurement.mix_cpu_us);
     report["ceiling_cpu_us"] = ToJson(*measurement.ceiling_cpu_us);
@@ -163,9 +164,9 @@ nlohmann::json ToJson(const CeilingMeasurement& measurement, const Verification&
 std::string ToText(const Measurement& measurement, const Verification& verification,
                    std::size_t batch_items) {
   const LoadResult& load = measurement.load;
-  std::string text = Format("requests       %llu in %.2f s, %.0f per second\n",
-                            static_cast<unsigned long long>(load.answers), Seconds(load.elapsed),
-                            PerSecond(load));
+  std::string text =
+      Format("requests       %llu in %.2f s, %.0f per second\n",
+             static_cast<unsigned long long>(load.answers), Seconds(load.elapsed), PerSecond(load));
   if (batch_items > 1) {
     text += Format("items          %.0f per second, %zu in each request\n",
                    PerSecond(load) * static_cast<double>(batch_items), batch_items);

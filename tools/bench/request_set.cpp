@@ -51,7 +51,8 @@ Result<Mix> ParseMix(std::string_view text) {
     const std::string_view part = rest.substr(0, rest.find(','));
     rest.remove_prefix(std::min(rest.size(), part.size() + 1));
     const std::size_t equals = part.find('=');
-    const std::string_view digits = equals == std::string_view::npos ? "1" : part.substr(equals + 1);
+    const std::string_view digits =
+        equals == std::string_view::npos ? "1" : part.substr(equals + 1);
     const auto verb = std::ranges::find(kVerbNames, part.substr(0, equals));
     const auto index = static_cast<std::size_t>(verb - kVerbNames.begin());
     std::uint32_t weight = 0;
@@ -86,8 +87,7 @@ Result<RequestSet> RequestSet::Prepare(const RequestSetOptions& options,
     set.associated_data_ =
         ",\"associated_data\":\"" + RandomBase64(options.associated_data_bytes) + "\"";
   }
-  HttpConnection connection =
-      KMS_TRY(HttpConnection::Connect(options.address, set.ssl_context_));
+  HttpConnection connection = KMS_TRY(HttpConnection::Connect(options.address, set.ssl_context_));
   KMS_TRY(set.CreateKey(connection));
   KMS_TRY(set.BuildRequests(connection));
   return set;
@@ -107,10 +107,8 @@ Status RequestSet::VerifyCiphertext(std::string_view answer_body) const {
   if (ciphertext.empty()) {
     return Corrupted("an answer holds no ciphertext");
   }
-  HttpConnection connection =
-      KMS_TRY(HttpConnection::Connect(options_.address, ssl_context_));
-  const std::string request =
-      Post("decrypt/" + options_.key, ItemsBody("ciphertext", ciphertext));
+  HttpConnection connection = KMS_TRY(HttpConnection::Connect(options_.address, ssl_context_));
+  const std::string request = Post("decrypt/" + options_.key, ItemsBody("ciphertext", ciphertext));
   const std::string body = KMS_TRY(ExchangeOk(connection, request));
   if (!HoldsPayload(body)) {
     return Corrupted("a ciphertext does not decrypt to what was encrypted");
@@ -150,8 +148,8 @@ Result<std::string> RequestSet::ExchangeOk(HttpConnection& connection,
 
 Status RequestSet::CreateKey(HttpConnection& connection) const {
   // Creating a key that exists changes nothing.
-  KMS_TRY(ExchangeOk(connection,
-                     Post("keys/" + options_.key, "{\"type\":\"" + options_.type + "\"}")));
+  KMS_TRY(
+      ExchangeOk(connection, Post("keys/" + options_.key, "{\"type\":\"" + options_.type + "\"}")));
   return Ok();
 }
 

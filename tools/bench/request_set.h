@@ -61,7 +61,7 @@ class RequestSet {
 
   RequestSetOptions options_;
   SSL_CTX* ssl_context_ = nullptr;
-  std::string head_;             // header lines that every request bears
+  std::string head_;  // header lines that every request bears
   std::string payload_base64_;
   std::string associated_data_;  // as a JSON member, or empty
   std::array<std::vector<std::string>, kBenchVerbs> requests_;

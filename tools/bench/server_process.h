@@ -16,7 +16,8 @@ struct ProcessUsage {
   std::uint64_t threads = 0;
 };
 
-// The process alone, without its children; CPU in nanoseconds, not in ticks. Errors: kInvalidArgument when there is no such process.
+// The process alone, without its children; CPU in nanoseconds, not in ticks. Errors:
+// kInvalidArgument when there is no such process.
 Result<ProcessUsage> ReadProcessUsage(int pid);
 
 // CPU time of this program so far.

@@ -8,7 +8,7 @@ namespace kms::tools {
 
 struct Interval {
   double median = 0;
-  double low = 0;   // 95 % bootstrap interval of the median
+  double low = 0;  // 95 % bootstrap interval of the median
   double high = 0;
 };
 

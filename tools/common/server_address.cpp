@@ -45,7 +45,8 @@ Result<PlaintextBuffer> CheckedToken(std::string_view text) {
     return byte <= 0x20 || byte >= 0x7f;
   };
   if (std::ranges::any_of(token, is_unfit)) {
-    return InvalidArgument("the token holds characters that no token has; check where it came from");
+    return InvalidArgument(
+        "the token holds characters that no token has; check where it came from");
   }
   PlaintextBuffer buffer;
   std::ranges::copy(AsBytes(token), buffer.Reset(token.size()).begin());

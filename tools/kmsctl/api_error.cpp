@@ -35,8 +35,7 @@ constexpr std::array kKnownTexts = {
               "list environments with `kmsctl env list`"},
     KnownText{"no handler for route", ErrorCode::kNotFound,
               "list environments with `kmsctl env list` and choose one with --env"},
-    KnownText{"path is already in use", ErrorCode::kAlreadyExists,
-              "see it with `kmsctl env show`"},
+    KnownText{"path is already in use", ErrorCode::kAlreadyExists, "see it with `kmsctl env show`"},
     KnownText{"protected", ErrorCode::kFailedPrecondition,
               "`kmsctl env config NAME --protected false` lifts the protection"},
 };
@@ -55,20 +54,14 @@ std::string_view Unwrap(std::string_view text) {
 
 ErrorCode CodeOf(int status) {
   switch (status) {
-    case 401:
-      return ErrorCode::kUnauthenticated;
-    case 403:
-      return ErrorCode::kPermissionDenied;
-    case 404:
-      return ErrorCode::kNotFound;
-    case 409:
-      return ErrorCode::kConflict;
-    case 429:
-      return ErrorCode::kResourceExhausted;
+    case 401: return ErrorCode::kUnauthenticated;
+    case 403: return ErrorCode::kPermissionDenied;
+    case 404: return ErrorCode::kNotFound;
+    case 409: return ErrorCode::kConflict;
+    case 429: return ErrorCode::kResourceExhausted;
     case 502:
     case 503:
-    case 504:
-      return ErrorCode::kUnavailable;
+    case 504: return ErrorCode::kUnavailable;
     default:
       return status >= 400 && status < 500 ? ErrorCode::kFailedPrecondition : ErrorCode::kInternal;
   }
@@ -80,16 +73,11 @@ std::string_view AdviceFor(ErrorCode code) {
     case ErrorCode::kPermissionDenied:
       return "is the token right? set KMS_TOKEN or use --token-file (`kmsd dev` keeps its root "
              "token in .kms/root-token)";
-    case ErrorCode::kNotFound:
-      return "list with `kmsctl env list` and `kmsctl key list`";
-    case ErrorCode::kResourceExhausted:
-      return "a limit was reached: retry later";
-    case ErrorCode::kUnavailable:
-      return "`kmsctl hsm status` shows why; retry when it is back";
-    case ErrorCode::kInternal:
-      return "the server's log tells more";
-    default:
-      return "";
+    case ErrorCode::kNotFound: return "list with `kmsctl env list` and `kmsctl key list`";
+    case ErrorCode::kResourceExhausted: return "a limit was reached: retry later";
+    case ErrorCode::kUnavailable: return "`kmsctl hsm status` shows why; retry when it is back";
+    case ErrorCode::kInternal: return "the server's log tells more";
+    default: return "";
   }
 }
 

@@ -11,9 +11,10 @@ namespace kms::tools {
 CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::string& description,
                      const std::string& examples) {
   CLI::App& command = *parent.add_subcommand(name, description);
-  command.footer("Examples:\n" + examples +
-                 "\nGlobal options (--address, --token-file, --ca-file, --timeout, --json) may stand "
-                 "anywhere;\n`kmsctl --help` explains them and the exit statuses.");
+  command.footer(
+      "Examples:\n" + examples +
+      "\nGlobal options (--address, --token-file, --ca-file, --timeout, --json) may stand "
+      "anywhere;\n`kmsctl --help` explains them and the exit statuses.");
   command.fallthrough();
   return command;
 }

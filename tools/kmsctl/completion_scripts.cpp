@@ -111,12 +111,16 @@ std::string BashCompletion(const CommandNode& root) {
       "  local where=\"\" words=\"\" i\n"
       "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
       "    case \"$where ${COMP_WORDS[i]}\" in\n"
-      "      " + StepPatterns(root) + ")\n"
+      "      " +
+      StepPatterns(root) +
+      ")\n"
       "        where=\"${where:+$where }${COMP_WORDS[i]}\" ;;\n"
       "    esac\n"
       "  done\n"
       "  case \"$prev\" in\n"
-      "    " + FileOptionPatterns(root) + ")\n"
+      "    " +
+      FileOptionPatterns(root) +
+      ")\n"
       "      COMPREPLY=($(compgen -f -- \"$cur\"))\n"
       "      return ;;\n"
       "  esac\n"
@@ -140,12 +144,16 @@ std::string ZshCompletion(const CommandNode& root) {
       "  local -a candidates\n"
       "  for ((i = 2; i < CURRENT; i++)); do\n"
       "    case \"$where ${words[i]}\" in\n"
-      "      " + StepPatterns(root) + ")\n"
+      "      " +
+      StepPatterns(root) +
+      ")\n"
       "        where=\"${where:+$where }${words[i]}\" ;;\n"
       "    esac\n"
       "  done\n"
       "  case \"${words[CURRENT-1]}\" in\n"
-      "    " + FileOptionPatterns(root) + ")\n"
+      "    " +
+      FileOptionPatterns(root) +
+      ")\n"
       "      _files\n"
       "      return ;;\n"
       "  esac\n"

@@ -76,8 +76,7 @@ Status RunOne(Session& session, const DataVerb& verb, const DataArguments& argum
   body.EndObject();
 
   OutputSink sink = KMS_TRY(OutputSink::Open(arguments.output_file));
-  nlohmann::json answer =
-      KMS_TRY(session.CallRaw("POST", VerbPath(verb, arguments), body.View()));
+  nlohmann::json answer = KMS_TRY(session.CallRaw("POST", VerbPath(verb, arguments), body.View()));
   const bool keep_base64 = arguments.base64 || session.options.json;
   if (!answer.contains("data") || !answer["data"].is_object()) {
     answer["data"] = nlohmann::json::object();
@@ -167,11 +166,11 @@ void AddDataCommands(CLI::App& root, Session& session) {
                               arguments);
   decrypt.add_flag("--base64", arguments->base64, "Print the plaintext in base64");
 
-  CLI::App& rewrap = AddVerb(
-      root, session, kRewrap, "Move ciphertext to the latest key version; plaintext stays inside",
-      "  kmsctl rewrap orders vault:v1:oKGio6Sl...\n"
-      "  kmsctl rewrap orders --lines --in column.txt --out column.txt\n",
-      arguments);
+  CLI::App& rewrap = AddVerb(root, session, kRewrap,
+                             "Move ciphertext to the latest key version; plaintext stays inside",
+                             "  kmsctl rewrap orders vault:v1:oKGio6Sl...\n"
+                             "  kmsctl rewrap orders --lines --in column.txt --out column.txt\n",
+                             arguments);
   AddKeyVersion(rewrap, *arguments);
 }
 

@@ -25,11 +25,11 @@ Status Generate(Session& session, const DataKeyArguments& arguments) {
     body["key_version"] = arguments.key_version;
   }
   const std::string kind = arguments.wrapped ? "wrapped" : "plaintext";
-  const nlohmann::json answer = KMS_TRY(session.Call(
-      "POST",
-      EnvironmentPath(arguments.environment,
-                      "datakey/" + kind + "/" + EncodePathSegment(arguments.key)),
-      body));
+  const nlohmann::json answer = KMS_TRY(
+      session.Call("POST",
+                   EnvironmentPath(arguments.environment,
+                                   "datakey/" + kind + "/" + EncodePathSegment(arguments.key)),
+                   body));
   const nlohmann::json& data = DataOf(answer);
   if (!data.contains("ciphertext")) {
     return MakeError(ErrorCode::kInternal,

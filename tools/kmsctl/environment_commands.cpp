@@ -146,8 +146,9 @@ std::shared_ptr<EnvironmentArguments> TakeName(CLI::App& command, Session& sessi
 }  // namespace
 
 void AddEnvironmentCommands(CLI::App& root, Session& session) {
-  CLI::App& family = AddCommand(root, "env", "Environments: isolated sets of keys, each under its "
-                                             "own master key",
+  CLI::App& family = AddCommand(root, "env",
+                                "Environments: isolated sets of keys, each under its "
+                                "own master key",
                                 "  kmsctl env create staging\n  kmsctl env list\n");
   family.require_subcommand(1);
 
@@ -174,8 +175,7 @@ void AddEnvironmentCommands(CLI::App& root, Session& session) {
   config.add_option("--protected", changed->new_protected, "Refuse deletion");
   config.add_option("--disable-upsert", changed->new_disable_upsert,
                     "Encrypting never creates a missing key");
-  config.add_option("--description", changed->new_description, "What it is for")
-      ->type_name("TEXT");
+  config.add_option("--description", changed->new_description, "What it is for")->type_name("TEXT");
 
   CLI::App& remove = AddCommand(family, "delete", "Delete an environment, its keys and master key",
                                 "  kmsctl env delete scratch\n  kmsctl env delete scratch --yes\n");

@@ -30,26 +30,19 @@ constexpr std::array kRows = {
 
 ExitStatus ExitStatusOf(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kInvalidArgument:
-      return ExitStatus::kUsage;
-    case ErrorCode::kNotFound:
-      return ExitStatus::kNotFound;
+    case ErrorCode::kInvalidArgument: return ExitStatus::kUsage;
+    case ErrorCode::kNotFound: return ExitStatus::kNotFound;
     case ErrorCode::kUnauthenticated:
-    case ErrorCode::kPermissionDenied:
-      return ExitStatus::kDenied;
+    case ErrorCode::kPermissionDenied: return ExitStatus::kDenied;
     case ErrorCode::kAlreadyExists:
     case ErrorCode::kFailedPrecondition:
     case ErrorCode::kConflict:
-    case ErrorCode::kDecryptionFailed:
-      return ExitStatus::kRefused;
+    case ErrorCode::kDecryptionFailed: return ExitStatus::kRefused;
     case ErrorCode::kResourceExhausted:
-    case ErrorCode::kUnavailable:
-      return ExitStatus::kUnavailable;
-    case ErrorCode::kOutcomeUnknown:
-      return ExitStatus::kNetwork;
+    case ErrorCode::kUnavailable: return ExitStatus::kUnavailable;
+    case ErrorCode::kOutcomeUnknown: return ExitStatus::kNetwork;
     case ErrorCode::kCorrupted:
-    case ErrorCode::kInternal:
-      return ExitStatus::kOther;
+    case ErrorCode::kInternal: return ExitStatus::kOther;
   }
   return ExitStatus::kOther;
 }

@@ -42,17 +42,14 @@ std::string RenderDevice(const nlohmann::json& device) {
 }
 
 std::string RenderEnvironments(const nlohmann::json& environments) {
-  Table table{{"ENVIRONMENT", "STATE", "MASTER KEY", "VERSION", "ENV KEY", "WRAP", "PROVED",
-               "REASON"},
-              {}};
+  Table table{
+      {"ENVIRONMENT", "STATE", "MASTER KEY", "VERSION", "ENV KEY", "WRAP", "PROVED", "REASON"}, {}};
   for (const nlohmann::json& environment : environments) {
-    table.rows.push_back({Cell(environment, "name"),
-                          Cell(environment, "sealed") == "no" ? "unsealed" : "sealed",
-                          Cell(environment, "master_key_label"),
-                          Cell(environment, "master_key_version"),
-                          Cell(environment, "environment_key_version"),
-                          Cell(environment, "wrap_mechanism"), LeaseCell(environment),
-                          Cell(environment, "reason")});
+    table.rows.push_back(
+        {Cell(environment, "name"), Cell(environment, "sealed") == "no" ? "unsealed" : "sealed",
+         Cell(environment, "master_key_label"), Cell(environment, "master_key_version"),
+         Cell(environment, "environment_key_version"), Cell(environment, "wrap_mechanism"),
+         LeaseCell(environment), Cell(environment, "reason")});
   }
   return RenderTable(table);
 }
@@ -77,8 +74,8 @@ Status ShowHsm(Session& session) {
 }  // namespace
 
 void AddHsmCommands(CLI::App& root, Session& session) {
-  CLI::App& family = AddCommand(root, "hsm", "The hardware behind the master keys",
-                                "  kmsctl hsm status\n");
+  CLI::App& family =
+      AddCommand(root, "hsm", "The hardware behind the master keys", "  kmsctl hsm status\n");
   family.require_subcommand(1);
   AddCommand(family, "status", "State of the token, sessions, master keys and leases",
              "  kmsctl hsm status\n"

@@ -31,8 +31,7 @@ struct KeyArguments {
 };
 
 std::string KeyPath(const KeyArguments& arguments, const std::string& verb = {}) {
-  return EnvironmentPath(arguments.environment,
-                         "keys/" + EncodePathSegment(arguments.name) + verb);
+  return EnvironmentPath(arguments.environment, "keys/" + EncodePathSegment(arguments.name) + verb);
 }
 
 // An answer that carries a key object: shown whole, or as the server sent it.
@@ -92,8 +91,8 @@ Status Rotate(Session& session, const KeyArguments& arguments) {
   const nlohmann::json answer = KMS_TRY(session.Call("POST", KeyPath(arguments, "/rotate")));
   KMS_TRY(ShowKeyAnswer(session, answer));
   if (!session.options.json) {
-    Note("earlier versions still decrypt; move stored data with `kmsctl rewrap " +
-         arguments.name + " --lines --in FILE --out FILE`");
+    Note("earlier versions still decrypt; move stored data with `kmsctl rewrap " + arguments.name +
+         " --lines --in FILE --out FILE`");
   }
   return Ok();
 }
@@ -168,8 +167,9 @@ void AddSharedSettings(CLI::App& command, KeyArguments& arguments) {
                    "Allow export of the key itself; can never be undone");
   command.add_flag("--allow-plaintext-backup", arguments.allow_plaintext_backup,
                    "Allow backups of the key itself; can never be undone");
-  command.add_option("--auto-rotate-period", arguments.auto_rotate_period,
-                     "Rotate by itself after this long, for example 30d; 0 turns it off")
+  command
+      .add_option("--auto-rotate-period", arguments.auto_rotate_period,
+                  "Rotate by itself after this long, for example 30d; 0 turns it off")
       ->type_name("DURATION");
 }
 

@@ -55,8 +55,8 @@ Status LineBatches::Finish() {
   KMS_TRY(Flush());
   ReportProgress(true);
   if (lines_failed_ != 0) {
-    return FailedPrecondition(std::to_string(lines_failed_) + " of " +
-                              std::to_string(lines_done_) + " lines failed");
+    return FailedPrecondition(std::to_string(lines_failed_) + " of " + std::to_string(lines_done_) +
+                              " lines failed");
   }
   return Ok();
 }
@@ -110,8 +110,7 @@ Status LineBatches::WriteResult(std::size_t index, nlohmann::json& result) {
   return WriteLine(lines_done_ + index + 1, verb_.output_field, text);
 }
 
-Status LineBatches::WriteLine(std::uint64_t number, std::string_view field,
-                              std::string_view text) {
+Status LineBatches::WriteLine(std::uint64_t number, std::string_view field, std::string_view text) {
   if (!options_.json) {
     KMS_TRY(sink_.Write(AsBytes(text)));
     return sink_.Write(AsBytes("\n"));

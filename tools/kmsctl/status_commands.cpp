@@ -33,8 +33,8 @@ Status ShowStatus(Session& session) {
     })));
   }
   if (status != 200) {
-    return Unavailable("the service does not serve (health answers HTTP " +
-                       std::to_string(status) + "): see `kmsctl hsm status`");
+    return Unavailable("the service does not serve (health answers HTTP " + std::to_string(status) +
+                       "): see `kmsctl hsm status`");
   }
   return Ok();
 }
@@ -53,9 +53,9 @@ void AddStatusCommands(CLI::App& root, Session& session) {
              "  kmsctl status\n"
              "  kmsctl status --json --address https://kms.example.com:8200\n")
       .callback([&session] { session.command = [&session] { return ShowStatus(session); }; });
-  AddCommand(root, "version", "The version of kmsctl",
-             "  kmsctl version\n")
-      .callback([&session] { session.command = [&session] { return ShowVersion(session); }; });
+  AddCommand(root, "version", "The version of kmsctl", "  kmsctl version\n").callback([&session] {
+    session.command = [&session] { return ShowVersion(session); };
+  });
 }
 
 }  // namespace kms::tools
