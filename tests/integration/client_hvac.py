@@ -30,6 +30,7 @@ class HvacTransit(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
+        cls.client.adapter.close()
         status = cls.kmsd.stop()
         cls.directory.cleanup()
         assert status == 0, f"kmsd ended with {status}"
@@ -98,16 +99,18 @@ class HvacTransit(unittest.TestCase):
     def test_batches(self):
         self.transit.create_key("batch", mount_point="dev")
         items = [{"plaintext": b64(str(n)), "reference": f"row-{n}"} for n in range(50)]
-        results = self.transit.encrypt_data("batch", batch_input=items, mount_point="dev")
+        results = self.transit.encrypt_data("batch", plaintext=None, batch_input=items,
+                                            mount_point="dev")
         results = results["data"]["batch_results"]
         self.assertEqual([r["reference"] for r in results], [i["reference"] for i in items])
         opened = self.transit.decrypt_data(
-            "batch", batch_input=[{"ciphertext": r["ciphertext"]} for r in results],
+            "batch", ciphertext=None, batch_input=[{"ciphertext": r["ciphertext"]} for r in results],
             mount_point="dev")["data"]["batch_results"]
         self.assertEqual([r["plaintext"] for r in opened], [i["plaintext"] for i in items])
         broken = [{"ciphertext": results[0]["ciphertext"]}, {"ciphertext": "vault:v1:AAAA"}]
         with self.assertRaises(hvac.exceptions.InvalidRequest):
-            self.transit.decrypt_data("batch", batch_input=broken, mount_point="dev")
+            self.transit.decrypt_data("batch", ciphertext=None, batch_input=broken,
+                                      mount_point="dev")
 
     def test_mounts(self):
         self.client.sys.enable_secrets_engine("transit", path="team/eu")

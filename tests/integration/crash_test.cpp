@@ -110,7 +110,7 @@ class CrashTest : public ::testing::Test {
 };
 
 TEST_F(CrashTest, P3_D1_KillUnderLoadLosesNothingAcknowledged) {
-  constexpr int kRounds = 15;
+  constexpr int kRounds = 60;
   for (int round = 0; round < kRounds; ++round) {
     std::atomic<bool> stop{false};
     std::vector<std::thread> threads;

@@ -137,7 +137,7 @@ bool KmsdProcess::Launch(std::vector<std::string> arguments) {
   pid_ = SpawnProgram(arguments, output_path_, error_path_);
   Eventually(
       [&] {
-        const std::string text = ReadFile(output_path_);
+        const std::string text = Log();
         const std::size_t found = text.find(kListening);
         if (found != std::string::npos && text.find('\n', found) != std::string::npos) {
           port_ = static_cast<std::uint16_t>(std::atoi(text.c_str() + found + kListening.size()));
