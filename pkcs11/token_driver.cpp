@@ -26,6 +26,21 @@ Error NotReady(DeviceState state, const std::string& reason) {
   return Unavailable("the HSM is away; it is being reconnected, retry later", why);
 }
 
+Error DamagedBlob(const Error& error) {
+  return Corrupted("the wrapped key is damaged or of another context; restore it from a backup",
+                   error.detail);
+}
+
+// Whether the recorded key still opens its sentinel, in a session of its own.
+bool SentinelOpens(Connection& connection, const MasterKeyRecord* master, Deadline deadline) {
+  if (master == nullptr) return false;
+  std::optional<Rv> failure;
+  auto lease = connection.pool().Acquire(deadline, failure);
+  if (!lease.has_value()) return false;
+  const auto handle = FindMasterKeyObject(lease->session(), master->id);
+  return handle.has_value() && OpenSentinel(lease->session(), *handle, *master).has_value();
+}
+
 // A wrap and an unwrap of the moment: do they fit, whatever the recorded sentinel says?
 bool OpensItsOwnWraps(Session& session, CK_OBJECT_HANDLE handle, const MasterKeyRecord& record) {
   const WrappingKey key{
@@ -164,9 +179,14 @@ Status Token::Impl::Judge(Admission admission, const CallPlan& plan, const Attem
   switch (attempt.failure->kind()) {
     case RvKind::kOk:
     case RvKind::kIntegrity:
-    case RvKind::kPolicy:
     case RvKind::kBusy:
     case RvKind::kAuth: return error;
+    case RvKind::kPolicy:
+      // NSS calls a damaged RSA blob a bad argument.
+      if (plan.opens_blob && SentinelOpens(connection, plan.master, plan.deadline)) {
+        return DamagedBlob(error);
+      }
+      return error;
     case RvKind::kSession:
       if (retries.sessions++ == 0) return Ok();
       return error;
@@ -198,18 +218,13 @@ Status Token::Impl::JudgeAmbiguous(Connection& connection, const CallPlan& plan,
     return error;
   }
   if (plan.master == nullptr) return error;
+  if (SentinelOpens(connection, plan.master, plan.deadline)) {
+    return plan.opens_blob ? DamagedBlob(error) : error;
+  }
   std::optional<Rv> failure;
   auto lease = KMS_TRY(connection.pool().Acquire(plan.deadline, failure));
   const auto handle = FindMasterKeyObject(lease.session(), plan.master->id);
-  if (handle.has_value() &&
-      OpenSentinel(lease.session(), *handle, *plan.master).has_value()) {
-    if (!plan.opens_blob) return error;
-    return Corrupted(
-        "the wrapped key is damaged or of another context; restore it from a backup",
-        error.detail);
-  }
-  auto fresh = KMS_TRY(connection.pool().Acquire(plan.deadline, failure));
-  if (handle.has_value() && OpensItsOwnWraps(fresh.session(), *handle, *plan.master)) {
+  if (handle.has_value() && OpensItsOwnWraps(lease.session(), *handle, *plan.master)) {
     connection.ForgetKey(plan.master->id);
     return Corrupted("the master key in the HSM is not the recorded one; restore the token from a "
                      "backup",

@@ -12,6 +12,10 @@ namespace {
 
 constexpr const char* kNssModule = "/usr/lib/x86_64-linux-gnu/libsoftokn3.so";
 
+bool NssIsInstalled() {
+  return std::filesystem::exists(kNssModule) && std::filesystem::exists("/usr/bin/certutil");
+}
+
 DeviceUnderTest StartReady(std::shared_ptr<void> world, const pkcs11::TokenOptions& options) {
   DeviceUnderTest made{.world = std::move(world), .device = nullptr};
   auto token = pkcs11::Token::Start(options);
@@ -53,14 +57,41 @@ std::vector<DeviceFactory> Devices() {
     devices.push_back({"SoftHsm", [] { return MakeSoftHsm(""); }});
     devices.push_back({"SoftHsmKeyWrap", [] { return MakeSoftHsm("kw-wrap"); }});
   }
-  const bool has_nss =
-      std::filesystem::exists(kNssModule) && std::filesystem::exists("/usr/bin/certutil");
-  if (has_nss) {
+  if (NssIsInstalled()) {
     devices.push_back({"Nss", [] { return MakeNss(""); }});
     devices.push_back({"NssKwpEncrypt", [] { return MakeNss("kwp-encrypt"); }});
-    devices.push_back({"NssOaep", [] { return MakeNss("oaep-sha256"); }});
   }
   return devices;
+}
+
+// The whole contract would take minutes with RSA keys: the essence of it.
+TEST(TokenByRsa, WrapsOpensAndRefusesDamage) {
+  if (!NssIsInstalled()) GTEST_SKIP() << "NSS is not installed";
+  const DeviceUnderTest under_test = MakeNss("oaep-sha256");
+  ASSERT_NE(under_test.device, nullptr);
+  MasterKeyDevice& device = *under_test.device;
+  const Uuid id = Uuid::Random();
+  KMS_ASSERT_OK_AND_ASSIGN(const MasterKeyRecord master,
+                           device.GenerateMasterKey(id, 1, "rsa", InSeconds(60)));
+  EXPECT_FALSE(master.public_key.empty());
+  const SecretBytes key = RandomKey(64);
+  const Bytes context = {1};
+  KMS_ASSERT_OK_AND_ASSIGN(const WrappedKey wrapped,
+                           device.Wrap(master, key, context, InSeconds(60)));
+  KMS_ASSERT_OK_AND_ASSIGN(const SecretBytes opened,
+                           device.Unwrap(master, wrapped, context, InSeconds(60)));
+  EXPECT_TRUE(opened == key);
+  EXPECT_THAT(device.Unwrap(master, wrapped, {}, InSeconds(60)), HasError(ErrorCode::kCorrupted));
+  for (const std::size_t index : {std::size_t{0}, wrapped.blob.size() - 1}) {
+    WrappedKey damaged = wrapped;
+    damaged.blob[index] ^= 0x80U;
+    EXPECT_THAT(device.Unwrap(master, damaged, context, InSeconds(60)),
+                HasError(ErrorCode::kCorrupted))
+        << index;
+  }
+  KMS_ASSERT_OK_AND_ASSIGN(const MasterKeyRecord adopted,
+                           device.GenerateMasterKey(id, 1, "rsa", InSeconds(60)));
+  EXPECT_EQ(adopted.public_key, master.public_key);
 }
 
 INSTANTIATE_TEST_SUITE_P(Token, MasterKeyDeviceContract, ::testing::ValuesIn(Devices()),
