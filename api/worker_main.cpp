@@ -7,7 +7,6 @@
 
 #include <array>
 #include <cerrno>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,16 +15,13 @@
 #include "kms/base/random.h"
 #include "kms/base/secret_bytes.h"
 #include "pkcs11/pin.h"
-#include "pkcs11/token.h"
 #include "pkcs11/token_setup.h"
-#include "pkcs11/worker_device.h"
 #include "pkcs11/worker_server.h"
 
 namespace kms::api {
 
 namespace {
 
-constexpr int kWorkerSocket = 3;
 constexpr int kCreateTokenArguments = 6;
 constexpr std::size_t kOfficerPinBytes = 16;
 
@@ -39,14 +35,7 @@ Result<SecretBytes> ForgottenOfficerPin() {
 
 }  // namespace
 
-int HsmWorkerMain() {
-  return pkcs11::RunHsmWorker(
-      kWorkerSocket,
-      [](const pkcs11::TokenOptions& options) -> Result<std::unique_ptr<MasterKeyDevice>> {
-        std::unique_ptr<pkcs11::Token> token = KMS_TRY(pkcs11::Token::Start(options));
-        return std::unique_ptr<MasterKeyDevice>{std::move(token)};
-      });
-}
+int HsmWorkerMain() { return pkcs11::RunHsmWorker(pkcs11::kWorkerSocket); }
 
 Status CreateTokenInChild(const HsmConfig& config) {
   const pkcs11::TokenOptions options = TokenOptionsFrom(config);
