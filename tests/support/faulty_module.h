@@ -22,8 +22,8 @@ class FaultyModule {
     std::filesystem::copy_file(KMS_BINARY_DIR "/p11fault.so", path_, error);
     EXPECT_FALSE(error) << error.message();
     std::filesystem::permissions(path_, std::filesystem::perms::owner_all, error);
-    std::ofstream(path_ + ".conf") << "module=" << real_module << "\ncontrol=" << control_
-                                   << "\nlog=" << log_ << "\n";
+    std::ofstream(path_ + ".conf")
+        << "module=" << real_module << "\ncontrol=" << control_ << "\nlog=" << log_ << "\n";
     SetRules("");
   }
 
