@@ -5,7 +5,7 @@
 //                       | created, unix seconds(8) | description text | protected flag
 //                       | upsert disabled flag | default lease ttl, seconds(8)
 //                       | max lease ttl, seconds(8) | number of options(4)
-//                       | per option: key text, value text
+//                       | per option, by key: key text, value text
 //   PendingEnvironment  'P' | 1 | environment id(16) | master key id(16)
 //   RootRecord          'R' | 1 | stage(1) | sys id(16) | master key id of sys(16)
 #include "kms/operations/environment_record.h"
@@ -62,6 +62,10 @@ EnvironmentSettings GetSettings(RecordReader& reader) {
   const auto options = reader.Get<std::uint32_t>();
   for (std::uint32_t index = 0; index < options && !reader.failed(); ++index) {
     std::string key = reader.GetText();
+    // One record has one encoding: keys are in order and none is there twice.
+    if (!settings.options.empty() && key <= settings.options.rbegin()->first) {
+      reader.Fail();
+    }
     settings.options.insert_or_assign(std::move(key), reader.GetText());
   }
   return settings;

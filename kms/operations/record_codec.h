@@ -67,6 +67,8 @@ class RecordReader {
   std::string GetText() { return std::string(AsText(GetRaw(Get<std::uint32_t>()))); }
   Uuid GetUuid() { return Uuid::FromBytes(GetRaw(Uuid::kBytes)).value_or(Uuid()); }
 
+  // For damage that only the caller can see.
+  void Fail() { failed_ = true; }
   [[nodiscard]] bool failed() const { return failed_; }
   // Everything was there and nothing is left.
   [[nodiscard]] bool Finished() const { return !failed_ && in_.empty(); }

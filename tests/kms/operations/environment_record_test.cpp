@@ -8,7 +8,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using testing::HasError;
-using testing::IsOk;
 
 const Uuid kId = Uuid::Parse("6f0c8d6a-6f0e-4f1c-9b1e-0a4f1d0f8f11").value();
 const Uuid kOther = Uuid::Parse("00112233-4455-4677-8899-aabbccddeeff").value();
@@ -96,6 +95,18 @@ TEST(Records, D24_RefuseWhatTheyDidNotWrite) {
   ExpectStrict(PendingEnvironment{.environment_id = kId, .master_key_id = kOther});
   ExpectStrict(
       RootRecord{.stage = RootStage::kCreating, .sys_id = kId, .sys_master_key_id = kOther});
+}
+
+TEST(EnvironmentRecord, RefusesOptionsOutOfOrder) {
+  EnvironmentRecord record = Sample();
+  record.settings.options = {{"a", "1"}, {"b", "2"}};
+  Bytes encoded = record.Encode();
+  // Two options of two texts of one character each: four times 4 + 1 bytes end the record.
+  const std::size_t first_key = encoded.size() - 16;
+  ASSERT_EQ(encoded[first_key], 'a');
+  encoded[first_key] = 'b';
+
+  EXPECT_THAT(EnvironmentRecord::Decode(encoded), HasError(ErrorCode::kCorrupted));
 }
 
 TEST(Records, RefuseUnknownStages) {
