@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kms/store/store.h"
+#include "tests/contract/mutations.h"
 #include "tests/support/matchers.h"
 
 namespace kms::testing {
@@ -23,14 +24,6 @@ struct StoreMaker {
   // Returns a new, empty store; what it needs lives as long as the returned pointer.
   std::function<std::shared_ptr<Store>()> make;
 };
-
-inline Mutation Put(std::string path, std::string_view value,
-                    std::optional<Revision> expected = std::nullopt) {
-  return {.path = std::move(path), .value = CopyOf(AsBytes(value)), .expected_revision = expected};
-}
-inline Mutation Delete(std::string path, std::optional<Revision> expected = std::nullopt) {
-  return {.path = std::move(path), .value = std::nullopt, .expected_revision = expected};
-}
 
 class StoreContract : public ::testing::TestWithParam<StoreMaker> {
  protected:
