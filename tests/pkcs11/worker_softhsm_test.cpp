@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -199,6 +200,50 @@ TEST_F(WorkerOverFaultyModule, H6_EndsWithinASecondWhileTheLibraryHangs) {
   EXPECT_TRUE(Workers().empty());
 }
 
+TEST_F(WorkerOverFaultyModule, H6_EndsWithinASecondWhileTheLibraryHangsAtItsStart) {
+  module_.SetRules("C_Initialize hang");
+  Start();
+  EXPECT_THAT(device_->AwaitReady(steady_clock::now() + milliseconds(300)),
+              HasError(ErrorCode::kUnavailable));
+  const auto start = steady_clock::now();
+  device_.reset();
+  EXPECT_LT(steady_clock::now() - start, std::chrono::seconds(1));
+  EXPECT_TRUE(Workers().empty());
+}
+
+TEST_F(WorkerOverFaultyModule, H4_WorkersKilledUnderLoadNeverCostAWrongAnswer) {
+  StartReady();
+  std::atomic<bool> stop = false;
+  std::atomic<int> right = 0;
+  std::atomic<int> wrong = 0;
+  std::vector<std::jthread> callers;
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([&] {
+      while (!stop) {
+        const SecretBytes key = testing::RandomKey(32);
+        const auto wrapped = device_->Wrap(master_, key, {}, InSeconds(20));
+        const auto opened = wrapped.has_value()
+                                ? device_->Unwrap(master_, *wrapped, {}, InSeconds(20))
+                                : Result<SecretBytes>(wrapped.error());
+        right += opened.has_value() && *opened == key ? 1 : 0;
+        wrong += opened.has_value() && !(*opened == key) ? 1 : 0;
+      }
+    });
+  }
+  for (std::uint64_t kill = 1; kill <= 5; ++kill) {
+    const int before = right;
+    ASSERT_TRUE(Eventually([&] { return right > before + 20; }));
+    for (const pid_t worker : Workers()) {
+      ::kill(worker, SIGKILL);
+    }
+    ASSERT_TRUE(Eventually([&] { return device_->Statistics().worker_restarts >= kill; }));
+  }
+  stop = true;
+  callers.clear();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_THAT(Check(), IsOk());
+}
+
 TEST_F(WorkerOverFaultyModule, H6_StoppedWorkerIsReplaced) {
   StartReady(milliseconds(200));
   for (const pid_t worker : Workers()) {
@@ -232,6 +277,17 @@ TEST_F(WorkerOverFaultyModule, H10_LockedPinNeedsAnOperator) {
   Start();
   EXPECT_THAT(device_->AwaitReady(InSeconds(20)), HasError(ErrorCode::kFailedPrecondition));
   EXPECT_EQ(module_.CountCalls("C_Login"), 1);
+  EXPECT_EQ(device_->Statistics().state, DeviceState::kLockedOut);
+}
+
+TEST_F(WorkerOverFaultyModule, H10_PinThatTheTokenLockedStaysLockedForTheRightOne) {
+  module_.SetRules("pin tries=1");
+  testing::WriteTestFile(token_.pin_file(), "wrong-pin\n");
+  Start();
+  EXPECT_THAT(device_->AwaitReady(InSeconds(20)), HasError(ErrorCode::kFailedPrecondition));
+  testing::WriteTestFile(token_.pin_file(), std::string(testing::kTestPin) + "\n");
+  ASSERT_TRUE(Eventually([&] { return module_.CountCalls("C_Login") == 2; }));
+  EXPECT_THAT(device_->Random(16, InSeconds(5)), HasError(ErrorCode::kFailedPrecondition));
   EXPECT_EQ(device_->Statistics().state, DeviceState::kLockedOut);
 }
 
@@ -309,6 +365,25 @@ TEST(WorkerProcess, HasNoForeignDescriptorsAndACleanEnvironment) {
   EXPECT_THAT(status_text, HasSubstr("NoNewPrivs:\t1"));
   ::close(foreign);
   ::unsetenv("KMS_TEST_CANARY");
+}
+
+TEST(WorkerProcess, EndsByItselfWhenTheOtherEndCloses) {
+  KMS_ASSERT_OK_AND_ASSIGN(
+      const auto worker,
+      SpawnWorker({.program = kWorkerProgram, .arguments = {}, .environment = {}}));
+  EXPECT_FALSE(worker->WaitForEnd(steady_clock::now()));
+  worker->Close();
+  EXPECT_TRUE(worker->WaitForEnd(InSeconds(10)));
+  EXPECT_EQ(worker->ending(), "exited with status 0");
+}
+
+TEST(WorkerProcess, SaysHowAWorkerWasKilled) {
+  KMS_ASSERT_OK_AND_ASSIGN(
+      const auto worker,
+      SpawnWorker({.program = kWorkerProgram, .arguments = {}, .environment = {}}));
+  worker->Kill();
+  EXPECT_TRUE(worker->WaitForEnd(InSeconds(10)));
+  EXPECT_EQ(worker->ending(), "was killed by signal 9");
 }
 
 TEST(WorkerProcess, ProgramThatIsMissingIsReported) {
