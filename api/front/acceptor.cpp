@@ -130,10 +130,12 @@ void Acceptor::Admit(UniqueFd socket, PeerAddress peer) {
 bool Acceptor::TurnOneAway() {
   spare_.Close();
   UniqueFd refused{::accept4(listener_.socket.get(), nullptr, nullptr, SOCK_CLOEXEC)};
-  exhausted_ = !refused.valid();
+  const bool turned_away = refused.valid();
+  // The kernel asks for a descriptor before it looks whether anybody waits: EAGAIN is no shortage.
+  exhausted_ = !turned_away && errno != EAGAIN;
   refused.Close();  // first: the spare needs the descriptor that this frees
   spare_ = OpenSpare();
-  return !exhausted_;
+  return turned_away;
 }
 
 }  // namespace kms::api

@@ -245,6 +245,7 @@ TEST_F(HttpServerTest, TicksOnceAfterActivityAndThenSleeps) {
 }
 
 TEST_F(HttpServerTest, P1_DrainFinishesWhatIsUnderWay) {
+  options.loops = 1;
   options.timeouts.linger = std::chrono::milliseconds{50};
   StartServer();
   RawClient idle = Connect();
