@@ -26,7 +26,7 @@ inline constexpr int kWorkerExitProtocol = 70;  // EX_SOFTWARE: the other end is
 inline constexpr int kWorkerExitStuck = 75;     // EX_TEMPFAIL: a call of the library never returned
 
 // How long calls in flight may take to end after the other end has closed.
-inline constexpr std::chrono::milliseconds kWorkerDrainTime{500};
+inline constexpr std::chrono::milliseconds kWorkerDrainTime{300};
 
 // The descriptors that a worker inherits beside the standard three.
 inline constexpr int kWorkerSocket = 3;

@@ -34,7 +34,7 @@ constexpr milliseconds kLongestPause{2000};
 constexpr milliseconds kRefusedPause{5000};
 constexpr milliseconds kPinPollInterval{250};
 // What a worker gets to end by itself, which is gentler to a token than SIGKILL.
-constexpr milliseconds kEndTime{700};
+constexpr milliseconds kEndTime{600};
 constexpr milliseconds kReapTime{200};
 
 milliseconds PauseAfter(int failures) {
