@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// The route table's golden copy: a new or widened route shows up here as a difference.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "api/handlers/route_table.h"
+
+namespace kms::api {
+namespace {
+
+std::string_view CapabilityName(Capability capability) {
+  switch (capability) {
+    case Capability::kUnset: return "unset";
+    case Capability::kNone: return "none";
+    case Capability::kCreate: return "create";
+    case Capability::kRead: return "read";
+    case Capability::kUpdate: return "update";
+    case Capability::kDelete: return "delete";
+    case Capability::kList: return "list";
+    case Capability::kSudo: return "sudo";
+  }
+  return "?";
+}
+
+std::string Line(const Route& route) {
+  std::string line = std::string(OperationName(route.operation)) + " ";
+  line += route.absolute ? "/" : "{environment}/";
+  line += std::string(route.pattern) + " needs " + std::string(CapabilityName(route.capability));
+  line += route.changes_state ? ", changes state" : "";
+  line += route.unauthenticated ? ", unauthenticated" : "";
+  line += route.hoisted ? ", hoisted" : "";
+  line += route.head ? ", HEAD" : "";
+  line += route.hot != HotVerb::kNone ? ", hot" : "";
+  return line + "\n";
+}
+
+TEST(RouteTable, IsWhatWasReviewed) {
+  std::string table;
+  for (const Route& route : RouteTable()) {
+    table += Line(route);
+  }
+  EXPECT_EQ(table,
+            "update {environment}/encrypt/{name} needs update, hot\n"
+            "update {environment}/decrypt/{name} needs update, hot\n"
+            "update {environment}/rewrap/{name} needs update, hot\n"
+            "update {environment}/datakey/{plaintext}/{name} needs update, hot\n"
+            "update {environment}/keys/{name} needs update, changes state\n"
+            "read {environment}/keys/{name} needs read\n"
+            "delete {environment}/keys/{name} needs delete, changes state\n"
+            "list {environment}/keys needs list\n"
+            "update {environment}/keys/{name}/config needs update, changes state\n"
+            "update {environment}/keys/{name}/rotate needs update, changes state\n"
+            "update {environment}/keys/{name}/trim needs update, changes state\n"
+            "read {environment}/config/keys needs read\n"
+            "update {environment}/config/keys needs update, changes state\n"
+            "read {environment}/cache-config needs read\n"
+            "update {environment}/cache-config needs update, changes state\n"
+            "read /sys/health needs none, unauthenticated, HEAD\n"
+            "read /sys/seal-status needs none, unauthenticated\n"
+            "read /sys/leader needs none, unauthenticated\n"
+            "read /sys/init needs none, unauthenticated\n"
+            "read /sys/mounts needs read, hoisted\n"
+            "read /sys/mounts/{path*}/tune needs read, hoisted\n"
+            "update /sys/mounts/{path*}/tune needs update, changes state\n"
+            "read /sys/mounts/{path*} needs read, hoisted\n"
+            "update /sys/mounts/{path*} needs update, changes state\n"
+            "delete /sys/mounts/{path*} needs delete, changes state\n"
+            "read /sys/internal/ui/mounts needs none, unauthenticated\n"
+            "read /sys/internal/ui/mounts/{path*} needs read\n"
+            "read /sys/hsm/status needs read\n"
+            "read /sys/environments/status needs read\n"
+            "read /sys/metrics needs read\n"
+            "read /auth/token/lookup-self needs read\n"
+            "update /auth/token/lookup-self needs update\n"
+            "update /auth/token/renew-self needs update\n"
+            "update /auth/token/revoke-self needs update, changes state\n");
+}
+
+}  // namespace
+}  // namespace kms::api
