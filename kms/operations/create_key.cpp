@@ -18,8 +18,9 @@ Status CheckRequest(const CreateKeyRequest& request) {
   }
   const KeyTypeTraits& traits = TraitsOf(request.type);
   if (request.derived && !traits.supports_derivation) {
-    return InvalidArgument("key derivation and convergent encryption not supported for keys of type " +
-                           std::string(traits.name));
+    return InvalidArgument(
+        "key derivation and convergent encryption not supported for keys of type " +
+        std::string(traits.name));
   }
   return Ok();
 }

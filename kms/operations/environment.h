@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Environment: one live environment: identity, lease state, sealed store and the cache of warm keys.
+// Environment: one live environment: identity, sealed store, seal state and the warm keys.
 #pragma once
 
 #include <cstdint>

@@ -53,7 +53,7 @@ struct Environments::Impl {
   };
   template <typename Record>
   Result<std::optional<Stored<Record>>> ReadRecord(const std::string& path);
-  // Commits; when the outcome is unknown, succeeds if `path` in `sys` is what the commit made of it.
+  // Commits; when the outcome is unknown, succeeds if `path` in `sys` is what the commit makes it.
   Status CommitAndSettle(const std::vector<Mutation>& mutations, const std::string& path,
                          const std::optional<Bytes>& wanted);
   // One entry of `sys` alone.

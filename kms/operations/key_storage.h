@@ -2,7 +2,7 @@
 // Where a key lives in its environment's sealed store, and the one way to change it.
 //
 //   keys/<name>                                   Key::Encode: policy and working set
-//   archive/<incarnation>/<version, 10 digits>    EncodeArchivedVersion: every version since creation
+//   archive/<incarnation>/<version, 10 digits>    EncodeArchivedVersion: each version ever made
 //   garbage/<incarnation>                         versions below the number inside are to be erased
 #pragma once
 

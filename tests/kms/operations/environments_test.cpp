@@ -86,8 +86,8 @@ TEST_F(EnvironmentsTest, FindsTheEnvironmentOfAPath) {
   EXPECT_EQ(found("team/dev/keys"), Pair("team/dev", "keys"));
   EXPECT_EQ(found("prod"), Pair("prod", ""));
   EXPECT_EQ(found("prod/"), Pair("prod", ""));
-  for (const char* none : {"", "/", "/prod/x", "production/x", "pro", "team", "team/", "team//dev/x",
-                           "PROD/x", "sys/mounts", "x/prod/y"}) {
+  for (const char* none : {"", "/", "/prod/x", "production/x", "pro", "team", "team/",
+                           "team//dev/x", "PROD/x", "sys/mounts", "x/prod/y"}) {
     EXPECT_EQ(found(none), Pair("", "")) << none;
   }
 }

@@ -108,7 +108,8 @@ TEST(RotateKey, IsSeenWholeByThreadsThatEncrypt) {
     while (!stop || mine.empty()) {
       const Result<KeyHandle> key = world.environment().FindKey(Name("app"));
       ASSERT_THAT(key, IsOk());
-      Promise promise{.version = 0, .ciphertext = {}, .plaintext = "m" + std::to_string(mine.size())};
+      Promise promise;
+      promise.plaintext = "m" + std::to_string(mine.size());
       const Result<KeyVersionNumber> version = Encrypt(
           **key, {.plaintext = AsBytes(promise.plaintext), .associated_data = {}},
           promise.ciphertext);
