@@ -211,7 +211,7 @@ void LoadLoop::RecordAnswer(const Slot& slot, Time now) {
   ++result_.by_verb[static_cast<std::size_t>(slot.verb)];
   const int status = slot.connection.status();
   ++result_.statuses[status];
-  if (status != 200) {
+  if (status != requests_.ExpectedStatus(slot.verb)) {
     ++result_.errors;
     return;
   }

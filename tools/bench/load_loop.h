@@ -32,7 +32,7 @@ struct LoadResult {
   std::map<int, std::uint64_t> statuses;
   std::array<std::uint64_t, kBenchVerbs> by_verb{};
   std::uint64_t answers = 0;
-  std::uint64_t errors = 0;                  // statuses other than 200
+  std::uint64_t errors = 0;                  // statuses other than the expected one
   std::uint64_t broken = 0;                  // connections that ended without an answer
   std::uint64_t unanswered = 0;              // still open when the drain ended
   std::uint64_t wrong_plaintexts = 0;        // decrypt answers without the payload

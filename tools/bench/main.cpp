@@ -84,7 +84,8 @@ void AddOptions(CLI::App& app, BenchArguments& arguments) {
       ->check(CLI::Range(1, 64));
   app.add_flag("--ceiling", arguments.ceiling,
                "Alternate with a route that only answers and report the ratio");
-  app.add_option("--ceiling-path", requests.ceiling_path, "That route; default /v1/sys/health");
+  app.add_option("--ceiling-path", requests.ceiling_path,
+                 "That route, answered with any status below 500; default /v1/sys/health");
   app.add_flag("--json", arguments.json, "Print JSON");
 }
 

@@ -90,6 +90,7 @@ Result<RequestSet> RequestSet::Prepare(const RequestSetOptions& options,
   HttpConnection connection = KMS_TRY(HttpConnection::Connect(options.address, set.ssl_context_));
   KMS_TRY(set.CreateKey(connection));
   KMS_TRY(set.BuildRequests(connection));
+  KMS_TRY(set.LearnCeiling(connection));
   return set;
 }
 
@@ -171,6 +172,16 @@ Status RequestSet::BuildRequests(HttpConnection& connection) {
     const std::string items = ItemsBody("ciphertext", ciphertext);
     of(BenchVerb::kDecrypt).push_back(Post("decrypt/" + options_.key, items));
     of(BenchVerb::kRewrap).push_back(Post("rewrap/" + options_.key, items));
+  }
+  return Ok();
+}
+
+Status RequestSet::LearnCeiling(HttpConnection& connection) {
+  KMS_TRY(connection.Exchange(Request(BenchVerb::kCeiling, 0)));
+  ceiling_status_ = connection.status();
+  if (ceiling_status_ >= 500) {
+    return FailedPrecondition("the ceiling route " + options_.ceiling_path + " answers HTTP " +
+                              std::to_string(ceiling_status_));
   }
   return Ok();
 }

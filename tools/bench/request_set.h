@@ -45,6 +45,11 @@ class RequestSet {
 
   // The n-th request of a verb; they repeat after a while.
   [[nodiscard]] std::string_view Request(BenchVerb verb, std::uint64_t n) const;
+  // 200, but for the ceiling route what it answered when it was asked first: a front that turns
+  // strangers away with 404 on its loop only answers, too.
+  [[nodiscard]] int ExpectedStatus(BenchVerb verb) const {
+    return verb == BenchVerb::kCeiling ? ceiling_status_ : 200;
+  }
   // Whether a decrypt answer holds the payload.
   [[nodiscard]] bool HoldsPayload(std::string_view body) const;
   // Decrypts what encrypt or rewrap answered and compares it with the payload.
@@ -58,6 +63,7 @@ class RequestSet {
   Result<std::string> ExchangeOk(HttpConnection& connection, const std::string& request) const;
   Status CreateKey(HttpConnection& connection) const;
   Status BuildRequests(HttpConnection& connection);
+  Status LearnCeiling(HttpConnection& connection);
 
   RequestSetOptions options_;
   SSL_CTX* ssl_context_ = nullptr;
@@ -65,6 +71,7 @@ class RequestSet {
   std::string payload_base64_;
   std::string associated_data_;  // as a JSON member, or empty
   std::array<std::vector<std::string>, kBenchVerbs> requests_;
+  int ceiling_status_ = 200;
 };
 
 }  // namespace kms::tools

@@ -29,6 +29,9 @@ constexpr std::array kKnownTexts = {
     KnownText{"no such key version", ErrorCode::kFailedPrecondition,
               "`kmsctl key show` lists the versions that are in use; `kmsctl key config` can lower "
               "--min-decryption-version unless the version was trimmed"},
+    KnownText{
+        "disallowed by policy (too old)", ErrorCode::kFailedPrecondition,
+        "`kmsctl key config KEY --min-decryption-version N` lets older versions decrypt again"},
     KnownText{"message authentication failed", ErrorCode::kDecryptionFailed,
               "was it encrypted with this key, in this environment, with the same --aad?"},
     KnownText{"No secret engine mount", ErrorCode::kNotFound,
