@@ -95,7 +95,8 @@ class KnownAnswerTest {
 Status TestCandidate(const Module& module, CK_SLOT_ID slot, const WrapProfile& profile,
                      Negotiated& negotiated) {
   const KnownAnswerTest test(module, slot, profile);
-  for (const auto extras : {ExtraAttributes::kUnmodifiableAndOneMechanism, ExtraAttributes::kNone}) {
+  for (const auto extras :
+       {ExtraAttributes::kUnmodifiableAndOneMechanism, ExtraAttributes::kNone}) {
     Session keeper = KMS_TRY(Session::Open(module, slot));
     const auto key = test.MakeKey(keeper, extras);
     if (!key.has_value() && extras != ExtraAttributes::kNone) continue;

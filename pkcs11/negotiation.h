@@ -14,7 +14,8 @@ namespace kms::pkcs11 {
 struct Negotiated {
   std::vector<WrapProfile> usable;  // one per mechanism, best first; never empty
   ExtraAttributes extras = ExtraAttributes::kNone;
-  // What generated keys read back: where the token honours CKA_MODIFIABLE=false, others are refused.
+  // What generated keys read back: where the token honours CKA_MODIFIABLE=false, modifiable keys
+  // are refused.
   bool honours_unmodifiable = false;
   // NSS denies CKA_LOCAL even of keys it has just made: where it says nothing, it is not demanded.
   bool reports_local = true;

@@ -15,7 +15,8 @@ struct SigningKeyObject {
   bool made = false;
 };
 
-// Finds the signing key by its label, or makes it; the caller holds the token's objects exclusively.
+// Finds the signing key by its label, or makes it; the caller holds the token's objects
+// exclusively.
 // Errors: kFailedPrecondition when there are several or one with refused attributes.
 Result<SigningKeyObject> EnsureSigningKey(Session& session, bool demand_local);
 

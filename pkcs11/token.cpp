@@ -204,8 +204,8 @@ Result<WrappedKey> Token::Wrap(const MasterKeyRecord& master, const SecretBytes&
   const auto opened = Unwrap(master, wrapped, context, deadline);
   if (opened.has_value() && *opened == key) return wrapped;
   if (!opened.has_value() && opened.error().code != ErrorCode::kCorrupted) return opened.error();
-  return Unavailable("the HSM does not open what it wrapped a moment ago; nothing was stored, retry "
-                     "later and have the HSM checked",
+  return Unavailable("the HSM does not open what it wrapped a moment ago; nothing was stored, "
+                     "retry later and have the HSM checked",
                      opened.has_value() ? "other bytes" : opened.error().detail);
 }
 

@@ -13,8 +13,8 @@ namespace kms::pkcs11 {
 // mode 0700. Errors: kFailedPrecondition.
 Status WriteSoftHsmConfig(const std::string& path, const std::string& token_directory);
 
-// Initialises a free slot as the token `label` with both PINs, and returns its serial number. When a
-// token of that label is there already, it is kept (and given the user PIN if it lacks one).
+// Initialises a free slot as the token `label` with both PINs, and returns its serial number. When
+// a token of that label is there already, it is kept (and given the user PIN if it lacks one).
 // Initialises and finalises the module: call it in a process that has no Token. Sets SOFTHSM2_CONF.
 // Errors: as Module::Load; kFailedPrecondition when two tokens bear the label.
 Result<std::string> CreateSoftHsmToken(const std::string& module_path,

@@ -93,7 +93,8 @@ TEST_F(Mechanism, RefusesATokenWithoutThePinnedMechanism) {
 TEST_F(Mechanism, WrapsAndUnwrapsKeysOfEverySizeByKeyWrap) {
   const GeneratedKey key = Generate(Uuid::Random(), WrapMechanism::kKwWrap);
   const WrappingKey master{.handle = key.handle,
-                           .profile = {WrapMechanism::kKwWrap, GcmParameterLayout::kWithIvBits, false},
+                           .profile = {WrapMechanism::kKwWrap,
+                                       GcmParameterLayout::kWithIvBits, false},
                            .public_key = {}};
   Session session = Open();
   for (std::size_t size = 1; size <= 64; ++size) {
