@@ -45,7 +45,8 @@ TokenTimings QuickTimings() {
 }
 
 // SoftHSM stores an attribute as type, kind and length (8 bytes each, big-endian) and its value;
-// that of CKA_VALUE starts with the IV of its CBC encryption, where a flipped bit flips one of the key.
+// that of CKA_VALUE starts with the IV of its CBC encryption, where a flipped bit flips one of the
+// key.
 void FlipBitOfStoredKey(const fs::path& object_file) {
   std::ifstream in(object_file, std::ios::binary);
   std::string content((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
