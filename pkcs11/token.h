@@ -24,7 +24,8 @@ struct TokenTimings {
 // Connects on a thread of its own, keeps connecting, and answers kUnavailable meanwhile; what an
 // operator must mend first is kFailedPrecondition. Master keys are learnt from the records of
 // calls: each is found by CKA_ID, its attributes are checked and its sentinel opened before its
-// first use of every connection. At most one per process and module: initialising is of the whole process.
+// first use of every connection. At most one per process and module: initialising is of the whole
+// process.
 // Thread rule: any thread. A call may outlive its deadline only inside the module; see stuck().
 class Token final : public MasterKeyDevice {
  public:
