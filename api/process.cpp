@@ -25,6 +25,7 @@ sigset_t StopSignals() {
 Status HardenProcess() {
   ::umask(077);
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is an error to answer, not a way to die
   // Buffers of large bodies are reused; without this every one costs an mmap and page faults.
   ::mallopt(M_MMAP_THRESHOLD, 64 << 20);
   ::mallopt(M_TRIM_THRESHOLD, 16 << 20);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <utility>
 
 namespace kms::api {
@@ -42,7 +43,11 @@ bool Buffer::Reserve(std::size_t bytes) {
   if (!budget_->Allows(size() + bytes)) {
     return false;
   }
-  Grow(bytes);
+  try {
+    Grow(bytes);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
   return true;
 }
 

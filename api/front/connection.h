@@ -36,6 +36,8 @@ class Connection {
   bool PassGate(LoopContext& context);
   // deadline() has passed.
   void Expire(LoopContext& context);
+  // Ends the connection at once, whatever it was doing.
+  void Abandon() { Close(); }
   // Ends the connection unless a request is under way.
   void Drain(LoopContext& context);
 

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <new>
 #include <utility>
 
 namespace kms::api {
@@ -163,9 +164,18 @@ void EventLoop::HandleEvent(const epoll_event& event) {
   }
   if (Connection* connection = Find(event.data.u64)) {
     connection->OnEvents(event.events);
-    connection->Run(context_);
-    AfterTurn(*connection);
+    Turn(*connection);
   }
+}
+
+// Memory that runs out costs the connection that asked for it, not the loop (P4).
+void EventLoop::Turn(Connection& connection) {
+  try {
+    connection.Run(context_);
+  } catch (const std::bad_alloc&) {
+    connection.Abandon();
+  }
+  AfterTurn(connection);
 }
 
 void EventLoop::TakeInbox() {
@@ -183,8 +193,7 @@ void EventLoop::TakeInbox() {
   for (const std::unique_ptr<DeferredRequest>& completion : inbox.completions) {
     if (Connection* connection = Find(completion->connection)) {
       connection->Complete(context_, *completion);
-      connection->Run(context_);
-      AfterTurn(*connection);
+      Turn(*connection);
     }
   }
   if (inbox.tick) {
@@ -234,8 +243,7 @@ void EventLoop::RunTurns() {
   std::swap(turns, turns_);
   for (const ConnectionId id : turns) {
     if (Connection* connection = Find(id)) {
-      connection->Run(context_);
-      AfterTurn(*connection);
+      Turn(*connection);
     }
   }
 }
@@ -267,8 +275,7 @@ void EventLoop::ReleaseGated() {
       context_.gated.push_back(id);
       continue;
     }
-    connection->Run(context_);
-    AfterTurn(*connection);
+    Turn(*connection);
   }
 }
 

@@ -72,6 +72,7 @@ class EventLoop final : public CompletionSink {
   void Wake();
   void Run();
   [[nodiscard]] int TimeoutMilliseconds() const;
+  void Turn(Connection& connection);
   void HandleEvent(const epoll_event& event);
   void TakeInbox();
   void Welcome(Newcomer newcomer);

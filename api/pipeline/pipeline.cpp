@@ -18,6 +18,9 @@ namespace kms::api {
 namespace {
 
 constexpr std::size_t kMaxEchoedPath = 256;
+constexpr std::string_view kStatusPrefix = "/v1/sys/";
+constexpr std::string_view kRobotsPath = "/robots.txt";
+constexpr std::string_view kRobotsBody = "User-agent: *\nDisallow: /\n";
 
 struct MatchRefusal {
   MatchOutcome outcome;
@@ -117,7 +120,37 @@ Pipeline::Pipeline(std::span<const Route> routes, Services services)
       hot_path_(routes, services_, metrics_) {}
 
 Lane Pipeline::HandleOnLoop(const HttpRequest& request, HttpResponse& response) {
-  return hot_path_.Answer(request, response);
+  if (hot_path_.Answer(request, response) == Lane::kAnswered ||
+      AnswerRobots(request, response)) {
+    return Lane::kAnswered;
+  }
+  return AnswerStatus(request, response) ? Lane::kAnswered : Lane::kDefer;
+}
+
+// The one answer that costs nothing but the front: crawlers ask for it, kms-bench measures with it.
+bool Pipeline::AnswerRobots(const HttpRequest& request, HttpResponse& response) {
+  if (request.method != HttpMethod::kGet || request.path != kRobotsPath) {
+    return false;
+  }
+  response.Clear();
+  response.content_type = "text/plain";
+  response.body = kRobotsBody;
+  return true;
+}
+
+// Whoever watches the service must be answered although every thread of the pool is waiting.
+bool Pipeline::AnswerStatus(const HttpRequest& request, HttpResponse& response) {
+  const bool reads = request.method == HttpMethod::kGet || request.method == HttpMethod::kHead;
+  if (!reads || !request.path.starts_with(kStatusPrefix) || !request.body.empty()) {
+    return false;
+  }
+  RouteMatch match;
+  router_.Match(request, match);
+  if (match.route == nullptr || !match.route->on_loop) {
+    return false;
+  }
+  Handle(request, response);
+  return true;
 }
 
 void Pipeline::OnLoopTick() { hot_path_.ForgetThreadSecrets(); }

@@ -31,6 +31,8 @@ class Pipeline final : public RequestHandler {
  private:
   struct Exchange;
 
+  static bool AnswerRobots(const HttpRequest& request, HttpResponse& response);
+  bool AnswerStatus(const HttpRequest& request, HttpResponse& response);
   void Process(Exchange& exchange);
   Status Authenticate(Exchange& exchange);
   bool RefuseUnmatched(Exchange& exchange);

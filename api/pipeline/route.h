@@ -39,6 +39,7 @@ struct Route {
   bool unauthenticated = false;  // answers without a token and is not audited
   bool hoisted = false;          // members of data are repeated at the top of the envelope
   bool head = false;             // also answers HEAD
+  bool on_loop = false;          // never blocks and takes no body: answered even when the pool is full
   HotVerb hot = HotVerb::kNone;
 };
 

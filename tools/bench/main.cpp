@@ -85,7 +85,7 @@ void AddOptions(CLI::App& app, BenchArguments& arguments) {
   app.add_flag("--ceiling", arguments.ceiling,
                "Alternate with a route that only answers and report the ratio");
   app.add_option("--ceiling-path", requests.ceiling_path,
-                 "That route, answered with any status below 500; default /v1/sys/health");
+                 "That route, answered with any status below 500; default /robots.txt");
   app.add_flag("--json", arguments.json, "Print JSON");
 }
 

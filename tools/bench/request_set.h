@@ -28,7 +28,7 @@ struct RequestSetOptions {
   std::string mount = "dev";
   std::string key = "bench";
   std::string type = "aes256-gcm96";
-  std::string ceiling_path = "/v1/sys/health";
+  std::string ceiling_path = "/robots.txt";
   std::size_t payload_bytes = 64;
   std::size_t associated_data_bytes = 0;
   std::size_t batch_items = 1;  // above 1: batch_input

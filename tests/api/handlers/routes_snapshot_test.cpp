@@ -31,6 +31,7 @@ std::string Line(const Route& route) {
   line += route.unauthenticated ? ", unauthenticated" : "";
   line += route.hoisted ? ", hoisted" : "";
   line += route.head ? ", HEAD" : "";
+  line += route.on_loop ? ", on the loop" : "";
   line += route.hot != HotVerb::kNone ? ", hot" : "";
   return line + "\n";
 }
@@ -56,10 +57,10 @@ TEST(RouteTable, IsWhatWasReviewed) {
             "update {environment}/config/keys needs update, changes state\n"
             "read {environment}/cache-config needs read\n"
             "update {environment}/cache-config needs update, changes state\n"
-            "read /sys/health needs none, unauthenticated, HEAD\n"
-            "read /sys/seal-status needs none, unauthenticated\n"
-            "read /sys/leader needs none, unauthenticated\n"
-            "read /sys/init needs none, unauthenticated\n"
+            "read /sys/health needs none, unauthenticated, HEAD, on the loop\n"
+            "read /sys/seal-status needs none, unauthenticated, on the loop\n"
+            "read /sys/leader needs none, unauthenticated, on the loop\n"
+            "read /sys/init needs none, unauthenticated, on the loop\n"
             "read /sys/mounts needs read, hoisted\n"
             "read /sys/mounts/{path*}/tune needs read, hoisted\n"
             "update /sys/mounts/{path*}/tune needs update, changes state\n"
