@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -45,7 +46,7 @@ bool ParseIpv6(const std::string& text, std::uint16_t port, Address& address) {
   ipv6->sin6_family = AF_INET6;
   ipv6->sin6_port = htons(port);
   address.bytes = sizeof(sockaddr_in6);
-  address.loopback = std::memcmp(&ipv6->sin6_addr, &in6addr_loopback, sizeof(in6_addr)) == 0;
+  address.loopback = std::ranges::equal(ipv6->sin6_addr.s6_addr, in6addr_loopback.s6_addr);
   return true;
 }
 
