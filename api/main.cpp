@@ -11,6 +11,7 @@
 #include "api/serve.h"
 #include "api/service_log.h"
 #include "api/state_directory.h"
+#include "api/verify_audit.h"
 #include "api/worker_main.h"
 #include "kms/base/secret_bytes.h"
 #include "kms/crypto/self_test.h"
@@ -95,7 +96,24 @@ int Main(int argc, char** argv) {
   dev->add_flag("--print-config", print_config,
                 "print the equivalent configuration for `kmsd serve` and exit");
 
+  VerifyAuditOptions verify_options;
+  CLI::App* verify = app.add_subcommand(
+      "verify-audit", "Prove offline that audit logs are complete and unchanged");
+  verify->add_option("files", verify_options.files, "log files, oldest first")->required();
+  verify->add_option("--public-key", verify_options.public_key_file,
+                     "checkpoints must be signed by this key (DER or PEM); without it all by the "
+                     "key of the first one");
+  verify->add_flag("--earlier-files-missing", verify_options.earlier_files_may_be_missing,
+                   "the log may begin later than with record 1");
+  verify->add_option("--at-least", verify_options.at_least_seq,
+                     "the log must reach this record number");
+  verify->add_flag("--json", verify_options.json, "print JSON");
+
   CLI11_PARSE(app, argc, argv);
+
+  if (verify->parsed()) {
+    return Report(VerifyAudit(verify_options));
+  }
 
   if (serve->parsed()) {
     return Report(RunServe(config_path));

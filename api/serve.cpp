@@ -23,10 +23,10 @@
 #include "kms/audit/chained_audit_log.h"
 #include "kms/audit/checkpoint.h"
 #include "kms/base/clock.h"
+#include "kms/base/secret_source.h"
 #include "kms/operations/environments.h"
 #include "kms/operations/root_token.h"
 #include "kms/store/sqlite_store.h"
-#include "pkcs11/pin.h"
 #include "pkcs11/worker_device.h"
 
 namespace kms::api {
@@ -108,6 +108,7 @@ EnvironmentsOptions EnvironmentsOptionsFrom(const Config& config) {
 Result<std::unique_ptr<pkcs11::WorkerDevice>> StartDevice(const HsmConfig& config) {
   pkcs11::WorkerOptions options;
   options.token = TokenOptionsFrom(config);
+  options.environment = WorkerEnvironmentFrom(config);
   std::unique_ptr<pkcs11::WorkerDevice> device =
       KMS_TRY(pkcs11::WorkerDevice::Start(std::move(options)));
   const Status ready =
@@ -131,7 +132,7 @@ Result<std::unique_ptr<ChainedAuditLog>> OpenAuditLog(const AuditConfig& config,
 
 Result<std::unique_ptr<TokenRegistry>> LoadTokens(const AuthConfig& config,
                                                   Environments& environments) {
-  const SecretBytes token = KMS_TRY(pkcs11::ReadPin(PinSourceFrom(config.root_token)));
+  const SecretBytes token = KMS_TRY(ReadSecret(SecretSourceFrom(config.root_token), "root token"));
   return LoadRootToken(*environments.sys(), AsText(token.View()));
 }
 
@@ -252,8 +253,17 @@ Status Serve(const Config& config, const ServeOptions& options) {
     signal = AwaitStopSignal(OnHangup, &targets);
     LimitStop();
     LogInfo(signal == SIGTERM ? "stopping on SIGTERM" : "stopping on SIGINT");
-    server->Drain(std::chrono::steady_clock::now() + config.limits.drain_timeout);
+    const DrainReport drained =
+        server->Drain(std::chrono::steady_clock::now() + config.limits.drain_timeout);
     SignAuditHead(*audit, *device, clock);
+    if (drained.cut_connections + drained.busy_workers > 0) {
+      LogWarning("cut " + std::to_string(drained.cut_connections) + " connections; " +
+                 std::to_string(drained.busy_workers) + " requests were still running");
+    }
+    if (drained.busy_workers > 0) {  // they use what the destructors would take away
+      StopServiceLog();
+      ::_exit(kExitCutShort);
+    }
   }
   LogInfo("stopped");
   StopServiceLog();

@@ -20,6 +20,10 @@ namespace kms::api {
 namespace {
 
 constexpr std::string_view kBuiltInTokenLabel = "kms-dev";
+// What the PKCS#11 modules met most often read their configuration from.
+constexpr std::string_view kUsualModuleVariables =
+    "SOFTHSM2_CONF,ChrystokiConfigurationPath,"
+    "YUBIHSM_PKCS11_CONF,P11_KIT_SERVER_ADDRESS";
 
 std::string AbsolutePath(const std::string& path) {
   std::error_code ignored;
@@ -109,6 +113,7 @@ Config DevConfig(const DevOptions& options) {
   } else {
     config.hsm.module = options.module;
     config.hsm.token_label = options.token_label;
+    config.hsm.pass_environment = kUsualModuleVariables;
     config.hsm.pin.text = "file:" + AbsolutePath(options.pin_file);
   }
   return config;

@@ -2,6 +2,8 @@
 #include "api/token_options.h"
 
 #include <array>
+#include <cstdlib>
+#include <sstream>
 #include <string_view>
 #include <utility>
 
@@ -9,7 +11,7 @@ namespace kms::api {
 
 namespace {
 
-using Kind = pkcs11::PinSource::Kind;
+using Kind = SecretSource::Kind;
 
 constexpr std::array kSchemes = {
     std::pair{std::string_view{"file:"}, Kind::kFile},
@@ -20,7 +22,7 @@ constexpr std::array kSchemes = {
 
 }  // namespace
 
-pkcs11::PinSource PinSourceFrom(const SecretReference& reference) {
+SecretSource SecretSourceFrom(const SecretReference& reference) {
   for (const auto& [prefix, kind] : kSchemes) {
     if (reference.text.starts_with(prefix)) {
       return {.kind = kind, .value = reference.text.substr(prefix.size())};
@@ -34,11 +36,22 @@ pkcs11::TokenOptions TokenOptionsFrom(const HsmConfig& config) {
           .module_init = config.module_init,
           .token_label = config.token_label,
           .token_serial = config.token_serial,
-          .pin = PinSourceFrom(config.pin),
+          .pin = SecretSourceFrom(config.pin),
           .sessions = static_cast<std::uint32_t>(config.sessions),
           .softhsm_config = config.softhsm_config,
           .softhsm_state_directory = config.softhsm_state_directory,
           .pinned_mechanism = config.mechanism == "auto" ? std::string{} : config.mechanism};
+}
+
+std::vector<std::string> WorkerEnvironmentFrom(const HsmConfig& config) {
+  std::vector<std::string> environment;
+  std::istringstream names(config.pass_environment);
+  for (std::string name; std::getline(names, name, ',');) {
+    if (const char* value = std::getenv(name.c_str()); value != nullptr) {
+      environment.push_back(name + "=" + value);
+    }
+  }
+  return environment;
 }
 
 }  // namespace kms::api

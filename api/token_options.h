@@ -2,14 +2,22 @@
 // From the operator's words to the HSM layer's.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "api/config/config.h"
+#include "kms/base/secret_source.h"
 #include "pkcs11/token_options.h"
 
 namespace kms::api {
 
 // "file:PATH" and its like; the configuration has checked the form.
-pkcs11::PinSource PinSourceFrom(const SecretReference& reference);
+SecretSource SecretSourceFrom(const SecretReference& reference);
 
 pkcs11::TokenOptions TokenOptionsFrom(const HsmConfig& config);
+
+// "NAME=value" for each variable of this process that hsm.pass_environment names; unset ones are
+// left out.
+std::vector<std::string> WorkerEnvironmentFrom(const HsmConfig& config);
 
 }  // namespace kms::api

@@ -8,9 +8,7 @@
 
 namespace kms::pkcs11 {
 
-// The PIN without one trailing line end. A descriptor is read to its end and closed, an environment
-// variable is wiped and unset: they can be read once. Errors: kFailedPrecondition, naming what to
-// correct: missing, empty, longer than 255 bytes, holding NUL, or readable by others.
+// As ReadSecret, named as the HSM's PIN in errors.
 Result<SecretBytes> ReadPin(const PinSource& source);
 
 // Reads a PIN again and again: files anew each time, so that a corrected one is seen; what can be

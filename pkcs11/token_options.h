@@ -5,19 +5,11 @@
 #include <cstdint>
 #include <string>
 
+#include "kms/base/secret_source.h"
+
 namespace kms::pkcs11 {
 
-// Where the PIN is read from; never a PIN itself.
-struct PinSource {
-  enum class Kind : std::uint8_t {
-    kFile,               // `value` is a path; 0600 or stricter, owned by this user or root
-    kSystemdCredential,  // `value` names a file below $CREDENTIALS_DIRECTORY
-    kDescriptor,         // `value` is an inherited file descriptor's number
-    kEnvironment,        // `value` names a variable; it is unset after reading
-  };
-  Kind kind = Kind::kFile;
-  std::string value;
-};
+using PinSource = SecretSource;
 
 struct TokenOptions {
   std::string module_path;      // absolute

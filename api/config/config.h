@@ -45,6 +45,7 @@ struct HsmConfig {
   SecretReference pin;
   std::uint64_t sessions = 4;
   std::string mechanism = "auto";
+  std::string pass_environment;
   std::string softhsm_config;
   std::string softhsm_state_directory;
   Milliseconds call_timeout{5000};

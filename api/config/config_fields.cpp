@@ -50,6 +50,8 @@ constexpr std::array kFields = {
                 TextKind{KMS_MEMBER(hsm.mechanism),
                          "auto|gcm-encrypt|kwp-encrypt|kw-encrypt|kwp-wrap|kw-wrap|oaep-sha256"},
                 "how environment keys are wrapped; auto picks the first that passes its test"},
+    ConfigField{"hsm", "pass_environment", TextKind{KMS_MEMBER(hsm.pass_environment), ""},
+                "variables the module needs, by name: \"ChrystokiConfigurationPath,YUBIHSM_PKCS11_CONF\""},
     ConfigField{"hsm", "softhsm_config", TextKind{KMS_MEMBER(hsm.softhsm_config), ""},
                 "SoftHSM only: its configuration file"},
     ConfigField{"hsm", "softhsm_state_directory",

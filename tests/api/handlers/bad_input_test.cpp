@@ -93,7 +93,7 @@ TEST(BadInput, A2_RepeatedPayloadNamesAreRefused) {
   }
 }
 
-TEST(BadInput, A3_DeepAndWideBodiesAreRefusedBeforeTheyAreBuilt) {
+TEST(BadInput, A3_P13_DeepAndWideBodiesAreRefusedBeforeTheyAreBuilt) {
   std::string wide = "{\"batch_input\":[";
   for (int i = 0; i < 150'000; ++i) {
     wide += "{},";
