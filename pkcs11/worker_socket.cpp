@@ -22,12 +22,6 @@ int FlagsOf(TransferMode mode) { return mode == TransferMode::kNeverBlocks ? MSG
 
 }  // namespace
 
-UniqueFd::~UniqueFd() {
-  if (fd_ >= 0) {
-    ::close(fd_);
-  }
-}
-
 Result<SocketPair> MakeSocketPair() {
   int fds[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// UniqueFd, FrameBuffer and the two calls that move a frame over a packet socket.
+// FrameBuffer and the two calls that move a frame over a packet socket.
 #pragma once
 
 #include <cstddef>
@@ -7,29 +7,9 @@
 
 #include "kms/base/bytes.h"
 #include "kms/base/result.h"
+#include "kms/base/unique_fd.h"
 
 namespace kms::pkcs11 {
-
-// Owns a file descriptor.
-class UniqueFd {
- public:
-  UniqueFd() = default;
-  explicit UniqueFd(int fd) : fd_(fd) {}
-  UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  UniqueFd& operator=(UniqueFd&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  UniqueFd(const UniqueFd&) = delete;
-  UniqueFd& operator=(const UniqueFd&) = delete;
-  ~UniqueFd();
-
-  [[nodiscard]] int get() const { return fd_; }
-  void Close() { *this = UniqueFd(); }
-
- private:
-  int fd_ = -1;
-};
 
 struct SocketPair {
   UniqueFd ours;

@@ -8,7 +8,8 @@
 #include <cstdint>
 #include <memory>
 
-#include "api/front/unique_fd.h"
+#include "kms/base/unique_fd.h"
+
 
 namespace kms::api {
 

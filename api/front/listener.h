@@ -5,8 +5,8 @@
 #include <cstdint>
 
 #include "api/front/front_options.h"
-#include "api/front/unique_fd.h"
 #include "kms/base/result.h"
+#include "kms/base/unique_fd.h"
 
 namespace kms::api {
 

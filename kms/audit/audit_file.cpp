@@ -10,26 +10,10 @@
 #include <system_error>
 #include <utility>
 
+#include "kms/base/unique_fd.h"
+
 namespace kms {
 namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (number_ >= 0) {
-      ::close(number_);
-    }
-  }
-  [[nodiscard]] int number() const { return number_; }
-
- private:
-  int number_;
-};
 
 Error FileError(std::string_view doing, const std::string& path) {
   return Unavailable("the audit log is not available", std::string(doing) + " " + path + ": " +
@@ -38,12 +22,12 @@ Error FileError(std::string_view doing, const std::string& path) {
 
 class PosixAuditFile final : public AuditFile {
  public:
-  PosixAuditFile(std::string path, Descriptor descriptor)
+  PosixAuditFile(std::string path, UniqueFd descriptor)
       : path_(std::move(path)), descriptor_(std::move(descriptor)) {}
 
   Result<std::uint64_t> Size() override {
     struct stat file{};
-    if (::fstat(descriptor_.number(), &file) != 0) {
+    if (::fstat(descriptor_.get(), &file) != 0) {
       return FileError("stat", path_);
     }
     return static_cast<std::uint64_t>(file.st_size);
@@ -53,7 +37,7 @@ class PosixAuditFile final : public AuditFile {
     std::string bytes(size, '\0');
     std::size_t filled = 0;
     while (filled < size) {
-      const ssize_t got = ::pread(descriptor_.number(), bytes.data() + filled, size - filled,
+      const ssize_t got = ::pread(descriptor_.get(), bytes.data() + filled, size - filled,
                                   static_cast<off_t>(offset + filled));
       if (got < 0 && errno == EINTR) {
         continue;
@@ -73,7 +57,7 @@ class PosixAuditFile final : public AuditFile {
   Status WriteAt(std::uint64_t offset, std::string_view bytes) override {
     while (!bytes.empty()) {
       const ssize_t written =
-          ::pwrite(descriptor_.number(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+          ::pwrite(descriptor_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
       if (written < 0 && errno == EINTR) {
         continue;
       }
@@ -87,11 +71,11 @@ class PosixAuditFile final : public AuditFile {
   }
 
   Status Sync() override {
-    return ::fdatasync(descriptor_.number()) == 0 ? Ok() : FileError("sync", path_);
+    return ::fdatasync(descriptor_.get()) == 0 ? Ok() : FileError("sync", path_);
   }
 
   Status Truncate(std::uint64_t size) override {
-    return ::ftruncate(descriptor_.number(), static_cast<off_t>(size)) == 0
+    return ::ftruncate(descriptor_.get(), static_cast<off_t>(size)) == 0
                ? Ok()
                : FileError("truncate", path_);
   }
@@ -99,23 +83,23 @@ class PosixAuditFile final : public AuditFile {
   bool IsStillNamed() override {
     struct stat held{};
     struct stat named{};
-    return ::fstat(descriptor_.number(), &held) == 0 && ::stat(path_.c_str(), &named) == 0 &&
+    return ::fstat(descriptor_.get(), &held) == 0 && ::stat(path_.c_str(), &named) == 0 &&
            held.st_ino == named.st_ino && held.st_dev == named.st_dev;
   }
 
  private:
   const std::string path_;
-  const Descriptor descriptor_;
+  const UniqueFd descriptor_;
 };
 
 // The name must survive a power cut as well as what is in the file.
 void SyncDirectoryOf(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const Descriptor descriptor(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (descriptor.number() >= 0) {
+  const UniqueFd descriptor(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (descriptor.get() >= 0) {
     // Some file systems cannot sync a directory; the file itself is synced by the log.
-    [[maybe_unused]] const int ignored = ::fsync(descriptor.number());
+    [[maybe_unused]] const int ignored = ::fsync(descriptor.get());
   }
 }
 
@@ -123,17 +107,17 @@ void SyncDirectoryOf(const std::string& path) {
 
 Result<std::unique_ptr<AuditFile>> OpenAuditFile(const std::string& path) {
   // Without O_NONBLOCK, opening a pipe that nobody reads would hang the start.
-  Descriptor descriptor(
+  UniqueFd descriptor(
       ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600));
-  if (descriptor.number() < 0) {
+  if (descriptor.get() < 0) {
     const std::string reason = std::generic_category().message(errno);
     return Unavailable("the audit log " + path + " cannot be opened: " + reason);
   }
   struct stat file{};
-  if (::fstat(descriptor.number(), &file) != 0 || !S_ISREG(file.st_mode)) {
+  if (::fstat(descriptor.get(), &file) != 0 || !S_ISREG(file.st_mode)) {
     return FailedPrecondition("the audit log " + path + " is not a regular file");
   }
-  if ((file.st_mode & 0077) != 0 && ::fchmod(descriptor.number(), 0600) != 0) {
+  if ((file.st_mode & 0077) != 0 && ::fchmod(descriptor.get(), 0600) != 0) {
     return FailedPrecondition("the audit log " + path + " is open to other users: chmod 0600 it");
   }
   SyncDirectoryOf(path);

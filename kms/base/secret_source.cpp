@@ -15,23 +15,10 @@
 #include <string>
 #include <utility>
 
+#include "kms/base/unique_fd.h"
+
 namespace kms {
 namespace {
-
-// Owns an open file descriptor.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int fd() const { return fd_; }
-
- private:
-  const int fd_;
-};
 
 // Reads one secret; `what_` names it in errors.
 class Reader {
@@ -39,13 +26,13 @@ class Reader {
   explicit Reader(std::string_view what) : what_(what) {}
 
   Result<SecretBytes> FromFile(const std::string& path) const {
-    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-    if (file.fd() < 0) {
+    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+    if (file.get() < 0) {
       return Bad("its file cannot be opened; create it with mode 0600 for this user",
                  path + ": " + std::strerror(errno));
     }
     struct stat info{};
-    if (::fstat(file.fd(), &info) != 0 || !S_ISREG(info.st_mode)) {
+    if (::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
       return Bad("its source is not a regular file", path);
     }
     if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
@@ -54,7 +41,7 @@ class Reader {
     if (info.st_uid != 0 && info.st_uid != ::geteuid()) {
       return Bad("its file belongs to another user; make this user or root its owner", path);
     }
-    return ReadToEnd(file.fd());
+    return ReadToEnd(file.get());
   }
 
   Result<SecretBytes> FromCredential(const std::string& name) const {
@@ -74,8 +61,8 @@ class Reader {
     if (error != std::errc() || end != number.data() + number.size() || fd < 0) {
       return Bad("its descriptor is not a number; correct the configuration", number);
     }
-    const Descriptor owned(fd);
-    return ReadToEnd(owned.fd());
+    const UniqueFd owned(fd);
+    return ReadToEnd(owned.get());
   }
 
   Result<SecretBytes> FromEnvironment(const std::string& name) const {

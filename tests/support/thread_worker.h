@@ -79,7 +79,7 @@ class ThreadWorkers {
       }
       pkcs11::SocketPair sockets = KMS_TRY(pkcs11::MakeSocketPair());
       // The server closes its descriptor itself; this copy lets a test cut the connection.
-      last_socket_ = pkcs11::UniqueFd(::dup(sockets.theirs.get()));
+      last_socket_ = UniqueFd(::dup(sockets.theirs.get()));
       return std::unique_ptr<pkcs11::WorkerProcess>(std::make_unique<Worker>(
           std::move(sockets), [this](const pkcs11::TokenOptions&) { return Bind(); }));
     };
@@ -110,7 +110,7 @@ class ThreadWorkers {
    public:
     Worker(pkcs11::SocketPair sockets, pkcs11::DeviceMaker make)
         : socket_(std::move(sockets.ours)),
-          thread_([this, theirs = std::make_shared<pkcs11::UniqueFd>(std::move(sockets.theirs)),
+          thread_([this, theirs = std::make_shared<UniqueFd>(std::move(sockets.theirs)),
                    make = std::move(make)] { Serve(theirs->get(), make); }) {}
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
@@ -139,7 +139,7 @@ class ThreadWorkers {
       ended_.notify_all();
     }
 
-    pkcs11::UniqueFd socket_;
+    UniqueFd socket_;
     mutable std::mutex mutex_;
     std::condition_variable ended_;
     std::optional<int> status_;  // guarded by mutex_
@@ -156,7 +156,7 @@ class ThreadWorkers {
 
   std::mutex mutex_;
   // Guarded by mutex_.
-  pkcs11::UniqueFd last_socket_;
+  UniqueFd last_socket_;
   std::optional<Error> launch_error_;
   std::optional<Error> bind_error_;
 };

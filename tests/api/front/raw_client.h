@@ -16,7 +16,8 @@
 #include <string_view>
 #include <utility>
 
-#include "api/front/unique_fd.h"
+#include "kms/base/unique_fd.h"
+
 
 namespace kms::testing {
 
@@ -131,7 +132,7 @@ class RawClient {
     return true;
   }
 
-  api::UniqueFd socket_;
+  UniqueFd socket_;
   bool connected_ = false;
   bool end_seen_ = false;
   std::string received_;
