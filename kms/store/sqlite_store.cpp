@@ -375,6 +375,11 @@ Result<Revision> SqliteStore::Commit(const std::vector<Mutation>& mutations) {
   if (!writer_->usable()) {
     writer_.reset();
   }
+  if (!revision.has_value() && revision.error().code == ErrorCode::kOutcomeUnknown) {
+    // The log may hold the whole commit, unseen by readers until a crash replays it. Emptying the
+    // log makes what a reread shows now the truth for good.
+    IgnoreError(OpenWriter(), "the next commit tries again; the outcome is unknown all the same");
+  }
   if (revision.has_value()) {
     Publish(*revision, mutations);
   }

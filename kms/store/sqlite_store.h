@@ -22,8 +22,8 @@ struct SqliteStoreOptions {
 
 // Commits are durable when they return (write-ahead log, synchronous=FULL). One writer, a few
 // readers that never wait for it. After a failure that may have touched the file the writer's
-// connection is thrown away; the next commit opens, checks and checkpoints a new one, so the store
-// heals without a restart when the disk does.
+// connection is thrown away; the next commit (a commit of unknown outcome itself) opens, checks and
+// checkpoints a new one, so the store heals without a restart when the disk does.
 class SqliteStore final : public Store {
  private:
   struct Private {};

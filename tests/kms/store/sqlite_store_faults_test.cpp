@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "kms/store/sqlite_store.h"
 #include "tests/contract/mutations.h"
 #include "tests/kms/store/store_directory.h"
@@ -119,6 +121,21 @@ TEST_F(SqliteStoreFaults, D6_CallsACommitUnknownWhoseSyncFailedAndSettlesIt) {
   store_.reset();
   KMS_ASSERT_OK_AND_ASSIGN(store_, Open());
   EXPECT_EQ(GenerationIn(*store_), seen);
+}
+
+// What a killed process leaves is what its system calls wrote, and no shared memory index.
+TEST_F(SqliteStoreFaults, D6_WhatWasReadAfterAFailedCommitStaysTrueThroughAKill) {
+  OpenWithGeneration(1);
+  ASSERT_EQ(GenerationIn(*store_), 1);  // an open reader keeps the index that it knows
+  vfs_.FailSync(1);
+  ASSERT_THAT(store_->Commit(Generation(2)), HasError(ErrorCode::kOutcomeUnknown));
+  const int seen = GenerationIn(*store_);
+  const StoreDirectory killed;
+  for (const char* suffix : {"", "-wal"}) {
+    std::filesystem::copy_file(directory_.path() + suffix, killed.path() + suffix);
+  }
+  KMS_ASSERT_OK_AND_ASSIGN(const auto reopened, SqliteStore::Open(killed.path()));
+  EXPECT_EQ(GenerationIn(*reopened), seen);
 }
 
 TEST_F(SqliteStoreFaults, D6_TellsNoListenerOfACommitThatMayNotHaveHappened) {
