@@ -68,6 +68,64 @@ bool Finish(EVP_CIPHER_CTX* context) {
   return EVP_CipherFinal_ex(context, none, &written) == 1;
 }
 
+Result<CipherContext> KeyedContext(AeadAlgorithm algorithm, ByteView key) {
+  if (key.size() != AeadKeyBytes(algorithm)) {
+    return InvalidArgument("wrong key length");
+  }
+  CipherContext context{EVP_CIPHER_CTX_new()};
+  const EVP_CIPHER* cipher = Fetched(algorithm);
+  if (context == nullptr || cipher == nullptr ||
+      EVP_EncryptInit_ex(context.get(), cipher, nullptr, key.data(), nullptr) != 1) {
+    return CipherFailed("key");
+  }
+  return context;
+}
+
+Status CheckSealSizes(ByteView nonce, ByteView associated_data, ByteView plaintext,
+                      MutableByteView out) {
+  const bool fit = nonce.size() == kAeadNonceBytes &&
+                   out.size() == plaintext.size() + kAeadTagBytes &&
+                   plaintext.size() <= kMaxMessageBytes &&
+                   associated_data.size() <= kMaxMessageBytes;
+  return fit ? Ok() : Status(InvalidArgument("wrong size of nonce, message or output"));
+}
+
+bool AreOpenSizes(ByteView nonce, ByteView associated_data, ByteView ciphertext_and_tag,
+                  MutableByteView out) {
+  return nonce.size() == kAeadNonceBytes && ciphertext_and_tag.size() >= kAeadTagBytes &&
+         out.size() == ciphertext_and_tag.size() - kAeadTagBytes &&
+         out.size() <= kMaxMessageBytes && associated_data.size() <= kMaxMessageBytes;
+}
+
+// What every failed Open ends with: nothing of the plaintext and one text.
+Error Rejected(AeadAlgorithm algorithm, MutableByteView out) {
+  OPENSSL_cleanse(out.data(), out.size());
+  ERR_clear_error();
+  return AuthenticationFailed(algorithm);
+}
+
+Status SealWith(EVP_CIPHER_CTX* context, ByteView nonce, ByteView associated_data,
+                ByteView plaintext, MutableByteView out) {
+  std::uint8_t* tag = out.data() + plaintext.size();
+  if (!Start(context, nonce, Direction::kSeal) || !Update(context, associated_data, nullptr) ||
+      !Update(context, plaintext, out.data()) || !Finish(context) ||
+      EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kAeadTagBytes, tag) != 1) {
+    return CipherFailed("seal");
+  }
+  return Ok();
+}
+
+bool OpenWith(EVP_CIPHER_CTX* context, ByteView nonce, ByteView associated_data,
+              ByteView ciphertext_and_tag, MutableByteView out) {
+  const ByteView message = ciphertext_and_tag.first(out.size());
+  // EVP's tag parameter is not const, but the tag is only read.
+  void* tag = const_cast<std::uint8_t*>(ciphertext_and_tag.data() + out.size());
+  return Start(context, nonce, Direction::kOpen) &&
+         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kAeadTagBytes, tag) == 1 &&
+         Update(context, associated_data, nullptr) && Update(context, message, out.data()) &&
+         Finish(context);
+}
+
 }  // namespace
 
 // `prepared` is only ever copied, which OpenSSL allows from many threads at once.
@@ -99,15 +157,7 @@ struct Aead::State {
 
 Result<Aead> Aead::Create(AeadAlgorithm algorithm, ByteView key) {
   static std::atomic<AeadId> last_id{0};
-  if (key.size() != AeadKeyBytes(algorithm)) {
-    return InvalidArgument("wrong key length");
-  }
-  CipherContext context{EVP_CIPHER_CTX_new()};
-  const EVP_CIPHER* cipher = Fetched(algorithm);
-  if (context == nullptr || cipher == nullptr ||
-      EVP_EncryptInit_ex(context.get(), cipher, nullptr, key.data(), nullptr) != 1) {
-    return CipherFailed("key");
-  }
+  CipherContext context = KMS_TRY(KeyedContext(algorithm, key));
   return Aead(std::make_unique<const State>(algorithm, ++last_id, std::move(context)));
 }
 
@@ -120,51 +170,46 @@ AeadAlgorithm Aead::algorithm() const { return state_->algorithm; }
 
 Status Aead::Seal(ByteView nonce, ByteView associated_data, ByteView plaintext,
                   MutableByteView out) const {
-  if (nonce.size() != kAeadNonceBytes || out.size() != plaintext.size() + kAeadTagBytes ||
-      plaintext.size() > kMaxMessageBytes || associated_data.size() > kMaxMessageBytes) {
-    return InvalidArgument("wrong size of nonce, message or output");
-  }
+  KMS_TRY(CheckSealSizes(nonce, associated_data, plaintext, out));
   ContextSlot& slot = ContextCache::OfThisThread().SlotFor(state_->id);
   const ScopedLock lock(slot.mutex);
-  if (!state_->Prepare(slot)) {
-    return CipherFailed("context");
-  }
-  EVP_CIPHER_CTX* context = slot.context.get();
-  std::uint8_t* tag = out.data() + plaintext.size();
-  if (!Start(context, nonce, Direction::kSeal) || !Update(context, associated_data, nullptr) ||
-      !Update(context, plaintext, out.data()) || !Finish(context) ||
-      EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kAeadTagBytes, tag) != 1) {
-    return CipherFailed("seal");
-  }
-  return Ok();
+  return state_->Prepare(slot)
+             ? SealWith(slot.context.get(), nonce, associated_data, plaintext, out)
+             : CipherFailed("context");
 }
 
 Status Aead::Open(ByteView nonce, ByteView associated_data, ByteView ciphertext_and_tag,
                   MutableByteView out) const {
-  if (nonce.size() != kAeadNonceBytes || ciphertext_and_tag.size() < kAeadTagBytes ||
-      out.size() != ciphertext_and_tag.size() - kAeadTagBytes || out.size() > kMaxMessageBytes ||
-      associated_data.size() > kMaxMessageBytes) {
-    OPENSSL_cleanse(out.data(), out.size());
-    return AuthenticationFailed(state_->algorithm);
+  if (!AreOpenSizes(nonce, associated_data, ciphertext_and_tag, out)) {
+    return Rejected(state_->algorithm, out);
   }
   ContextSlot& slot = ContextCache::OfThisThread().SlotFor(state_->id);
   const ScopedLock lock(slot.mutex);
   if (!state_->Prepare(slot)) {
     return CipherFailed("context");
   }
-  EVP_CIPHER_CTX* context = slot.context.get();
-  const ByteView message = ciphertext_and_tag.first(out.size());
-  // EVP's tag parameter is not const, but the tag is only read.
-  void* tag = const_cast<std::uint8_t*>(ciphertext_and_tag.data() + out.size());
-  if (!Start(context, nonce, Direction::kOpen) ||
-      EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kAeadTagBytes, tag) != 1 ||
-      !Update(context, associated_data, nullptr) || !Update(context, message, out.data()) ||
-      !Finish(context)) {
-    OPENSSL_cleanse(out.data(), out.size());
-    ERR_clear_error();
-    return AuthenticationFailed(state_->algorithm);
+  return OpenWith(slot.context.get(), nonce, associated_data, ciphertext_and_tag, out)
+             ? Ok()
+             : Status(Rejected(state_->algorithm, out));
+}
+
+Status Aead::SealOnce(AeadAlgorithm algorithm, ByteView key, ByteView nonce,
+                      ByteView associated_data, ByteView plaintext, MutableByteView out) {
+  KMS_TRY(CheckSealSizes(nonce, associated_data, plaintext, out));
+  const CipherContext context = KMS_TRY(KeyedContext(algorithm, key));
+  return SealWith(context.get(), nonce, associated_data, plaintext, out);
+}
+
+Status Aead::OpenOnce(AeadAlgorithm algorithm, ByteView key, ByteView nonce,
+                      ByteView associated_data, ByteView ciphertext_and_tag,
+                      MutableByteView out) {
+  if (!AreOpenSizes(nonce, associated_data, ciphertext_and_tag, out)) {
+    return Rejected(algorithm, out);
   }
-  return Ok();
+  const CipherContext context = KMS_TRY(KeyedContext(algorithm, key));
+  return OpenWith(context.get(), nonce, associated_data, ciphertext_and_tag, out)
+             ? Ok()
+             : Status(Rejected(algorithm, out));
 }
 
 void Aead::ForgetThreadContexts() { ContextCache::OfThisThread().Forget(); }

@@ -48,6 +48,14 @@ class Aead {
   Status Open(ByteView nonce, ByteView associated_data, ByteView ciphertext_and_tag,
               MutableByteView out) const;
 
+  // Seal and Open under a key that serves one call: nothing is prepared, kept or shared with other
+  // threads. `key` has AeadKeyBytes(algorithm) bytes. Errors: as Create, and as Seal or Open.
+  static Status SealOnce(AeadAlgorithm algorithm, ByteView key, ByteView nonce,
+                         ByteView associated_data, ByteView plaintext, MutableByteView out);
+  static Status OpenOnce(AeadAlgorithm algorithm, ByteView key, ByteView nonce,
+                         ByteView associated_data, ByteView ciphertext_and_tag,
+                         MutableByteView out);
+
   // Wipes the calling thread's copies of key schedules. Loops call it when idle, so that a sealed
   // or trimmed key does not outlive its bound in a context.
   static void ForgetThreadContexts();

@@ -1,32 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
+// By HMAC: OpenSSL's own HKDF takes at most 1024 bytes of info in 3.0, and contexts may be longer.
 #include "kms/crypto/hkdf.h"
 
-#include <openssl/core_names.h>
-#include <openssl/err.h>
-#include <openssl/kdf.h>
-#include <openssl/params.h>
+#include <algorithm>
+#include <array>
 
-#include <memory>
+#include "kms/base/digest.h"
+#include "kms/crypto/hmac_sha256.h"
 
 namespace kms {
 
 namespace {
 
-constexpr std::size_t kMaxOutputBytes = std::size_t{255} * 32;  // RFC 5869 section 2.3
+constexpr std::size_t kMaxOutputBytes = std::size_t{255} * kSha256Bytes;  // RFC 5869 section 2.3
 
-struct KdfContextDeleter {
-  void operator()(EVP_KDF_CTX* context) const { EVP_KDF_CTX_free(context); }
-};
-
-EVP_KDF* Hkdf() {
-  static EVP_KDF* const algorithm = EVP_KDF_fetch(nullptr, OSSL_KDF_NAME_HKDF, nullptr);
-  return algorithm;
-}
-
-// OSSL_PARAM's constructors take mutable memory, yet inputs are only read.
-OSSL_PARAM OctetParam(const char* name, ByteView bytes) {
-  return OSSL_PARAM_construct_octet_string(name, const_cast<std::uint8_t*>(bytes.data()),
-                                           bytes.size());
+// RFC 5869 section 2.2.
+Result<SecretBytes> Extract(ByteView input_key, ByteView salt) {
+  constexpr std::array<std::uint8_t, kSha256Bytes> kNoSalt{};
+  HmacSha256 mac = KMS_TRY(HmacSha256::Create(salt.empty() ? ByteView{kNoSalt} : salt));
+  SecretBytes key = KMS_TRY(SecretBytes::OfSize(kSha256Bytes));
+  KMS_TRY(mac.Compute({input_key}, key.MutableView()));
+  return key;
 }
 
 }  // namespace
@@ -36,22 +30,19 @@ Result<SecretBytes> HkdfSha256(ByteView input_key, ByteView salt, ByteView info,
     return InvalidArgument("wrong size of a key to derive");
   }
   SecretBytes output = KMS_TRY(SecretBytes::OfSize(size));
-  char digest[] = "SHA256";
-  OSSL_PARAM params[5] = {OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
-                          OctetParam(OSSL_KDF_PARAM_KEY, input_key)};
-  OSSL_PARAM* next = params + 2;
-  if (!salt.empty()) {  // absent means the same as 32 zero bytes
-    *next++ = OctetParam(OSSL_KDF_PARAM_SALT, salt);
-  }
-  if (!info.empty()) {
-    *next++ = OctetParam(OSSL_KDF_PARAM_INFO, info);
-  }
-  *next = OSSL_PARAM_construct_end();
-  const std::unique_ptr<EVP_KDF_CTX, KdfContextDeleter> context{EVP_KDF_CTX_new(Hkdf())};
-  const MutableByteView out = output.MutableView();
-  if (context == nullptr || EVP_KDF_derive(context.get(), out.data(), out.size(), params) != 1) {
-    ERR_clear_error();
-    return Internal("HKDF failed");
+  SecretBytes block = KMS_TRY(SecretBytes::OfSize(kSha256Bytes));
+  const SecretBytes key = KMS_TRY(Extract(input_key, salt));
+  HmacSha256 mac = KMS_TRY(HmacSha256::Create(key.View()));
+  // RFC 5869 section 2.3: each block continues the one before.
+  ByteView previous;
+  std::uint8_t counter = 0;
+  for (MutableByteView rest = output.MutableView(); !rest.empty();) {
+    ++counter;
+    KMS_TRY(mac.Compute({previous, info, ByteView{&counter, 1}}, block.MutableView()));
+    previous = block.View();
+    const std::size_t taken = std::min(rest.size(), previous.size());
+    std::ranges::copy(previous.first(taken), rest.begin());
+    rest = rest.subspan(taken);
   }
   return output;
 }

@@ -250,5 +250,46 @@ TEST(Aead, WorksAfterItWasMoved) {
   EXPECT_THAT(Open(second, nonce, {}, sealed), IsOkAndHolds(Bytes(5)));
 }
 
+// One call under a key is the same cipher as a prepared one.
+TEST(Aead, SealOnceAndOpenOnceAgreeWithThePreparedCipher) {
+  for (const AeadAlgorithm algorithm : kAlgorithms) {
+    const Bytes key = Pattern(AeadKeyBytes(algorithm), 5);
+    const Aead aead = MakeAead(algorithm, 5);
+    const Bytes nonce = Pattern(kAeadNonceBytes, 6);
+    const Bytes message = Pattern(100, 7);
+    const Bytes associated_data = Pattern(9, 8);
+    Bytes sealed(message.size() + kAeadTagBytes);
+    ASSERT_THAT(Aead::SealOnce(algorithm, key, nonce, associated_data, message, sealed), IsOk());
+    EXPECT_THAT(Seal(aead, nonce, associated_data, message), IsOkAndHolds(sealed));
+    Bytes opened(message.size());
+    ASSERT_THAT(Aead::OpenOnce(algorithm, key, nonce, associated_data, sealed, opened), IsOk());
+    EXPECT_EQ(opened, message);
+    sealed.back() ^= 1U;
+    EXPECT_THAT(Aead::OpenOnce(algorithm, key, nonce, associated_data, sealed, opened),
+                HasError(ErrorCode::kDecryptionFailed));
+    EXPECT_EQ(opened, Bytes(message.size()));
+  }
+}
+
+TEST(Aead, SealOnceAndOpenOnceRefuseWrongSizes) {
+  const Bytes key(32);
+  const Bytes nonce(kAeadNonceBytes);
+  Bytes sealed(kAeadTagBytes + 1);
+  Bytes opened(1);
+  constexpr AeadAlgorithm kCipher = AeadAlgorithm::kAes256Gcm;
+  const ByteView short_key = ByteView(key).first(31);
+  const ByteView short_nonce = ByteView(nonce).first(11);
+  EXPECT_THAT(Aead::SealOnce(kCipher, short_key, nonce, {}, Bytes(1), sealed),
+              HasError(ErrorCode::kInvalidArgument));
+  EXPECT_THAT(Aead::SealOnce(kCipher, key, short_nonce, {}, Bytes(1), sealed),
+              HasError(ErrorCode::kInvalidArgument));
+  EXPECT_THAT(Aead::SealOnce(kCipher, key, nonce, {}, Bytes(2), sealed),
+              HasError(ErrorCode::kInvalidArgument));
+  EXPECT_THAT(Aead::OpenOnce(kCipher, short_key, nonce, {}, sealed, opened),
+              HasError(ErrorCode::kInvalidArgument));
+  EXPECT_THAT(Aead::OpenOnce(kCipher, key, short_nonce, {}, sealed, opened),
+              HasError(ErrorCode::kDecryptionFailed));
+}
+
 }  // namespace
 }  // namespace kms

@@ -46,6 +46,31 @@ TEST(Hkdf, MatchesTransitDerivation) {
             "e103c80c4c308b348787419b376c8a927035defd5adc6584e982c612f9d3a7d9");
 }
 
+// Computed with Python's hmac module: info of byte i = i mod 251.
+TEST(Hkdf, TakesInfoOfAnyLength) {
+  const std::pair<std::size_t, const char*> rows[] = {
+      {1024,
+       "09e4dca06220ddb93bc9fb8e61e910e84d8e1223abf8dba31a945a54108d8033"
+       "af694e790184042b72cb25b18b4b9f7a"},
+      {1025,
+       "75349de223f1fe94274e892ffc2d1cbc869874296003379dde07544ee150ddcb"
+       "48c8f11fd7060ee4b922d8932c94c264"},
+      {4096,
+       "0a3dd272e164d5d7edc0e149997b40cd27a18015f8f1daa6de8e996cfd78c2f5"
+       "59ac7fae6dd9ee1760190a0ffd815795"},
+      {65536,
+       "91db536dd95d223833adc597af2c59bc4b1f9f83a1b4d1101348915ac5998eb7"
+       "3b2e452b75d4cd4f16b2738bdd6eb002"},
+  };
+  for (const auto& [size, expected] : rows) {
+    Bytes info(size);
+    for (std::size_t index = 0; index < size; ++index) {
+      info[index] = static_cast<std::uint8_t>(index % 251);
+    }
+    EXPECT_EQ(Derive(Range(0x00, 0x1f), {}, info, 48), expected) << size;
+  }
+}
+
 TEST(Hkdf, ShorterOutputIsAPrefix) {
   const std::string longest = Derive(Bytes(32, 1), Bytes(32, 2), AsBytes("x"), 8160);
   ASSERT_EQ(longest.size(), 2U * 8160U);
