@@ -93,6 +93,9 @@ PipelineOptions PipelineOptionsFrom(const Config& config) {
   options.json.max_string_bytes = config.limits.max_body_bytes;
   options.max_body_bytes = config.limits.max_body_bytes;
   options.max_batch_items = config.limits.max_batch_items;
+  options.report = [](const Error& error, std::string_view path) {
+    LogError("answering a request to " + std::string(path), error);
+  };
   return options;
 }
 

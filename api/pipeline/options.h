@@ -13,6 +13,7 @@
 #include "kms/auth/principal.h"
 #include "kms/auth/token_registry.h"
 #include "kms/base/clock.h"
+#include "kms/base/error.h"
 #include "kms/operations/environments.h"
 
 namespace kms::api {
@@ -32,6 +33,9 @@ struct PipelineOptions {
   std::string storage_type = "sqlite";
   std::string cluster_name = "kms";
   bool upsert_allowed = true;  // false refuses upsert in every environment
+  // Told of every error that is answered with a 5xx, detail included: for the service log. Any
+  // thread; must not block. Empty: nobody is told.
+  std::function<void(const Error& error, std::string_view path)> report;
   // May refuse a request before its body is read; empty: nobody is limited. Any thread.
   std::function<bool(const Principal& principal, std::string_view path)> admit;
 };

@@ -89,11 +89,13 @@ void Discard(HttpResponse& response) {
 
 // One request on its way through the pipeline.
 struct Pipeline::Exchange {
-  Exchange(const HttpRequest& the_request, HttpResponse& the_response)
-      : request(the_request), response(the_response) {}
+  Exchange(const HttpRequest& the_request, HttpResponse& the_response,
+           const PipelineOptions& the_options)
+      : request(the_request), response(the_response), options(the_options) {}
 
   const HttpRequest& request;
   HttpResponse& response;
+  const PipelineOptions& options;
   RequestId id;
   RouteMatch match;
   PrincipalHandle principal;
@@ -106,6 +108,9 @@ struct Pipeline::Exchange {
   void Fail(const Error& cause) {
     error = PublicText(cause);
     WriteError(cause, response);
+    if (options.report && !IsUserError(cause.code)) {
+      options.report(cause, match.path);
+    }
   }
   void Fail(int status, std::string text) {
     error = std::move(text);
@@ -164,7 +169,7 @@ void Pipeline::Refuse(int status, std::string_view reason, HttpResponse& respons
 void Pipeline::Handle(const HttpRequest& request, HttpResponse& response) {
   const SteadyTime start = services_.clock.SteadyNow();
   response.Clear();
-  Exchange exchange(request, response);
+  Exchange exchange(request, response, services_.options);
   try {
     Process(exchange);
   } catch (...) {  // a foreign library threw past every guard: answer, record, go on (P12)
