@@ -88,6 +88,9 @@ Result<Key> Key::Create(KeyPolicy policy, std::vector<KeyVersion> versions) {
   KMS_TRY(CheckPolicy(policy));
   KMS_TRY(CheckWorkingSet(policy, versions));
   std::vector<Aead> ciphers;
+  if (policy.derived) {
+    return Key(std::move(policy), std::move(versions), std::move(ciphers));
+  }
   ciphers.reserve(versions.size());
   const AeadAlgorithm algorithm = TraitsOf(policy.type).aead;
   for (const KeyVersion& version : versions) {

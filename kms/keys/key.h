@@ -65,7 +65,8 @@ class Key {
   [[nodiscard]] const std::vector<KeyVersion>& versions() const { return versions_; }
   // nullptr when the version is not in the working set.
   [[nodiscard]] const KeyVersion* FindVersion(KeyVersionNumber number) const;
-  // The prepared cipher of a version in the working set; nullptr as above.
+  // The prepared cipher of a version in the working set; nullptr as above, and for a derived key,
+  // whose material never encrypts directly.
   [[nodiscard]] const Aead* FindAead(KeyVersionNumber number) const;
 
   // The sealed entry's plaintext: format byte, policy, working set. Secret.
@@ -77,7 +78,7 @@ class Key {
   Key(KeyPolicy policy, std::vector<KeyVersion> versions, std::vector<Aead> ciphers);
   KeyPolicy policy_;
   std::vector<KeyVersion> versions_;
-  std::vector<Aead> ciphers_;  // parallel to versions_
+  std::vector<Aead> ciphers_;  // parallel to versions_; none for a derived key
 };
 
 using KeyHandle = std::shared_ptr<const Key>;

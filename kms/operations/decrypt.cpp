@@ -3,6 +3,7 @@
 
 #include "kms/base/base64.h"
 #include "kms/keys/ciphertext.h"
+#include "kms/operations/message_cipher.h"
 #include "kms/operations/scratch.h"
 
 namespace kms {
@@ -12,9 +13,9 @@ Result<KeyVersionNumber> Decrypt(const Key& key, const DecryptInput& input,
   plaintext.Wipe();
   const ParsedCiphertext parsed = KMS_TRY(ParseCiphertext(input.ciphertext));
   KMS_TRY(CheckCiphertextVersion(parsed, key.policy()));
-  const Aead* aead = KMS_TRY(FindCipher(key, parsed.version));
   const ScratchBytes decoded(Base64DecodedBound(parsed.payload.size()));
   const std::size_t size = KMS_TRY(DecodeCiphertextPayload(parsed.payload, decoded.View()));
+  const MessageCipher cipher = KMS_TRY(MessageCipher::Choose(key, parsed.version, input.context));
   if (size < kAeadNonceBytes) {
     return InvalidArgument("invalid ciphertext length");
   }
@@ -23,7 +24,7 @@ Result<KeyVersionNumber> Decrypt(const Key& key, const DecryptInput& input,
   const std::size_t message_bytes =
       sealed.size() < kAeadTagBytes ? 0 : sealed.size() - kAeadTagBytes;
   const Status opened =
-      aead->Open(nonce, input.associated_data, sealed, plaintext.Reset(message_bytes));
+      cipher.Open(nonce, input.associated_data, sealed, plaintext.Reset(message_bytes));
   if (!opened.has_value()) {
     plaintext.Wipe();
     return opened.error();

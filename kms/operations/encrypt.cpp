@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kms/operations/encrypt.h"
 
-#include "kms/crypto/nonce.h"
 #include "kms/keys/ciphertext.h"
+#include "kms/operations/message_cipher.h"
 #include "kms/operations/scratch.h"
 
 namespace kms {
@@ -32,13 +32,9 @@ Result<KeyVersionNumber> ChooseVersion(const KeyPolicy& policy, std::int64_t req
 Result<KeyVersionNumber> Encrypt(const Key& key, const EncryptInput& input,
                                  std::string& ciphertext) {
   const KeyVersionNumber version = KMS_TRY(ChooseVersion(key.policy(), input.key_version));
-  const Aead* aead = KMS_TRY(FindCipher(key, version));
-  // nonce || ciphertext || tag (transit-api 5.2)
+  const MessageCipher cipher = KMS_TRY(MessageCipher::Choose(key, version, input.context));
   const ScratchBytes payload(kAeadNonceBytes + input.plaintext.size() + kAeadTagBytes);
-  const MutableByteView nonce = payload.View().first(kAeadNonceBytes);
-  FillHedgedNonce(nonce, input.plaintext, input.associated_data);
-  KMS_TRY(aead->Seal(nonce, input.associated_data, input.plaintext,
-                     payload.View().subspan(kAeadNonceBytes)));
+  KMS_TRY(cipher.Seal(input.associated_data, input.plaintext, payload.View()));
   AppendCiphertext(version, payload.View(), ciphertext);
   return version;
 }

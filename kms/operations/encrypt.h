@@ -15,12 +15,13 @@ struct EncryptInput {
   ByteView plaintext;
   ByteView associated_data;
   std::int64_t key_version = 0;  // 0: the latest
+  ByteView context = {};  // derived keys need it, others ignore it
 };
 
 // Appends the ciphertext string to `ciphertext` and returns the version used. Any thread.
 // Errors, kInvalidArgument with the texts of transit-api 6.9: "requested version for encryption is
 // negative", "... is higher than the latest key version", "... is less than the minimum encryption
-// key version", "no such key version".
+// key version", "no such key version"; for a derived key without context, the text of 5.4.
 Result<KeyVersionNumber> Encrypt(const Key& key, const EncryptInput& input,
                                  std::string& ciphertext);
 

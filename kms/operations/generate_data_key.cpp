@@ -15,7 +15,8 @@ Result<KeyVersionNumber> GenerateDataKey(const Key& key, const DataKeyInput& inp
   FillRandom(plaintext.Reset(static_cast<std::size_t>(input.bits) / 8));
   const EncryptInput target{.plaintext = plaintext.View(),
                             .associated_data = input.associated_data,
-                            .key_version = input.key_version};
+                            .key_version = input.key_version,
+                            .context = input.context};
   const Result<KeyVersionNumber> version = Encrypt(key, target, ciphertext);
   if (!version.has_value()) {
     plaintext.Wipe();

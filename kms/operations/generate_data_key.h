@@ -16,6 +16,7 @@ struct DataKeyInput {
   std::int64_t bits = 256;  // 128, 256 or 512
   ByteView associated_data;
   std::int64_t key_version = 0;  // 0: the latest
+  ByteView context = {};  // derived keys need it, others ignore it
 };
 
 // Puts the raw data key into `plaintext`, appends its encryption to `ciphertext`, returns the

@@ -41,11 +41,13 @@ class BorrowedPlaintext {
 Result<KeyVersionNumber> Rewrap(const Key& key, const RewrapInput& input, std::string& ciphertext) {
   BorrowedPlaintext plaintext;
   const DecryptInput source{.ciphertext = input.ciphertext,
-                            .associated_data = input.associated_data};
+                            .associated_data = input.associated_data,
+                            .context = input.context};
   KMS_TRY(Decrypt(key, source, *plaintext));
   const EncryptInput target{.plaintext = (*plaintext).View(),
                             .associated_data = input.associated_data,
-                            .key_version = input.key_version};
+                            .key_version = input.key_version,
+                            .context = input.context};
   return Encrypt(key, target, ciphertext);
 }
 

@@ -16,6 +16,7 @@ struct RewrapInput {
   std::string_view ciphertext;
   ByteView associated_data;      // the same both ways
   std::int64_t key_version = 0;  // target; 0: the latest
+  ByteView context = {};  // the same both ways; derived keys need it, others ignore it
 };
 
 // Appends the new ciphertext string and returns its version. Always re-encrypts. Any thread.

@@ -14,17 +14,6 @@ Bytes& KeptBytes() {
 
 }  // namespace
 
-Result<const Aead*> FindCipher(const Key& key, KeyVersionNumber version) {
-  if (key.policy().derived) {
-    return InvalidArgument("operations on derived keys are not supported");
-  }
-  const Aead* aead = key.FindAead(version);
-  if (aead == nullptr) {
-    return InvalidArgument("no such key version");
-  }
-  return aead;
-}
-
 ScratchBytes::ScratchBytes(std::size_t size) {
   Bytes& bytes = KeptBytes();
   if (bytes.size() < size) {

@@ -61,6 +61,16 @@ TEST(Key, FindsVersionsOfItsWorkingSetOnly) {
   }
 }
 
+TEST(Key, ADerivedKeyPreparesNoCipherOfItsMaterial) {
+  KeyPolicy policy = TrimmedPolicy();
+  policy.derived = true;
+  KMS_ASSERT_OK_AND_ASSIGN(const Key key, MakeKey(policy));
+  for (KeyVersionNumber number = 0; number <= 10; ++number) {
+    EXPECT_EQ(key.FindAead(number), nullptr) << number;
+  }
+  EXPECT_NE(key.FindVersion(9), nullptr);
+}
+
 TEST(Key, RefusesPoliciesThatBreakAnInvariant) {
   using Change = void (*)(KeyPolicy&);
   const Change changes[] = {

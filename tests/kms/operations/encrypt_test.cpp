@@ -15,7 +15,6 @@ namespace kms {
 namespace {
 
 using testing::HasError;
-using ::testing::HasSubstr;
 using testing::IsOk;
 using testing::IsOkAndHolds;
 using testing::MakeKey;
@@ -74,16 +73,6 @@ TEST(Encrypt, ArchivedVersionIsNoSuchVersion) {
   KMS_ASSERT_OK_AND_ASSIGN(const Key key, MakeKey(policy));
   EXPECT_THAT(EncryptUnder(key, 1), HasError(ErrorCode::kInvalidArgument, "no such key version"));
   EXPECT_THAT(EncryptUnder(key, 2), IsOkAndHolds(2U));
-}
-
-TEST(Encrypt, RefusesDerivedKeys) {
-  KeyPolicy policy = PolicyOf(KeyType::kAes256Gcm96);
-  policy.derived = true;
-  KMS_ASSERT_OK_AND_ASSIGN(const Key key, MakeKey(policy));
-  EXPECT_THAT(EncryptUnder(key, 0), HasError(ErrorCode::kInvalidArgument, HasSubstr("derived")));
-  PlaintextBuffer plaintext;
-  EXPECT_THAT(Decrypt(key, {.ciphertext = "vault:v1:AAAA", .associated_data = {}}, plaintext),
-              HasError(ErrorCode::kInvalidArgument, HasSubstr("derived")));
 }
 
 TEST(Encrypt, AppendsToTheOutput) {
