@@ -10,13 +10,6 @@
 namespace kms::api {
 namespace {
 
-// Derived keys would need the context in every operation; what cannot be used is not created.
-Error DerivationRefused() {
-  return InvalidArgument(
-      "key derivation is not offered by this server; create the key without `derived` and "
-      "`convergent_encryption`");
-}
-
 Result<KeyType> TypeOf(const Fields& fields) {
   const std::string_view name = fields.Text("type");
   const std::optional<KeyType> type = FindKeyType(name.empty() ? "aes256-gcm96" : name);
@@ -38,9 +31,6 @@ Result<CreateKeyRequest> ReadRequest(const Fields& fields) {
   if (fields.Integer("key_size") != 0) {
     return InvalidArgument("key_size is not valid for algorithm " +
                            std::string(TraitsOf(request.type).name));
-  }
-  if (request.derived) {
-    return DerivationRefused();
   }
   return request;
 }
@@ -64,13 +54,13 @@ Result<KeyHandle> CreateOnDemand(Call& call, const KeyName& name, bool with_cont
     return InvalidArgument("key type " + std::string(type_name.substr(0, 64)) +
                            " not supported for this operation");
   }
-  const CreateKeyRequest request{.type = KMS_TRY(TypeOf(call.fields))};
-  if (call.fields.Boolean("convergent_encryption") && !with_context) {
+  const CreateKeyRequest request{
+      .type = KMS_TRY(TypeOf(call.fields)),
+      .derived = with_context,
+      .convergent_encryption = call.fields.Boolean("convergent_encryption")};
+  if (request.convergent_encryption && !with_context) {
     return InvalidArgument(
         "convergent encryption requires derivation to be enabled, so context is required");
-  }
-  if (with_context) {
-    return DerivationRefused();
   }
   KMS_TRY(call.record_attempt());
   return KMS_TRY(CreateKey(*call.environment, name, request)).key;

@@ -6,6 +6,8 @@
 #include "api/handlers/handlers.h"
 #include "api/handlers/key_name.h"
 #include "api/pipeline/item_decoder.h"
+#include "kms/base/base64.h"
+#include "kms/crypto/derived_cipher.h"
 
 namespace kms::api {
 namespace {
@@ -29,6 +31,20 @@ Result<Reply> RunOn(Call& call, const Key& key, const CryptoRequest& request) {
   call.items = static_cast<std::int64_t>(request.is_batch ? request.items.size() : 0);
   call.failed_items = result.failed_items;
   return reply;
+}
+
+// Whether the first item has a context, and so the key to be created is derived. A context that no
+// operation could use must not leave a key behind.
+Result<bool> TakesContext(const CryptoRequest& request) {
+  const std::string_view context = request.items.front().context;
+  if (context.empty()) {
+    return false;
+  }
+  const Bytes decoded = KMS_TRY(Base64Decode(context));
+  if (decoded.empty()) {
+    return MissingContext();
+  }
+  return true;
 }
 
 }  // namespace
@@ -61,7 +77,8 @@ Result<Reply> HandleEncrypt(Call& call) {
     if (!call.May(Capability::kCreate)) {
       return MakeError(ErrorCode::kPermissionDenied, "permission denied");
     }
-    key = KMS_TRY(CreateOnDemand(call, name, !request.items.front().context.empty()));
+    const bool derived = KMS_TRY(TakesContext(request));
+    key = KMS_TRY(CreateOnDemand(call, name, derived));
   }
   return RunOn(call, *key, request);
 }

@@ -22,6 +22,7 @@ constexpr std::size_t kItemOverheadBytes = 160;
 struct Scratch {
   PlaintextBuffer plaintext;
   PlaintextBuffer associated_data;
+  PlaintextBuffer context;
 };
 
 Scratch& ThreadScratch() {
@@ -47,11 +48,12 @@ Result<ByteView> DecodeAssociatedData(const CryptoItem& item, PlaintextBuffer& b
 }
 
 // A context means nothing to keys that are not derived, but a broken one is still refused.
-Status CheckContext(const CryptoItem& item) {
-  if (!item.context.empty()) {
-    KMS_TRY(Base64Decode(item.context));
+Result<ByteView> DecodeContext(const CryptoItem& item, PlaintextBuffer& buffer) {
+  if (item.context.empty()) {
+    return ByteView();
   }
-  return Ok();
+  KMS_TRY(DecodeInto(item.context, buffer));
+  return buffer.View();
 }
 
 // Every function below appends the members of one result, without braces, and returns the key
@@ -61,14 +63,15 @@ Result<std::int64_t> EncryptItem(const Key& key, const CryptoItem& item, std::st
   if (!item.has_input) {
     return InvalidArgument("missing plaintext to encrypt");
   }
-  KMS_TRY(CheckContext(item));
   Scratch& scratch = ThreadScratch();
+  const ByteView context = KMS_TRY(DecodeContext(item, scratch.context));
   const ByteView associated_data = KMS_TRY(DecodeAssociatedData(item, scratch.associated_data));
   KMS_TRY(DecodeInto(item.input, scratch.plaintext));
   out += R"("ciphertext":")";
   const EncryptInput input{.plaintext = scratch.plaintext.View(),
                            .associated_data = associated_data,
-                           .key_version = item.key_version};
+                           .key_version = item.key_version,
+                           .context = context};
   const std::int64_t version = KMS_TRY(Encrypt(key, input, out));
   out += R"(","key_version":)";
   AppendInteger(version, out);
@@ -79,10 +82,11 @@ Result<std::int64_t> DecryptItem(const Key& key, const CryptoItem& item, std::st
   if (item.input.empty()) {
     return InvalidArgument("missing ciphertext to decrypt");
   }
-  KMS_TRY(CheckContext(item));
   Scratch& scratch = ThreadScratch();
+  const ByteView context = KMS_TRY(DecodeContext(item, scratch.context));
   const ByteView associated_data = KMS_TRY(DecodeAssociatedData(item, scratch.associated_data));
-  const DecryptInput input{.ciphertext = item.input, .associated_data = associated_data};
+  const DecryptInput input{
+      .ciphertext = item.input, .associated_data = associated_data, .context = context};
   const std::int64_t version = KMS_TRY(Decrypt(key, input, scratch.plaintext));
   out += R"("plaintext":")";
   AppendBase64(scratch.plaintext.View(), out);
@@ -94,13 +98,14 @@ Result<std::int64_t> RewrapItem(const Key& key, const CryptoItem& item, std::str
   if (item.input.empty()) {
     return InvalidArgument("missing ciphertext to decrypt");
   }
-  KMS_TRY(CheckContext(item));
-  const ByteView associated_data =
-      KMS_TRY(DecodeAssociatedData(item, ThreadScratch().associated_data));
+  Scratch& scratch = ThreadScratch();
+  const ByteView context = KMS_TRY(DecodeContext(item, scratch.context));
+  const ByteView associated_data = KMS_TRY(DecodeAssociatedData(item, scratch.associated_data));
   out += R"("ciphertext":")";
   const RewrapInput input{.ciphertext = item.input,
                           .associated_data = associated_data,
-                          .key_version = item.key_version};
+                          .key_version = item.key_version,
+                          .context = context};
   const std::int64_t version = KMS_TRY(Rewrap(key, input, out));
   out += R"(","key_version":)";
   AppendInteger(version, out);
@@ -109,15 +114,17 @@ Result<std::int64_t> RewrapItem(const Key& key, const CryptoItem& item, std::str
 
 Result<std::int64_t> MakeDataKey(const Key& key, const CryptoRequest& request, std::string& out) {
   const CryptoItem& item = request.items.front();
-  if (const Status context = CheckContext(item); !context) {
+  Scratch& scratch = ThreadScratch();
+  const Result<ByteView> context = DecodeContext(item, scratch.context);
+  if (!context) {
     return InvalidArgument("failed to base64-decode context");
   }
-  Scratch& scratch = ThreadScratch();
   const ByteView associated_data = KMS_TRY(DecodeAssociatedData(item, scratch.associated_data));
   out += R"("ciphertext":")";
   const DataKeyInput input{.bits = request.bits,
                            .associated_data = associated_data,
-                           .key_version = item.key_version};
+                           .key_version = item.key_version,
+                           .context = *context};
   const std::int64_t version = KMS_TRY(GenerateDataKey(key, input, scratch.plaintext, out));
   out += R"(","key_version":)";
   AppendInteger(version, out);
@@ -144,6 +151,7 @@ Result<std::int64_t> RunItem(const Key& key, const CryptoRequest& request, const
 void WipeScratch() {
   ThreadScratch().plaintext.Wipe();
   ThreadScratch().associated_data.Wipe();
+  ThreadScratch().context.Wipe();
 }
 
 void Reserve(const CryptoRequest& request, std::string& data) {

@@ -46,6 +46,7 @@ struct Lanes {
 TEST(TwoLanes, AgreeOnPlainBodiesAndTheLoopAnswersThem) {
   ApiService api;
   api.Post("/v1/dev/keys/app");
+  api.Post("/v1/dev/keys/derived", R"({"derived":true})");
   Lanes lanes(api);
   const std::string c = TextAfter(
       api.Post("/v1/dev/encrypt/app", R"({"plaintext":"aGk="})").body, R"("ciphertext":")");
@@ -62,6 +63,13 @@ TEST(TwoLanes, AgreeOnPlainBodiesAndTheLoopAnswersThem) {
       {"decrypt/app", R"({"batch_input":[{"ciphertext":")" + c + R"("},{"ciphertext":"x"}]})"},
       {"rewrap/app", R"({"ciphertext":")" + c + "\"}"},
       {"rewrap/app", R"({"batch_input":[{"ciphertext":")" + c + R"("},{"ciphertext":"x"}]})"},
+      {"encrypt/derived", R"({"plaintext":"aGk=","context":"YQ=="})"},
+      {"encrypt/derived",
+       R"({"batch_input":[{"plaintext":"aGk=","context":"YQ=="},{"plaintext":"","context":"!"}]})"},
+      {"encrypt/derived", R"({"batch_input":[{"plaintext":"aGk="}]})"},
+      {"decrypt/derived", R"({"batch_input":[{"ciphertext":")" + c + R"(","context":"YQ=="}]})"},
+      {"rewrap/derived", R"({"batch_input":[{"ciphertext":")" + c + R"("}]})"},
+      {"datakey/wrapped/derived", R"({"context":"YQ=="})"},
       {"datakey/wrapped/app", "{}"},
       {"datakey/wrapped/app", R"({"bits":512})"},
   };
@@ -73,8 +81,13 @@ TEST(TwoLanes, AgreeOnPlainBodiesAndTheLoopAnswersThem) {
 TEST(TwoLanes, AgreeOnUnusualBodiesWhichTheLoopLeaves) {
   ApiService api;
   api.Post("/v1/dev/keys/app");
+  api.Post("/v1/dev/keys/derived", R"({"derived":true})");
   Lanes lanes(api);
   const std::pair<const char*, std::string> bodies[] = {
+      {"encrypt/derived", R"({"plaintext":"aGk="})"},
+      {"encrypt/derived", R"({"plaintext":"aGk=","context":"!"})"},
+      {"encrypt/derived", R"({"plaintext":"aGk=","context":7})"},
+      {"datakey/wrapped/derived", "{}"},
       {"encrypt/app", ""},
       {"encrypt/app", "null"},
       {"encrypt/app", "{}"},
