@@ -28,6 +28,16 @@ constexpr ConnectionId MakeId(std::size_t index, std::uint32_t generation) {
   return (ConnectionId{generation} << 32U) | index;
 }
 
+// Memory that runs out costs the connection that asked for it, not the loop (P4).
+template <typename Work>
+void Guarded(Connection& connection, Work work) {
+  try {
+    work();
+  } catch (const std::bad_alloc&) {
+    connection.Abandon();
+  }
+}
+
 bool Watch(int epoll, int fd, std::uint32_t events, ConnectionId id) {
   epoll_event event{};
   event.events = events;
@@ -168,13 +178,8 @@ void EventLoop::HandleEvent(const epoll_event& event) {
   }
 }
 
-// Memory that runs out costs the connection that asked for it, not the loop (P4).
 void EventLoop::Turn(Connection& connection) {
-  try {
-    connection.Run(context_);
-  } catch (const std::bad_alloc&) {
-    connection.Abandon();
-  }
+  Guarded(connection, [&] { connection.Run(context_); });
   AfterTurn(connection);
 }
 
@@ -192,7 +197,7 @@ void EventLoop::TakeInbox() {
   }
   for (const std::unique_ptr<DeferredRequest>& completion : inbox.completions) {
     if (Connection* connection = Find(completion->connection)) {
-      connection->Complete(context_, *completion);
+      Guarded(*connection, [&] { connection->Complete(context_, *completion); });
       Turn(*connection);
     }
   }
@@ -223,7 +228,7 @@ void EventLoop::Welcome(Newcomer newcomer) {
   slot.scheduled = slot.connection->deadline();
   deadlines_.Add(id, slot.scheduled);
   if (context_.draining) {
-    slot.connection->Drain(context_);
+    Guarded(*slot.connection, [&] { slot.connection->Drain(context_); });
   }
   AfterTurn(*slot.connection);
 }
@@ -232,7 +237,7 @@ void EventLoop::BeginDrain() {
   context_.draining = true;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i].connection != nullptr) {
-      slots_[i].connection->Drain(context_);
+      Guarded(*slots_[i].connection, [&] { slots_[i].connection->Drain(context_); });
       AfterTurn(*slots_[i].connection);
     }
   }
@@ -271,7 +276,9 @@ void EventLoop::ReleaseGated() {
     if (connection == nullptr) {
       continue;
     }
-    if (!connection->PassGate(context_)) {
+    bool passed = true;
+    Guarded(*connection, [&] { passed = connection->PassGate(context_); });
+    if (!passed) {
       context_.gated.push_back(id);
       continue;
     }
@@ -287,7 +294,7 @@ void EventLoop::ExpireDeadlines() {
     }
     Slot& slot = slots_[IndexOf(*id)];
     if (connection->deadline() <= context_.now) {
-      connection->Expire(context_);
+      Guarded(*connection, [&] { connection->Expire(context_); });
     }
     // A deadline in the past would spin; the connection had its chance in this round.
     slot.scheduled = std::max(connection->deadline(), context_.now + std::chrono::milliseconds{1});

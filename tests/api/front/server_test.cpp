@@ -192,6 +192,22 @@ TEST_F(HttpServerTest, HoldsAnswersBackUntilTheGateOpens) {
   EXPECT_EQ(client.Read().body, "0 /defer/gated? ");
 }
 
+TEST_F(HttpServerTest, P4_ARefusalWithoutMemoryEndsItsConnectionOnly) {
+  options.loops = 1;
+  options.timeouts.handler = std::chrono::milliseconds{100};
+  StartServer();
+  handler.out_of_memory = true;
+  RawClient gated = Connect();
+  gated.Send(GetRequest("/gated"));
+  ASSERT_TRUE(Eventually([&] { return handler.last_ticket == 1; }));
+  gate.Fail(1);
+  EXPECT_EQ(gated.Read().status, 0);
+  RawClient late = Connect();  // its deadline passes in the pool
+  late.Send(GetRequest("/block"));
+  EXPECT_EQ(late.Read().status, 0);
+  EXPECT_EQ(Ask(GetRequest("/echo")).status, 200);
+}
+
 TEST_F(HttpServerTest, L9_FailedGateDestroysTheAnswer) {
   StartServer();
   RawClient client = Connect();

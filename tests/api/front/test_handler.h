@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <new>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -46,6 +47,9 @@ class TestHandler final : public api::RequestHandler {
 
   void Refuse(int status, std::string_view reason, api::HttpResponse& response) override {
     ++refused;
+    if (out_of_memory) {
+      throw std::bad_alloc{};
+    }
     response.Clear();
     response.status = status;
     response.body =
@@ -63,6 +67,7 @@ class TestHandler final : public api::RequestHandler {
   std::atomic<int> on_loop{0};
   std::atomic<int> in_pool{0};
   std::atomic<int> refused{0};
+  std::atomic<bool> out_of_memory{false};  // refusals find none
   std::atomic<int> ticks{0};
   std::atomic<std::uint64_t> last_ticket{0};
 
