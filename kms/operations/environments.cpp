@@ -56,12 +56,16 @@ std::shared_ptr<Environment> Environments::sys() const { return impl_->sys->envi
 
 MasterKeyDevice& Environments::device() const { return impl_->device; }
 
+HsmRandomness& Environments::hsm_randomness() const { return impl_->hsm_randomness; }
+
 void Environments::ProveLeases() {
   internal::CallTimeout timeout = impl_->options.hsm_timeout;
   for (const Impl::SlotHandle& slot : impl_->AllSlots()) {
     const Status proof = slot->Prove(timeout);
     if (!proof.has_value() && proof.error().code == ErrorCode::kUnavailable) {
       timeout = impl_->options.hsm_timeout / kHastyFraction;
+      // With many environments a silent HSM makes a round long: none outlives its lease in it.
+      impl_->SealExpired(proof.error());
     }
   }
 }
@@ -91,6 +95,12 @@ Status Environments::Unseal(std::string_view name) {
     return NotFound("no such environment");
   }
   return slot->Release(impl_->options.hsm_timeout);
+}
+
+void Environments::Impl::SealExpired(const Error& error) const {
+  for (const SlotHandle& slot : AllSlots()) {
+    slot->SealIfExpired(error);
+  }
 }
 
 Environments::Impl::SlotHandle Environments::Impl::FindSlot(std::string_view name) const {

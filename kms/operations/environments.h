@@ -13,6 +13,7 @@
 #include "kms/base/clock.h"
 #include "kms/base/result.h"
 #include "kms/keys/names.h"
+#include "kms/master/hsm_randomness.h"
 #include "kms/master/master_key_device.h"
 #include "kms/operations/environment.h"
 #include "kms/store/store.h"
@@ -98,6 +99,7 @@ class Environments {
   // `sys` first, then by name.
   [[nodiscard]] std::vector<EnvironmentStatus> Statuses() const;
   [[nodiscard]] MasterKeyDevice& device() const;
+  [[nodiscard]] HsmRandomness& hsm_randomness() const;
 
  private:
   struct Impl;

@@ -12,6 +12,7 @@
 
 #include "kms/base/mutex.h"
 #include "kms/operations/environment_record.h"
+#include "kms/master/hsm_randomness.h"
 #include "kms/operations/environment_slot.h"
 #include "kms/operations/environments.h"
 
@@ -23,7 +24,11 @@ struct Environments::Impl {
 
   Impl(Store& its_store, MasterKeyDevice& its_device, const Clock& its_clock,
        EnvironmentsOptions its_options)
-      : store(its_store), device(its_device), clock(its_clock), options(its_options) {}
+      : store(its_store),
+        device(its_device),
+        clock(its_clock),
+        options(its_options),
+        hsm_randomness(its_device, its_clock, its_options.hsm_timeout) {}
 
   // --- opening: environments_open.cpp ---
   // Reads where the store begins; begins it when it is new.
@@ -65,6 +70,7 @@ struct Environments::Impl {
   void AddSlot(const SlotHandle& slot);
   SlotHandle TakeSlot(std::string_view name);
   std::vector<SlotHandle> AllSlots() const;  // `sys` first
+  void SealExpired(const Error& error) const;
   // Errors: kAlreadyExists, kInvalidArgument for nesting.
   Status CheckFree(const std::string& name) const;
 
@@ -75,6 +81,7 @@ struct Environments::Impl {
   MasterKeyDevice& device;
   const Clock& clock;
   const EnvironmentsOptions options;
+  HsmRandomness hsm_randomness;
   SlotHandle sys;  // set once, by Open
 
   // One creation, tuning, deletion or unsealing at a time; held over HSM calls.

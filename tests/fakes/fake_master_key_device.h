@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -70,6 +71,11 @@ class FakeMasterKeyDevice final : public MasterKeyDevice {
     const std::lock_guard lock(mutex_);
     statistics_.state = state;
     statistics_.state_reason = std::move(reason);
+  }
+  // Replaces the generator behind Random, for example by a broken one.
+  void SetGenerator(std::function<void(MutableByteView)> generator) {
+    const std::lock_guard lock(mutex_);
+    generator_ = std::move(generator);
   }
   // Stuck: calls do not return, whatever their deadline, until it is cleared.
   void SetStuck(bool stuck) {
@@ -227,7 +233,7 @@ class FakeMasterKeyDevice final : public MasterKeyDevice {
         return InvalidArgument("1 to 4096 random bytes at a time");
       }
       SecretBytes bytes = KMS_TRY(SecretBytes::OfSize(size));
-      FillRandom(bytes.MutableView());
+      Generate(bytes.MutableView());
       return bytes;
     });
   }
@@ -360,6 +366,15 @@ class FakeMasterKeyDevice final : public MasterKeyDevice {
                 : Corrupted("wrapped key does not authenticate");
   }
 
+  void Generate(MutableByteView out) {
+    const std::lock_guard lock(mutex_);
+    if (generator_) {
+      generator_(out);
+    } else {
+      FillRandom(out);
+    }
+  }
+
   // The token's mutex is held.
   EVP_PKEY* SigningKey() {
     if (token_->signing_key == nullptr) {
@@ -380,6 +395,7 @@ class FakeMasterKeyDevice final : public MasterKeyDevice {
   std::map<std::uint64_t, Error> failures_after_;
   bool stuck_ = false;
   bool corrupt_next_wrap_ = false;
+  std::function<void(MutableByteView)> generator_;
 };
 
 }  // namespace kms::testing
