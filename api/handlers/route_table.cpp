@@ -71,6 +71,35 @@ constexpr std::array kDataKeyFields = {
     FieldSpec{.name = "key_version", .kind = kInteger},
     FieldSpec{.name = "associated_data", .kind = kBase64},
 };
+constexpr std::array kRandomFields = {
+    FieldSpec{.name = "bytes", .kind = kInteger, .fallback = "32"},
+    FieldSpec{.name = "format", .kind = kString, .fallback = "base64"},
+    FieldSpec{.name = "source", .kind = kString},
+};
+constexpr std::array kHashFields = {
+    FieldSpec{.name = "input", .kind = kBase64},
+    FieldSpec{.name = "algorithm", .kind = kString, .fallback = "sha2-256"},
+    FieldSpec{.name = "format", .kind = kString, .fallback = "hex"},
+};
+constexpr std::array kHmacFields = {
+    FieldSpec{.name = "input", .kind = kBase64},
+    FieldSpec{.name = "algorithm", .kind = kString, .fallback = "sha2-256"},
+    FieldSpec{.name = "key_version", .kind = kInteger},
+    FieldSpec{.name = "batch_input", .kind = kSlice},
+};
+constexpr std::array kVerifyFields = {
+    FieldSpec{.name = "input", .kind = kBase64},
+    FieldSpec{.name = "signature", .kind = kString},
+    FieldSpec{.name = "hmac", .kind = kString},
+    FieldSpec{.name = "hash_algorithm", .kind = kString, .fallback = "sha2-256"},
+    FieldSpec{.name = "algorithm", .kind = kString},
+    FieldSpec{.name = "context", .kind = kBase64},
+    FieldSpec{.name = "prehashed", .kind = kBoolean},
+    FieldSpec{.name = "signature_algorithm", .kind = kString},
+    FieldSpec{.name = "marshaling_algorithm", .kind = kString, .fallback = "asn1"},
+    FieldSpec{.name = "salt_length", .kind = kString, .fallback = "auto"},
+    FieldSpec{.name = "batch_input", .kind = kSlice},
+};
 constexpr std::array kKeysConfigFields = {
     FieldSpec{.name = "disable_upsert", .kind = kBoolean},
 };
@@ -138,6 +167,24 @@ constexpr std::array kRoutes = {
           .capability = Capability::kUpdate, .handle = HandleRotateKey, .changes_state = true},
     Route{.operation = Operation::kUpdate, .pattern = "keys/{name}/trim", .capability = Capability::kUpdate,
           .fields = kTrimKeyFields, .handle = HandleTrimKey, .changes_state = true},
+    Route{.operation = Operation::kUpdate, .pattern = "random",
+          .capability = Capability::kUpdate, .fields = kRandomFields, .handle = HandleRandom},
+    Route{.operation = Operation::kUpdate, .pattern = "random/{source}",
+          .capability = Capability::kUpdate, .fields = kRandomFields, .handle = HandleRandom},
+    Route{.operation = Operation::kUpdate, .pattern = "random/{source}/{bytes}",
+          .capability = Capability::kUpdate, .fields = kRandomFields, .handle = HandleRandom},
+    Route{.operation = Operation::kUpdate, .pattern = "hash",
+          .capability = Capability::kUpdate, .fields = kHashFields, .handle = HandleHash},
+    Route{.operation = Operation::kUpdate, .pattern = "hash/{algorithm}",
+          .capability = Capability::kUpdate, .fields = kHashFields, .handle = HandleHash},
+    Route{.operation = Operation::kUpdate, .pattern = "hmac/{name}",
+          .capability = Capability::kUpdate, .fields = kHmacFields, .handle = HandleHmac},
+    Route{.operation = Operation::kUpdate, .pattern = "hmac/{name}/{algorithm}",
+          .capability = Capability::kUpdate, .fields = kHmacFields, .handle = HandleHmac},
+    Route{.operation = Operation::kUpdate, .pattern = "verify/{name}",
+          .capability = Capability::kUpdate, .fields = kVerifyFields, .handle = HandleVerify},
+    Route{.operation = Operation::kUpdate, .pattern = "verify/{name}/{hash_algorithm}",
+          .capability = Capability::kUpdate, .fields = kVerifyFields, .handle = HandleVerify},
     Route{.operation = Operation::kRead, .pattern = "config/keys", .capability = Capability::kRead,
           .handle = HandleReadKeysConfig},
     Route{.operation = Operation::kUpdate, .pattern = "config/keys", .capability = Capability::kUpdate,
@@ -186,6 +233,21 @@ constexpr std::array kRoutes = {
           .capability = Capability::kRead, .handle = HandleEnvironmentsStatus, .absolute = true},
     Route{.operation = Operation::kRead, .pattern = "sys/metrics", .capability = Capability::kRead,
           .fields = kMetricsFields, .handle = HandleMetrics, .absolute = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/tools/random",
+          .capability = Capability::kUpdate, .fields = kRandomFields, .handle = HandleRandom,
+          .absolute = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/tools/random/{source}",
+          .capability = Capability::kUpdate, .fields = kRandomFields, .handle = HandleRandom,
+          .absolute = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/tools/random/{source}/{bytes}",
+          .capability = Capability::kUpdate, .fields = kRandomFields, .handle = HandleRandom,
+          .absolute = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/tools/hash",
+          .capability = Capability::kUpdate, .fields = kHashFields, .handle = HandleHash,
+          .absolute = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/tools/hash/{algorithm}",
+          .capability = Capability::kUpdate, .fields = kHashFields, .handle = HandleHash,
+          .absolute = true},
 
     // The caller's own token.
     Route{.operation = Operation::kRead, .pattern = "auth/token/lookup-self",

@@ -5,6 +5,7 @@
 Usage: client_hvac.py PATH_OF_KMSD
 """
 import base64
+import hashlib
 import sys
 import tempfile
 import unittest
@@ -111,6 +112,47 @@ class HvacTransit(unittest.TestCase):
         with self.assertRaises(hvac.exceptions.InvalidRequest):
             self.transit.decrypt_data("batch", ciphertext=None, batch_input=broken,
                                       mount_point="dev")
+
+    def test_random_bytes(self):
+        answer = self.transit.generate_random_bytes(n_bytes=48, mount_point="dev")["data"]
+        self.assertEqual(len(base64.b64decode(answer["random_bytes"])), 48)
+        answer = self.transit.generate_random_bytes(output_format="hex", mount_point="dev")["data"]
+        self.assertEqual(len(bytes.fromhex(answer["random_bytes"])), 32)
+        with self.assertRaises(hvac.exceptions.InvalidRequest):
+            self.transit.generate_random_bytes(n_bytes=0, mount_point="dev")
+        sealed = self.client.write("dev/random/seal/5000")["data"]  # from the HSM
+        self.assertEqual(len(base64.b64decode(sealed["random_bytes"])), 5000)
+
+    def test_hash_data(self):
+        answer = self.transit.hash_data(b64("abc"), algorithm="sha2-256", output_format="hex",
+                                        mount_point="dev")["data"]
+        self.assertEqual(answer["sum"], hashlib.sha256(b"abc").hexdigest())
+        tools = self.client.write("sys/tools/hash/sha3-512", input=b64("abc"))["data"]
+        self.assertEqual(tools["sum"], hashlib.sha3_512(b"abc").hexdigest())
+        with self.assertRaises(hvac.exceptions.InvalidRequest):
+            self.transit.hash_data("not base64!", mount_point="dev")
+
+    def test_hmac(self):
+        self.transit.create_key("mac", key_type="chacha20-poly1305", mount_point="dev")
+        first = self.transit.generate_hmac("mac", b64("hello"), mount_point="dev")["data"]["hmac"]
+        self.assertTrue(first.startswith("vault:v1:"))
+        self.transit.rotate_key("mac", mount_point="dev")
+        second = self.transit.generate_hmac("mac", b64("hello"), algorithm="sha2-512",
+                                            mount_point="dev")["data"]["hmac"]
+        self.assertTrue(second.startswith("vault:v2:"))
+        for hmac, algorithm in ((first, "sha2-256"), (second, "sha2-512")):
+            for text, valid in (("hello", True), ("hallo", False)):
+                answer = self.transit.verify_signed_data("mac", b64(text), hmac=hmac,
+                                                         hash_algorithm=algorithm,
+                                                         mount_point="dev")
+                self.assertIs(answer["data"]["valid"], valid)
+        older = self.transit.generate_hmac("mac", b64("hello"), key_version=1, mount_point="dev")
+        self.assertEqual(older["data"]["hmac"], first)
+        with self.assertRaises(hvac.exceptions.InvalidRequest):
+            self.transit.generate_hmac("missing", b64("hello"), mount_point="dev")
+        with self.assertRaises(hvac.exceptions.InvalidRequest):
+            self.transit.verify_signed_data("mac", b64("hello"), signature="vault:v1:AAAA",
+                                            mount_point="dev")
 
     def test_mounts(self):
         self.client.sys.enable_secrets_engine("transit", path="team/eu")
