@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/worker_main.h"
 
+#include <openssl/crypto.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,7 +13,7 @@
 
 #include "api/process.h"
 #include "api/token_options.h"
-#include "kms/base/random.h"
+#include "kms/base/digest.h"
 #include "kms/base/secret_bytes.h"
 #include "pkcs11/pin.h"
 #include "pkcs11/token_setup.h"
@@ -22,15 +23,17 @@ namespace kms::api {
 
 namespace {
 
-constexpr int kCreateTokenArguments = 6;
+constexpr int kCreateTokenArguments = 7;
 constexpr std::size_t kOfficerPinBytes = 16;
 
-// Nobody needs the security officer of a development token again: a fresh random PIN, forgotten.
-Result<SecretBytes> ForgottenOfficerPin() {
-  std::array<std::uint8_t, kOfficerPinBytes> random{};
-  FillRandom(random);
-  const std::string text = HexEncode(random);
-  return SecretBytes::CopyOf(AsBytes(text));
+// Nobody needs the security officer of a development token, save a second start after one that was
+// interrupted before the token had its user PIN: so the officer's PIN follows from the user's.
+Result<SecretBytes> OfficerPin(const SecretBytes& pin) {
+  const Sha256Digest digest = Sha256({AsBytes("kmsd dev security officer"), pin.View()});
+  std::string text = HexEncode(ByteView(digest).first(kOfficerPinBytes));
+  Result<SecretBytes> officer_pin = SecretBytes::CopyOf(AsBytes(text));
+  OPENSSL_cleanse(text.data(), text.size());
+  return officer_pin;
 }
 
 }  // namespace
@@ -43,6 +46,7 @@ Status CreateTokenInChild(const HsmConfig& config) {
                                         std::string{kCreateTokenCommand},
                                         options.module_path,
                                         options.softhsm_config,
+                                        options.softhsm_state_directory,
                                         options.token_label,
                                         options.pin.value};
   std::vector<char*> argv;
@@ -73,11 +77,15 @@ Status CreateTokenMain(int argc, char** argv) {
   }
   KMS_TRY(HardenProcess());
   KMS_TRY(InitializeSecretMemory());
+  pkcs11::TokenOptions options;
+  options.module_path = argv[2];
+  options.softhsm_config = argv[3];
+  options.softhsm_state_directory = argv[4];
+  options.token_label = argv[5];
   const SecretBytes pin = KMS_TRY(
-      pkcs11::ReadPin({.kind = pkcs11::PinSource::Kind::kFile, .value = argv[5]}));
-  const SecretBytes officer_pin = KMS_TRY(ForgottenOfficerPin());
-  const Result<std::string> serial =
-      pkcs11::CreateSoftHsmToken(argv[2], argv[3], argv[4], pin, officer_pin);
+      pkcs11::ReadPin({.kind = pkcs11::PinSource::Kind::kFile, .value = argv[6]}));
+  const SecretBytes officer_pin = KMS_TRY(OfficerPin(pin));
+  const Result<std::string> serial = pkcs11::CreateSoftHsmToken(options, pin, officer_pin);
   return serial.has_value() ? Ok() : Status{serial.error()};
 }
 

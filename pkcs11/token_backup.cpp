@@ -33,16 +33,24 @@ Status SyncPath(const fs::path& path) {
   return Ok();
 }
 
-Status CopyDurably(const fs::path& from, const fs::path& to) {
+Status SyncTree(const fs::path& root) {
   std::error_code error;
-  fs::copy(from, to, fs::copy_options::recursive, error);
-  if (error) return CannotCopy(to, error);
-  for (auto entry = fs::recursive_directory_iterator(to, error);
+  for (auto entry = fs::recursive_directory_iterator(root, error);
        !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
     KMS_TRY(SyncPath(entry->path()));
   }
+  if (error) return CannotCopy(root, error);
+  return SyncPath(root);
+}
+
+// SoftHSM syncs nothing that it writes, so the original is synced like the copy: what is sealed
+// under a new key must not outlive the key in a power cut.
+Status CopyDurably(const fs::path& from, const fs::path& to) {
+  KMS_TRY(SyncTree(from));
+  std::error_code error;
+  fs::copy(from, to, fs::copy_options::recursive, error);
   if (error) return CannotCopy(to, error);
-  return SyncPath(to);
+  return SyncTree(to);
 }
 
 bool HasContent(const fs::path& file) {

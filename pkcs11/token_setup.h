@@ -6,6 +6,7 @@
 
 #include "kms/base/result.h"
 #include "kms/base/secret_bytes.h"
+#include "pkcs11/token_options.h"
 
 namespace kms::pkcs11 {
 
@@ -13,12 +14,13 @@ namespace kms::pkcs11 {
 // mode 0700. Errors: kFailedPrecondition.
 Status WriteSoftHsmConfig(const std::string& path, const std::string& token_directory);
 
-// Initialises a free slot as the token `label` with both PINs, and returns its serial number. When
-// a token of that label is there already, it is kept (and given the user PIN if it lacks one).
+// Initialises a free slot as the token of `options` with both PINs, and returns its serial number.
+// When a token of that label is there already, or its backup is, it is kept (and given the user PIN
+// if it lacks one, for which `so_pin` must be that of its making).
 // Initialises and finalises the module: call it in a process that has no Token. Sets SOFTHSM2_CONF.
-// Errors: as Module::Load; kFailedPrecondition when two tokens bear the label.
-Result<std::string> CreateSoftHsmToken(const std::string& module_path,
-                                       const std::string& softhsm_config, const std::string& label,
-                                       const SecretBytes& pin, const SecretBytes& so_pin);
+// Errors: as Module::Load; kFailedPrecondition when two tokens bear the label; kUnavailable when
+// another process does not finish logging in.
+Result<std::string> CreateSoftHsmToken(const TokenOptions& options, const SecretBytes& pin,
+                                       const SecretBytes& so_pin);
 
 }  // namespace kms::pkcs11

@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
+#include "pkcs11/token_backup.h"
 #include "tests/support/matchers.h"
 #include "tests/support/softhsm_fixture.h"
 
@@ -25,8 +28,10 @@ class TokenSetup : public ::testing::Test {
     if (!::kms::testing::SoftHsmIsInstalled()) GTEST_SKIP() << "SoftHSM is not installed";
   }
   Result<std::string> Create(const SoftHsmToken& token, const std::string& label) {
-    return CreateSoftHsmToken(kSoftHsmModule, token.options().softhsm_config, label,
-                              Pin(::kms::testing::kTestPin), Pin(::kms::testing::kTestSoPin));
+    TokenOptions options = token.options();
+    options.token_label = label;
+    return CreateSoftHsmToken(options, Pin(::kms::testing::kTestPin),
+                              Pin(::kms::testing::kTestSoPin));
   }
 };
 
@@ -42,6 +47,17 @@ TEST_F(TokenSetup, MakesASecondTokenBesideTheFirst) {
   EXPECT_THAT(Create(token, "second"), IsOkAndHolds(::testing::Ne(token.serial())));
 }
 
+// A login that was killed leaves an empty file: no token of the label is seen then.
+TEST_F(TokenSetup, PutsBackATokenThatAnInterruptedLoginEmptied) {
+  SoftHsmToken token("first");
+  ASSERT_TRUE(token.ok());
+  ASSERT_THAT(BackUpTokens(token.tokens(), token.options().softhsm_state_directory), IsOk());
+  for (const auto& entry : std::filesystem::directory_iterator(token.tokens())) {
+    std::filesystem::resize_file(entry.path() / "token.object", 0);
+  }
+  EXPECT_THAT(Create(token, "first"), IsOkAndHolds(token.serial()));
+}
+
 TEST_F(TokenSetup, RefusesImpossibleLabels) {
   SoftHsmToken token("first", /*make_token=*/false);
   EXPECT_THAT(Create(token, ""), HasError(ErrorCode::kInvalidArgument));
@@ -49,15 +65,19 @@ TEST_F(TokenSetup, RefusesImpossibleLabels) {
 }
 
 TEST_F(TokenSetup, RefusesAMissingModule) {
-  EXPECT_THAT(CreateSoftHsmToken("/nonexistent/module.so", "/nonexistent/conf", "x", Pin("1234"),
-                                 Pin("1234")),
+  TokenOptions options;
+  options.module_path = "/nonexistent/module.so";
+  options.token_label = "x";
+  EXPECT_THAT(CreateSoftHsmToken(options, Pin("1234"), Pin("1234")),
               HasError(ErrorCode::kFailedPrecondition));
 }
 
 TEST_F(TokenSetup, FailsWithoutAUsableConfiguration) {
-  EXPECT_FALSE(CreateSoftHsmToken(kSoftHsmModule, "/nonexistent/conf", "x", Pin("1234"),
-                                  Pin("1234"))
-                   .has_value());
+  TokenOptions options;
+  options.module_path = kSoftHsmModule;
+  options.softhsm_config = "/nonexistent/conf";
+  options.token_label = "x";
+  EXPECT_FALSE(CreateSoftHsmToken(options, Pin("1234"), Pin("1234")).has_value());
 }
 
 TEST_F(TokenSetup, ConfigurationInAMissingDirectoryIsRefused) {

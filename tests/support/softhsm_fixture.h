@@ -72,8 +72,9 @@ class SoftHsmToken {
     auto pin = SecretBytes::CopyOf(AsBytes(kTestPin));
     auto so_pin = SecretBytes::CopyOf(AsBytes(kTestSoPin));
     ASSERT_TRUE(pin.has_value() && so_pin.has_value());
-    const auto serial = pkcs11::CreateSoftHsmToken(kSoftHsmModule, options_.softhsm_config, label,
-                                                   *pin, *so_pin);
+    pkcs11::TokenOptions wanted = options_;
+    wanted.token_label = label;
+    const auto serial = pkcs11::CreateSoftHsmToken(wanted, *pin, *so_pin);
     ASSERT_TRUE(serial.has_value()) << Describe(serial.error());
     serial_ = *serial;
     ok_ = true;
