@@ -18,6 +18,8 @@ void AddEnvironmentCommands(CLI::App& root, Session& session);  // env …
 void AddKeyCommands(CLI::App& root, Session& session);          // key …
 void AddDataCommands(CLI::App& root, Session& session);         // encrypt, decrypt, rewrap
 void AddDataKeyCommand(CLI::App& root, Session& session);       // datakey
+void AddKeylessCommands(CLI::App& root, Session& session);      // random, hash
+void AddHmacCommands(CLI::App& root, Session& session);         // hmac, verify-hmac
 void AddHsmCommands(CLI::App& root, Session& session);          // hsm status
 void AddCompletionCommand(CLI::App& root, Session& session);    // completion
 

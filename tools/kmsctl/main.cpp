@@ -69,6 +69,8 @@ int Run(int argc, char** argv) {
   AddKeyCommands(root, session);
   AddDataCommands(root, session);
   AddDataKeyCommand(root, session);
+  AddKeylessCommands(root, session);
+  AddHmacCommands(root, session);
   AddHsmCommands(root, session);
   AddCompletionCommand(root, session);
   try {
