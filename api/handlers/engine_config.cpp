@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // config/keys and cache-config (transit-api 6.24, 6.25).
+#include <charconv>
+
 #include "api/handlers/handlers.h"
 #include "api/pipeline/call.h"
 #include "api/pipeline/fields.h"
@@ -24,8 +26,23 @@ Reply KeysConfig(bool disable_upsert) {
   return Reply::Data(std::move(data));
 }
 
-Reply CacheConfig(std::string_view size) {
-  return Reply::Data(R"({"size":)" + std::string(size.empty() ? "0" : size) + "}");
+Reply CacheConfig(std::int64_t size) {
+  std::string data;
+  JsonObject object(data);
+  object.Integer("size", size);
+  object.Close();
+  return Reply::Data(std::move(data));
+}
+
+// The option can be tuned like any other, so it may be no number at all.
+std::int64_t CacheSizeOf(const EnvironmentSettings& settings) {
+  const auto option = settings.options.find(std::string(kCacheSize));
+  std::int64_t size = 0;
+  if (option != settings.options.end()) {
+    const std::string& text = option->second;
+    std::from_chars(text.data(), text.data() + text.size(), size);
+  }
+  return size;
 }
 
 }  // namespace
@@ -45,9 +62,7 @@ Result<Reply> HandleWriteKeysConfig(Call& call) {
 
 // Every warm key is kept; the number is stored for clients that configure it and read it back.
 Result<Reply> HandleReadCacheConfig(Call& call) {
-  const EnvironmentSettings settings = call.environment->settings();
-  const auto size = settings.options.find(std::string(kCacheSize));
-  return CacheConfig(size == settings.options.end() ? std::string_view() : size->second);
+  return CacheConfig(CacheSizeOf(call.environment->settings()));
 }
 
 Result<Reply> HandleWriteCacheConfig(Call& call) {
@@ -58,7 +73,7 @@ Result<Reply> HandleWriteCacheConfig(Call& call) {
   EnvironmentSettings settings = call.environment->settings();
   settings.options[std::string(kCacheSize)] = std::to_string(size);
   KMS_TRY(Store(call, settings));
-  return CacheConfig(std::to_string(size));
+  return CacheConfig(size);
 }
 
 }  // namespace kms::api

@@ -60,11 +60,7 @@ Status ApplyLease(JsonView config, std::string_view name, std::int64_t& seconds)
   if (value.is_null()) {
     return Ok();
   }
-  const Result<std::int64_t> parsed = ParseDurationSeconds(value.Rendered());
-  if (!parsed || *parsed > kMaxLeaseSeconds) {
-    return InvalidArgument("unable to parse " + std::string(name) + " as a duration");
-  }
-  seconds = *parsed;
+  seconds = KMS_TRY(ParseLease(name, value.Rendered()));
   return Ok();
 }
 
@@ -117,6 +113,14 @@ Status ApplyOptions(JsonView options, EnvironmentSettings& settings) {
     }
   });
   return status;
+}
+
+Result<std::int64_t> ParseLease(std::string_view name, std::string_view text) {
+  const Result<std::int64_t> parsed = ParseDurationSeconds(text);
+  if (!parsed || *parsed > kMaxLeaseSeconds) {
+    return InvalidArgument("unable to parse " + std::string(name) + " as a duration");
+  }
+  return *parsed;
 }
 
 Status ApplyLeases(JsonView config, EnvironmentSettings& settings) {

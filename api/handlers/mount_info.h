@@ -20,6 +20,9 @@ void AppendTune(const Environment& environment, JsonObject& object, std::string&
 // that is not text, number or boolean, or a bad one for the options we know.
 Status ApplyOptions(JsonView options, EnvironmentSettings& settings);
 
+// One lease time in seconds. Errors: kInvalidArgument "unable to parse NAME as a duration".
+Result<std::int64_t> ParseLease(std::string_view name, std::string_view text);
+
 // Applies the lease times of `config`. Errors: kInvalidArgument.
 Status ApplyLeases(JsonView config, EnvironmentSettings& settings);
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // sys/mounts: environments as mounts (transit-api 9.5). Inside a namespace there is one mount,
 // transit/, which is the environment the namespace names (13.1).
+#include <string>
+#include <utility>
+
 #include "api/handlers/handlers.h"
 #include "api/handlers/mount_info.h"
 #include "api/pipeline/call.h"
@@ -32,6 +35,16 @@ Result<std::shared_ptr<Environment>> RequireMount(const Call& call) {
                            std::string(call.fields.Text("path").substr(0, 256)) + "/");
   }
   return environment;
+}
+
+// Every listing of mounts repeats it.
+Result<std::string> DescriptionOf(const Call& call) {
+  constexpr std::size_t kMaxDescriptionBytes = 4096;
+  const std::string_view text = call.fields.Text("description");
+  if (text.size() > kMaxDescriptionBytes) {
+    return InvalidArgument("the description is longer than 4096 bytes");
+  }
+  return std::string(text);
 }
 
 void AppendListed(const Environment& environment, std::string_view path, JsonObject& list,
@@ -67,7 +80,7 @@ Result<Reply> HandleCreateMount(Call& call) {
   }
   const EnvironmentName name = KMS_TRY(NameOf(call));
   CreateEnvironmentRequest request;
-  request.settings.description = call.fields.Text("description");
+  request.settings.description = KMS_TRY(DescriptionOf(call));
   KMS_TRY(ApplyLeases(call.fields.Tree("config"), request.settings));
   KMS_TRY(ApplyOptions(call.fields.Tree("options"), request.settings));
   KMS_TRY(call.services.environments.Create(name, request));
@@ -117,15 +130,14 @@ Result<Reply> HandleWriteTune(Call& call) {
   const EnvironmentName name = KMS_TRY(NameOf(call));
   EnvironmentSettings settings = environment->settings();
   if (call.fields.Has("description")) {
-    settings.description = call.fields.Text("description");
+    settings.description = KMS_TRY(DescriptionOf(call));
   }
-  if (call.fields.Has("default_lease_ttl")) {
-    settings.default_lease_ttl_seconds =
-        KMS_TRY(ParseDurationSeconds(call.fields.Text("default_lease_ttl")));
-  }
-  if (call.fields.Has("max_lease_ttl")) {
-    settings.max_lease_ttl_seconds =
-        KMS_TRY(ParseDurationSeconds(call.fields.Text("max_lease_ttl")));
+  for (const auto& [field, seconds] :
+       {std::pair{"default_lease_ttl", &settings.default_lease_ttl_seconds},
+        std::pair{"max_lease_ttl", &settings.max_lease_ttl_seconds}}) {
+    if (call.fields.Has(field)) {
+      *seconds = KMS_TRY(ParseLease(field, call.fields.Text(field)));
+    }
   }
   KMS_TRY(ApplyOptions(call.fields.Tree("options"), settings));
   KMS_TRY(call.services.environments.Tune(name, settings));

@@ -205,5 +205,13 @@ TEST(CacheConfig, IsStoredAndReadBack) {
   EXPECT_EQ(WithoutRequestId(api.Get("/v1/dev/cache-config").body), Envelope(R"({"size":500})"));
 }
 
+TEST(CacheConfig, ATunedOptionThatIsNoNumberCannotWriteIntoTheAnswer) {
+  ApiService api;
+  const ApiAnswer tuned = api.Post("/v1/sys/mounts/dev/tune",
+                                   R"({"options":{"cache_size":"1},\"errors\":{\"x\":1"}})");
+  ASSERT_EQ(tuned.status, 204);
+  EXPECT_EQ(WithoutRequestId(api.Get("/v1/dev/cache-config").body), Envelope(R"({"size":1})"));
+}
+
 }  // namespace
 }  // namespace kms::testing

@@ -266,5 +266,18 @@ TEST(TokenSelf, LookupAndRenewAnswerForTheRootToken) {
   EXPECT_THAT(renewed.body, AllOf(HasSubstr(R"("data":null)"), HasSubstr(R"("auth":{"client_token")")));
 }
 
+TEST(Mounts, TuneRefusesWhatCreatingRefuses) {
+  ApiService api;
+  const std::string century = R"({"max_lease_ttl":"40000d"})";
+  EXPECT_EQ(api.Post("/v1/sys/mounts/new", R"({"type":"transit","config":)" + century + "}").status,
+            400);
+  const ApiAnswer tuned = api.Post("/v1/sys/mounts/dev/tune", century);
+  EXPECT_EQ(tuned.status, 400);
+  EXPECT_THAT(tuned.body, HasSubstr("unable to parse max_lease_ttl as a duration"));
+  const std::string essay = R"("description":")" + std::string(5000, 'x') + "\"";
+  EXPECT_EQ(api.Post("/v1/sys/mounts/new", R"({"type":"transit",)" + essay + "}").status, 400);
+  EXPECT_EQ(api.Post("/v1/sys/mounts/dev/tune", "{" + essay + "}").status, 400);
+}
+
 }  // namespace
 }  // namespace kms::testing
