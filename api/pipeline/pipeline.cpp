@@ -310,10 +310,11 @@ void Pipeline::CallHandler(Exchange& exchange) {
 }
 
 Status Pipeline::RecordAttempt(Exchange& exchange) {
-  exchange.acted = true;
   const AuditTicket ticket = KMS_TRY(Record(exchange, /*attempt=*/true));
   const Deadline deadline = services_.clock.SteadyNow() + services_.options.audit_timeout;
-  return services_.audit.Await(ticket, deadline);
+  KMS_TRY(services_.audit.Await(ticket, deadline));
+  exchange.acted = true;  // not before: what could not be recorded is not done, and may be repeated
+  return Ok();
 }
 
 void Pipeline::RecordOutcome(Exchange& exchange) {

@@ -124,6 +124,21 @@ TEST(Access, L18_NothingChangesAndNobodyIsAnsweredWhileTheAuditLogRefuses) {
   }
 }
 
+TEST(Access, L8_AChangeWhoseAttemptIsNotRecordedMayBeRepeated) {
+  for (const bool at_append : {true, false}) {
+    ApiService api;
+    if (at_append) {
+      api.audit.RefuseAppends();
+    } else {
+      api.audit.FailWrites();
+    }
+    EXPECT_EQ(api.Post("/v1/dev/keys/app").status, 503);
+    api.audit.RefuseAppends(false);
+    api.audit.FailWrites(false);
+    EXPECT_EQ(api.Get("/v1/dev/keys/app").status, 404);
+  }
+}
+
 TEST(Access, I3_HotAnswersCarryTheTicketOfTheirRecord) {
   ApiService api;
   api.Post("/v1/dev/keys/app");
