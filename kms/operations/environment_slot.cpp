@@ -185,10 +185,14 @@ Status EnvironmentSlot::Prove(CallTimeout timeout) {
     proven_ = started;
     return Ok();
   }
-  if (GraceIsOver()) {
-    SealFor(proof.error());
-  }
+  SealIfExpired(proof.error());
   return proof;
+}
+
+void EnvironmentSlot::SealIfExpired(const Error& error) {
+  if (!environment_->sealed() && GraceIsOver()) {
+    SealFor(error);
+  }
 }
 
 Status EnvironmentSlot::ProveLatest(CallTimeout timeout, const EnvironmentMaterial& material) {

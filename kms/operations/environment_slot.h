@@ -75,6 +75,9 @@ class EnvironmentSlot {
   // the grace, opens a sealed environment that can be opened.
   Status Prove(CallTimeout timeout);
 
+  // Seals an open one whose last proof is older than the grace; asks no HSM.
+  void SealIfExpired(const Error& error);
+
   // Seals it, and no proof unseals it any more until Release: for operators and for deletion.
   void HoldSealed(std::string reason);
   // Errors: as Open.

@@ -42,7 +42,7 @@ struct FakeToken {
 };
 
 // Thread rule: any thread, the fault members too.
-class FakeMasterKeyDevice final : public MasterKeyDevice {
+class FakeMasterKeyDevice : public MasterKeyDevice {
  public:
   // `clock` judges deadlines and must outlive the device; the system's without one.
   explicit FakeMasterKeyDevice(std::shared_ptr<FakeToken> token = std::make_shared<FakeToken>(),

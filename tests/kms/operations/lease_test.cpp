@@ -2,6 +2,11 @@
 // The lease on plaintext keys: rounds of proof, grace, sealing and healing.
 #include "kms/operations/environments.h"
 
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <vector>
+
 #include "tests/kms/operations/world.h"
 
 namespace kms {
@@ -57,6 +62,55 @@ TEST_F(LeaseTest, H3_WarmKeysServeUntilTheGraceIsOverThenNothing) {
   EXPECT_THAT(world_.FindKey("prod", "app"),
               HasError(ErrorCode::kUnavailable, "environment is sealed"));
   EXPECT_THAT(world_.StatusOf("prod").reason, HasSubstr("opens by itself"));
+}
+
+// A device that takes all the time it is given before it says that the HSM is silent.
+class SilentDevice final : public testing::FakeMasterKeyDevice {
+ public:
+  explicit SilentDevice(testing::ManualClock& clock)
+      : FakeMasterKeyDevice(std::make_shared<testing::FakeToken>(), &clock), clock_(clock) {}
+
+  Status CheckSentinel(const MasterKeyRecord& master, Deadline deadline) override {
+    if (silent) {
+      if (before_silence) {
+        before_silence();
+      }
+      clock_.Advance(std::chrono::ceil<std::chrono::milliseconds>(deadline - clock_.SteadyNow()));
+      return Unavailable("HSM did not answer in time");
+    }
+    return FakeMasterKeyDevice::CheckSentinel(master, deadline);
+  }
+
+  bool silent = false;
+  std::function<void()> before_silence;
+
+ private:
+  testing::ManualClock& clock_;
+};
+
+TEST(Lease, H6_ASilentHsmKeepsNoEnvironmentOpenWhileOthersAreProven) {
+  testing::MemoryStore store;
+  testing::ManualClock clock;
+  SilentDevice device(clock);
+  const EnvironmentsOptions options;
+  KMS_ASSERT_OK_AND_ASSIGN(const auto environments,
+                           Environments::Open(store, device, clock, options));
+  std::vector<std::shared_ptr<Environment>> all;
+  for (int number = 0; number < 20; ++number) {
+    const std::string name = "e" + std::to_string(100 + number);
+    all.push_back(environments->Create(EnvName(name), {}).value());
+  }
+  device.silent = true;
+  clock.Advance(options.lease_grace - options.hsm_timeout);
+  // The first answer to wait for takes what is left of the grace; one more call may begin after it.
+  int calls = 0;
+  device.before_silence = [&] {
+    if (++calls == 3) {
+      EXPECT_TRUE(std::ranges::all_of(all, [](const auto& one) { return one->sealed(); }));
+    }
+  };
+  environments->ProveLeases();
+  EXPECT_GE(calls, 3);
 }
 
 TEST_F(LeaseTest, H3_TheReturningHsmHealsEveryEnvironment) {
