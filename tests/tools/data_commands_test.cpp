@@ -80,6 +80,34 @@ TEST_F(DataCommands, EncryptSendsBase64AndPrintsTheCiphertext) {
   EXPECT_EQ(run.out, "vault:v1:abc\n");
 }
 
+TEST_F(DataCommands, EveryVerbSendsTheContextInBase64) {
+  ReplyData({{"ciphertext", "vault:v1:abc"}, {"plaintext", "aGk="}, {"key_version", 1}});
+  for (const char* verb : {"encrypt", "decrypt", "rewrap", "datakey"}) {
+    std::vector<std::string> arguments = {verb, "orders", "--context", "tenant 42"};
+    if (std::string_view(verb) != "datakey") {
+      arguments.emplace_back("vault:v1:abc");
+    }
+    const ToolRun run = Run(arguments);
+    EXPECT_EQ(run.status, 0) << verb << run.err;
+  }
+  const auto requests = server_.requests();
+  ASSERT_EQ(requests.size(), 4U);
+  for (const ScriptedRequest& request : requests) {
+    EXPECT_EQ(Json(request.body)["context"], Base64("tenant 42")) << request.target;
+  }
+}
+
+TEST_F(DataCommands, EveryLineIsSentWithTheContext) {
+  const ToolRun run = RunLines({"encrypt", "orders", "--context", "t"}, "one\ntwo\n");
+  EXPECT_EQ(run.status, 0) << run.err;
+  const auto requests = batch_server_.requests();
+  ASSERT_EQ(requests.size(), 1U);
+  const nlohmann::json batch = Json(requests[0].body)["batch_input"];
+  ASSERT_EQ(batch.size(), 2U);
+  EXPECT_EQ(batch[0]["context"], Base64("t"));
+  EXPECT_EQ(batch[1]["context"], Base64("t"));
+}
+
 TEST_F(DataCommands, EncryptOfNothingSendsTheEmptyPlaintext) {
   ReplyData({{"ciphertext", "vault:v1:abc"}});
   EXPECT_EQ(Run({"encrypt", "orders"}, "").status, 0);

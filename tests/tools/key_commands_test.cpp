@@ -52,6 +52,13 @@ TEST_F(KeyCommands, CreateSendsEverySetting) {
                                                       {"auto_rotate_period", "30d"}}));
 }
 
+TEST_F(KeyCommands, CreateDerivedIsNotConvergentUnlessAsked) {
+  ReplyData(KeyData());
+  EXPECT_EQ(Run({"key", "create", "k", "--derived"}).status, 0);
+  EXPECT_EQ(Json(OnlyRequest().body),
+            (nlohmann::json{{"type", "aes256-gcm96"}, {"derived", true}}));
+}
+
 TEST_F(KeyCommands, EnvironmentDefaultsToDevAndKmsEnvChangesIt) {
   ReplyData(KeyData());
   Run({"key", "show", "k"});

@@ -70,7 +70,8 @@ Status RunOne(Session& session, const DataVerb& verb, const DataArguments& argum
   const DataParameters parameters = KMS_TRY(ParametersOf(arguments));
   const PlaintextBuffer input = KMS_TRY(ReadInput(arguments.input));
   JsonBody body(Base64EncodedSize(input.size()) +
-                Base64EncodedSize(parameters.associated_data.size()) + 256);
+                Base64EncodedSize(parameters.associated_data.size()) +
+                Base64EncodedSize(parameters.context.size()) + 256);
   body.BeginObject();
   AddInput(body, verb, AsText(input.View()), parameters);
   body.EndObject();
@@ -126,6 +127,10 @@ CLI::App& AddVerb(CLI::App& root, Session& session, const DataVerb& verb,
   command.add_option("--aad-file", taken.aad_file, "Associated data from this file")
       ->type_name("FILE")
       ->excludes("--aad");
+  command
+      .add_option("--context", taken.parameters.context,
+                  "What a derived key derives from: the same to encrypt and to decrypt")
+      ->type_name("TEXT");
   command.add_flag("--lines", taken.lines, "One input per line, one result per line, in batches");
   command.add_option("--batch-size", taken.batch_size, "Lines per request with --lines")
       ->type_name("N")
@@ -155,7 +160,8 @@ void AddDataCommands(CLI::App& root, Session& session) {
       "  kmsctl encrypt orders 'credit card 4111'     (others on this machine see arguments)\n"
       "  kmsctl encrypt orders --in photo.jpg --out photo.enc\n"
       "  tar c data | kmsctl encrypt backups -e prod > data.enc\n"
-      "  kmsctl encrypt orders --lines --in plain.txt --out encrypted.txt\n",
+      "  kmsctl encrypt orders --lines --in plain.txt --out encrypted.txt\n"
+      "  kmsctl encrypt orders --context tenant-42 --in row.txt    (a derived key)\n",
       arguments);
   AddKeyVersion(encrypt, *arguments);
 

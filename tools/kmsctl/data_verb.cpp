@@ -21,6 +21,9 @@ void AddInput(JsonBody& body, const DataVerb& verb, std::string_view input,
   if (!parameters.associated_data.empty()) {
     body.AddBase64("associated_data", AsBytes(parameters.associated_data));
   }
+  if (!parameters.context.empty()) {
+    body.AddBase64("context", AsBytes(parameters.context));
+  }
   if (parameters.key_version != 0) {
     body.AddNumber("key_version", parameters.key_version);
   }

@@ -30,6 +30,7 @@ inline constexpr DataVerb kRewrap{"rewrap", "ciphertext", "ciphertext", false, f
 struct DataParameters {
   std::string associated_data;   // raw bytes; empty: none
   std::int64_t key_version = 0;  // 0: the latest
+  std::string context;           // raw bytes, for derived keys; empty: none
 };
 
 // Adds the fields of one input to the object that `body` has open.

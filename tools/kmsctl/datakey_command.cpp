@@ -4,6 +4,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "kms/base/base64.h"
 #include "tools/kmsctl/commands.h"
 #include "tools/kmsctl/output.h"
 
@@ -16,6 +17,7 @@ struct DataKeyArguments {
   std::string key;
   int bits = 256;
   std::int64_t key_version = 0;
+  std::string context;
   bool wrapped = false;
 };
 
@@ -23,6 +25,9 @@ Status Generate(Session& session, const DataKeyArguments& arguments) {
   nlohmann::json body = {{"bits", arguments.bits}};
   if (arguments.key_version != 0) {
     body["key_version"] = arguments.key_version;
+  }
+  if (!arguments.context.empty()) {
+    body["context"] = Base64Encode(AsBytes(arguments.context));
   }
   const std::string kind = arguments.wrapped ? "wrapped" : "plaintext";
   const nlohmann::json answer = KMS_TRY(
@@ -63,6 +68,10 @@ void AddDataKeyCommand(CLI::App& root, Session& session) {
   command.add_flag("--wrapped", arguments->wrapped, "Only the wrapped form");
   command.add_option("--key-version", arguments->key_version, "Wrap with this version")
       ->type_name("N");
+  command
+      .add_option("--context", arguments->context,
+                  "What a derived key derives from: the same to decrypt")
+      ->type_name("TEXT");
   command.callback([&session, arguments] {
     session.command = [&session, arguments] { return Generate(session, *arguments); };
   });
