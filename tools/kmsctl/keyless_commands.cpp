@@ -64,7 +64,7 @@ void AddRandom(CLI::App& root, Session& session) {
       AddCommand(root, "random", "Random bytes from the service's generators",
                  "  kmsctl random\n"
                  "  kmsctl random --bytes 64 --format hex\n"
-                 "  kmsctl random --source seal       (the HSM's generator, mixed with the kernel's)\n");
+                 "  kmsctl random --source seal       (the HSM, mixed with the kernel)\n");
   auto arguments = std::make_shared<RandomArguments>();
   AddEnvironmentOption(command, arguments->environment);
   command.add_option("--bytes", arguments->bytes, "How many, 1 to 131072; default 32")
