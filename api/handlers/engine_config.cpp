@@ -12,10 +12,10 @@ namespace {
 
 constexpr std::string_view kCacheSize = "cache_size";
 
-Status Store(Call& call, const EnvironmentSettings& settings) {
+Result<EnvironmentSettings> Store(Call& call, const SettingsChange& change) {
   const EnvironmentName name =
       KMS_TRY(EnvironmentName::Parse(call.environment->identity().name));
-  return call.services.environments.Tune(name, settings);
+  return call.services.environments.Tune(name, change);
 }
 
 Reply KeysConfig(bool disable_upsert) {
@@ -52,12 +52,15 @@ Result<Reply> HandleReadKeysConfig(Call& call) {
 }
 
 Result<Reply> HandleWriteKeysConfig(Call& call) {
-  EnvironmentSettings settings = call.environment->settings();
-  if (const std::optional<bool> wanted = call.fields.OptionalBoolean("disable_upsert")) {
-    settings.disable_upsert = *wanted;
-    KMS_TRY(Store(call, settings));
+  const std::optional<bool> wanted = call.fields.OptionalBoolean("disable_upsert");
+  if (!wanted) {
+    return HandleReadKeysConfig(call);
   }
-  return KeysConfig(settings.disable_upsert);
+  KMS_TRY(Store(call, [&](EnvironmentSettings& settings) {
+    settings.disable_upsert = *wanted;
+    return Ok();
+  }));
+  return KeysConfig(*wanted);
 }
 
 // Every warm key is kept; the number is stored for clients that configure it and read it back.
@@ -70,9 +73,10 @@ Result<Reply> HandleWriteCacheConfig(Call& call) {
   if (size != 0 && size < 10) {
     return InvalidArgument("size must be 0 or a value greater or equal to 10");
   }
-  EnvironmentSettings settings = call.environment->settings();
-  settings.options[std::string(kCacheSize)] = std::to_string(size);
-  KMS_TRY(Store(call, settings));
+  KMS_TRY(Store(call, [&](EnvironmentSettings& settings) {
+    settings.options[std::string(kCacheSize)] = std::to_string(size);
+    return Ok();
+  }));
   return CacheConfig(size);
 }
 

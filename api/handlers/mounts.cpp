@@ -55,6 +55,20 @@ void AppendListed(const Environment& environment, std::string_view path, JsonObj
   mount.Close();
 }
 
+Status ApplyTune(Call& call, EnvironmentSettings& settings) {
+  if (call.fields.Has("description")) {
+    settings.description = KMS_TRY(DescriptionOf(call));
+  }
+  for (const auto& [field, seconds] :
+       {std::pair{"default_lease_ttl", &settings.default_lease_ttl_seconds},
+        std::pair{"max_lease_ttl", &settings.max_lease_ttl_seconds}}) {
+    if (call.fields.Has(field)) {
+      *seconds = KMS_TRY(ParseLease(field, call.fields.Text(field)));
+    }
+  }
+  return ApplyOptions(call.fields.Tree("options"), settings);
+}
+
 }  // namespace
 
 Result<Reply> HandleListMounts(Call& call) {
@@ -126,21 +140,10 @@ Result<Reply> HandleReadTune(Call& call) {
 }
 
 Result<Reply> HandleWriteTune(Call& call) {
-  const std::shared_ptr<Environment> environment = KMS_TRY(RequireMount(call));
+  KMS_TRY(RequireMount(call));
   const EnvironmentName name = KMS_TRY(NameOf(call));
-  EnvironmentSettings settings = environment->settings();
-  if (call.fields.Has("description")) {
-    settings.description = KMS_TRY(DescriptionOf(call));
-  }
-  for (const auto& [field, seconds] :
-       {std::pair{"default_lease_ttl", &settings.default_lease_ttl_seconds},
-        std::pair{"max_lease_ttl", &settings.max_lease_ttl_seconds}}) {
-    if (call.fields.Has(field)) {
-      *seconds = KMS_TRY(ParseLease(field, call.fields.Text(field)));
-    }
-  }
-  KMS_TRY(ApplyOptions(call.fields.Tree("options"), settings));
-  KMS_TRY(call.services.environments.Tune(name, settings));
+  KMS_TRY(call.services.environments.Tune(
+      name, [&](EnvironmentSettings& settings) { return ApplyTune(call, settings); }));
   return Reply::NoContent();
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +27,8 @@ struct EnvironmentsOptions {
   std::chrono::milliseconds lease_grace{60000};
   EnvironmentLimits limits;  // of each environment
 };
+
+using SettingsChange = std::function<Status(EnvironmentSettings&)>;
 
 struct CreateEnvironmentRequest {
   EnvironmentSettings settings;
@@ -77,8 +80,10 @@ class Environments {
   // kInvalidArgument when the name nests with an existing one, and those of device and store.
   Result<std::shared_ptr<Environment>> Create(const EnvironmentName& name,
                                               const CreateEnvironmentRequest& request);
-  // Stores new settings. Errors: kNotFound "no such environment", store errors.
-  Status Tune(const EnvironmentName& name, const EnvironmentSettings& settings);
+  // Applies `change` to the stored settings and stores them; writers wait for each other, so none
+  // undoes what another set. Returns the new settings. Errors: kNotFound "no such environment",
+  // those of `change` (nothing is stored then), store errors.
+  Result<EnvironmentSettings> Tune(const EnvironmentName& name, const SettingsChange& change);
   // Deletes every entry, the wrapped keys and the master key object. Success when absent.
   // It answers nothing from the first step on; an interrupted deletion goes on when it is asked for
   // again, when the name is created again and when the store is opened.

@@ -135,7 +135,8 @@ Result<std::shared_ptr<Environment>> Environments::Impl::FinishCreation(
 
 // ---- tune ---------------------------------------------------------------------------------------
 
-Status Environments::Tune(const EnvironmentName& name, const EnvironmentSettings& settings) {
+Result<EnvironmentSettings> Environments::Tune(const EnvironmentName& name,
+                                               const SettingsChange& change) {
   const ScopedLock life(impl_->life_mutex);
   const std::string path = EnvironmentPath(name.text());
   const Impl::SlotHandle slot = impl_->FindSlot(name.text());
@@ -143,10 +144,11 @@ Status Environments::Tune(const EnvironmentName& name, const EnvironmentSettings
   if (slot == nullptr || !stored) {
     return NotFound("no such environment");
   }
-  stored->record.settings = settings;
+  EnvironmentSettings& settings = stored->record.settings;
+  KMS_TRY(change(settings));
   KMS_TRY(impl_->WriteRecord(path, stored->record.Encode(), stored->revision));
   slot->environment()->ReplaceSettings(settings);
-  return Ok();
+  return settings;
 }
 
 // ---- delete -------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ using ::testing::SizeIs;
 using testing::EnvName;
 using testing::FailEachCall;
 using testing::IsOk;
+using testing::To;
 using testing::World;
 
 // One way for the n-th call to go wrong.
@@ -233,7 +234,7 @@ TEST(EnvironmentAnswers, D6_LostCommitAnswersAreToldTruthfully) {
   EnvironmentSettings settings;
   settings.description = "tuned";
   world.store.LoseNextCommitAnswer();
-  ASSERT_THAT(world.environments().Tune(EnvName("dev"), settings), IsOk());
+  ASSERT_THAT(world.environments().Tune(EnvName("dev"), To(settings)), IsOk());
   world.Start();
   EXPECT_EQ(world.environments().Find("dev")->settings().description, "tuned");
   world.store.LoseNextCommitAnswer();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kms/operations/environments.h"
 
+#include <thread>
+
 #include "tests/kms/operations/world.h"
 
 namespace kms {
@@ -13,6 +15,7 @@ using ::testing::SizeIs;
 using testing::EnvName;
 using testing::HasError;
 using testing::IsOk;
+using testing::To;
 using testing::World;
 
 class EnvironmentsTest : public ::testing::Test {
@@ -117,17 +120,56 @@ TEST_F(EnvironmentsTest, ListsByName) {
   EXPECT_EQ(names, (std::vector<std::string>{"dev", "prod", "staging"}));
 }
 
+// Two administrators at once: one protects, the other describes; neither is undone.
+TEST_F(EnvironmentsTest, ConcurrentTuningLosesNothing) {
+  world_.Make("prod");
+  constexpr int kRounds = 200;
+  std::thread other([&] {
+    for (int round = 0; round < kRounds; ++round) {
+      EXPECT_THAT(world_.environments().Tune(EnvName("prod"),
+                                             [&](EnvironmentSettings& settings) {
+                                               settings.default_lease_ttl_seconds += 1;
+                                               return Ok();
+                                             }),
+                  IsOk());
+    }
+  });
+  for (int round = 0; round < kRounds; ++round) {
+    EXPECT_THAT(world_.environments().Tune(EnvName("prod"),
+                                           [&](EnvironmentSettings& settings) {
+                                             settings.max_lease_ttl_seconds += 1;
+                                             return Ok();
+                                           }),
+                IsOk());
+  }
+  other.join();
+  const EnvironmentSettings settings = world_.environments().Find("prod")->settings();
+  EXPECT_EQ(settings.default_lease_ttl_seconds, kRounds);
+  EXPECT_EQ(settings.max_lease_ttl_seconds, kRounds);
+}
+
+TEST_F(EnvironmentsTest, AChangeThatFailsStoresNothing) {
+  world_.Make("prod");
+  EXPECT_THAT(world_.environments().Tune(EnvName("prod"),
+                                         [](EnvironmentSettings& settings) -> Status {
+                                           settings.is_protected = true;
+                                           return InvalidArgument("no");
+                                         }),
+              HasError(ErrorCode::kInvalidArgument));
+  EXPECT_FALSE(world_.environments().Find("prod")->settings().is_protected);
+}
+
 TEST_F(EnvironmentsTest, TuningIsStored) {
   world_.Make("prod");
   EnvironmentSettings settings;
   settings.description = "tuned";
   settings.is_protected = true;
-  ASSERT_THAT(world_.environments().Tune(EnvName("prod"), settings), IsOk());
+  ASSERT_THAT(world_.environments().Tune(EnvName("prod"), To(settings)), IsOk());
   EXPECT_EQ(world_.environments().Find("prod")->settings().description, "tuned");
   world_.Start();
 
   EXPECT_TRUE(world_.environments().Find("prod")->settings().is_protected);
-  EXPECT_THAT(world_.environments().Tune(EnvName("none"), settings),
+  EXPECT_THAT(world_.environments().Tune(EnvName("none"), To(settings)),
               HasError(ErrorCode::kNotFound, "no such environment"));
 }
 
@@ -154,7 +196,7 @@ TEST_F(EnvironmentsTest, AProtectedEnvironmentSaysHowItCouldBeDeleted) {
   EXPECT_THAT(world_.environments().Delete(EnvName("prod")),
               HasError(ErrorCode::kFailedPrecondition,
                        AllOf(HasSubstr("protected"), HasSubstr("sys/mounts/prod/tune"))));
-  ASSERT_THAT(world_.environments().Tune(EnvName("prod"), {}), IsOk());
+  ASSERT_THAT(world_.environments().Tune(EnvName("prod"), To({})), IsOk());
   EXPECT_THAT(world_.environments().Delete(EnvName("prod")), IsOk());
 }
 

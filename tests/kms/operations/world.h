@@ -16,6 +16,14 @@
 
 namespace kms::testing {
 
+// The change that sets everything.
+inline SettingsChange To(EnvironmentSettings wanted) {
+  return [wanted = std::move(wanted)](EnvironmentSettings& settings) {
+    settings = wanted;
+    return Ok();
+  };
+}
+
 inline EnvironmentName EnvName(std::string_view text) {
   return EnvironmentName::Parse(text).value();
 }
