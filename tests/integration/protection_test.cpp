@@ -110,7 +110,8 @@ TEST_F(ProtectionTest, C20_ThePoolsCopiesOfABatchAreWipedToo) {
       client->Post("/v1/dev/encrypt/app", R"({"nothing":1,"batch_input":[)" + items + "]}");
   ASSERT_EQ(sealed.status, 200) << sealed.body;
   nlohmann::json batch{{"nothing", 1}, {"batch_input", nlohmann::json::array()}};
-  for (const auto& result : nlohmann::json::parse(sealed.body)["data"]["batch_results"]) {
+  const nlohmann::json answer = nlohmann::json::parse(sealed.body);
+  for (const auto& result : answer["data"]["batch_results"]) {
     batch["batch_input"].push_back({{"ciphertext", result["ciphertext"]}});
   }
   ASSERT_THAT(client->Post("/v1/dev/decrypt/app", batch.dump()).body, HasSubstr(base64));

@@ -73,7 +73,7 @@ const std::map<std::string, std::set<std::string>> kArrows = {
      {"api/front", "kms/base", "kms/crypto", "kms/keys", "kms/store", "kms/master", "kms/auth",
       "kms/audit", "kms/operations"}},
     {"api/handlers",
-     {"api/front", "api/pipeline", "kms/base", "kms/keys", "kms/store", "kms/master", "kms/auth",
+     {"api/front", "api/pipeline", "kms/base", "kms/crypto", "kms/keys", "kms/store", "kms/master", "kms/auth",
       "kms/audit", "kms/operations"}},
     {"tools/common", {"kms/base"}},
     {"tools/kmsctl", {"kms/base", "tools/common"}},
