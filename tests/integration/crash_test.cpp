@@ -97,7 +97,9 @@ class CrashTest : public ::testing::Test {
         const HttpReply opened =
             client->Post("/v1/dev/decrypt/" + key, json{{"batch_input", batch}}.dump());
         ASSERT_EQ(opened.status, 200) << opened.body.substr(0, 2000);
-        for (const json& result : DataOf(opened)["batch_results"]) {
+        const json data = DataOf(opened);
+        ASSERT_EQ(data["batch_results"].size(), batch.size());
+        for (const json& result : data["batch_results"]) {
           ASSERT_EQ(result["plaintext"], kPlaintext);
         }
       }
