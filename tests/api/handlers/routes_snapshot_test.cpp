@@ -36,6 +36,12 @@ std::string Line(const Route& route) {
   return line + "\n";
 }
 
+TEST(RouteTable, EveryRowHasAHandler) {
+  for (const Route& route : RouteTable()) {
+    EXPECT_NE(route.handle, nullptr) << route.pattern;
+  }
+}
+
 TEST(RouteTable, IsWhatWasReviewed) {
   std::string table;
   for (const Route& route : RouteTable()) {
