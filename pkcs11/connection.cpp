@@ -113,9 +113,10 @@ std::uint64_t Connection::login_epoch() const {
   return login_epoch_;
 }
 
-Status Connection::LoginAgain(std::uint64_t epoch, const SecretBytes& pin, bool& refused) {
-  ScopedLock one_at_a_time(login_mutex_);
-  if (login_epoch() != epoch) return Ok();
+Result<bool> Connection::LoginAgain(std::uint64_t epoch, const SecretBytes& pin, bool& refused) {
+  // No call is under way while the login changes, so that none sees keys come and go.
+  ScopedLock exclusive(objects_);
+  if (login_epoch() != epoch) return false;
   const auto file_lock = KMS_TRY(LockLogin(In(kLoginLockWait)));
   const Rv rv = anchor_->Login(CKU_USER, pin);
   refused = rv.kind() == RvKind::kAuth;
@@ -123,7 +124,7 @@ Status Connection::LoginAgain(std::uint64_t epoch, const SecretBytes& pin, bool&
   ScopedLock lock(mutex_);
   ++login_epoch_;
   bound_.clear();  // handles of private objects went with the old login
-  return Ok();
+  return true;
 }
 
 Result<CK_OBJECT_HANDLE> Connection::BindKey(Session& session, const MasterKeyRecord& record) {
@@ -134,7 +135,15 @@ Result<CK_OBJECT_HANDLE> Connection::BindKey(Session& session, const MasterKeyRe
     const auto found = bound_.find(record.id);
     if (found != bound_.end() && found->second.record == record) return found->second.handle;
   }
-  const CK_OBJECT_HANDLE handle = KMS_TRY(FindMasterKeyObject(session, record.id));
+  const auto object = FindMasterKeyObject(session, record.id);
+  if (!object.has_value()) {
+    if (object.error().code != ErrorCode::kNotFound) return object.error();
+    // Private objects are invisible without a login: then it is the login that is missing.
+    const bool logged_in = KMS_TRY(session.LoggedIn());
+    if (!logged_in) return session.Fail({CKR_USER_NOT_LOGGED_IN, "C_FindObjects"});
+    return object.error();
+  }
+  const CK_OBJECT_HANDLE handle = *object;
   KMS_TRY(CheckMasterKeyAttributes(session, handle, DemandsFor(record.mechanism)));
   KMS_TRY(OpenSentinel(session, handle, record));
   ScopedLock lock(mutex_);

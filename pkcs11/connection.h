@@ -41,8 +41,9 @@ class Connection {
   Status Login(const SecretBytes& pin, bool& refused);
   Status Bind();
 
-  // Logs in again unless that happened since `epoch` was read. Errors and `refused` as Login.
-  Status LoginAgain(std::uint64_t epoch, const SecretBytes& pin, bool& refused);
+  // Logs in again unless that happened since `epoch` was read: true if it did. Holds objects()
+  // exclusively meanwhile. Errors and `refused` as Login.
+  Result<bool> LoginAgain(std::uint64_t epoch, const SecretBytes& pin, bool& refused);
   [[nodiscard]] std::uint64_t login_epoch() const;
 
   // The handle of the recorded key: found by CKA_ID, judged and proven by its sentinel before its
@@ -100,7 +101,6 @@ class Connection {
   mutable Mutex mutex_;
   std::map<Uuid, BoundKey> bound_ KMS_GUARDED_BY(mutex_);
   std::uint64_t login_epoch_ KMS_GUARDED_BY(mutex_) = 0;
-  Mutex login_mutex_;  // one login at a time; taken before mutex_
   Mutex signer_mutex_;
   std::unique_ptr<Signer> signer_ KMS_GUARDED_BY(signer_mutex_);
 };

@@ -138,7 +138,6 @@ Status Token::Impl::RunAttempts(const CallPlan& plan, const Operation& operation
 Token::Impl::Attempt Token::Impl::TryOnce(Connection& connection, const CallPlan& plan,
                                           const Operation& operation) {
   Attempt attempt;
-  attempt.login_epoch = connection.login_epoch();
   auto lease = connection.pool().Acquire(plan.deadline, attempt.failure);
   if (!lease.has_value()) {
     attempt.status = lease.error();
@@ -148,9 +147,11 @@ Token::Impl::Attempt Token::Impl::TryOnce(Connection& connection, const CallPlan
       .connection = connection, .session = lease->session(), .master = CK_INVALID_HANDLE};
   if (plan.changes_objects) {
     ScopedLock exclusive(connection.objects());
+    attempt.login_epoch = connection.login_epoch();
     attempt.status = TryWithSession(plan, operation, context);
   } else {
     ScopedSharedLock shared(connection.objects());
+    attempt.login_epoch = connection.login_epoch();
     attempt.status = TryWithSession(plan, operation, context);
   }
   attempt.failure = lease->session().failure();
@@ -262,14 +263,14 @@ Status Token::Impl::LoginAgain(Connection& connection, std::uint64_t epoch) {
     RequestReconnect(connection, pin.error().public_message);
     return pin.error();
   }
-  const Status status = connection.LoginAgain(epoch, *pin, refused);
+  const Result<bool> logged_in = connection.LoginAgain(epoch, *pin, refused);
   if (refused) RefusePin(*pin);
-  if (!status.has_value()) {
-    RequestReconnect(connection, status.error().public_message);
-  } else if (connection.login_epoch() == epoch + 1) {
-    logins_.fetch_add(1);
+  if (!logged_in.has_value()) {
+    RequestReconnect(connection, logged_in.error().public_message);
+    return logged_in.error();
   }
-  return status;
+  if (*logged_in) logins_.fetch_add(1);
+  return Ok();
 }
 
 Status Token::Impl::RunOnConnection(
