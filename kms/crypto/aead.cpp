@@ -9,7 +9,9 @@
 #include <atomic>
 #include <utility>
 
+#include "kms/base/secret_bytes.h"
 #include "kms/crypto/context_cache.h"
+#include "kms/crypto/xchacha.h"
 
 namespace kms {
 
@@ -19,12 +21,14 @@ using internal::AeadId;
 using internal::CipherContext;
 using internal::ContextCache;
 using internal::ContextSlot;
+using internal::XChaChaMessage;
 
 // EVP takes lengths as int; the service's bodies are far below this.
 constexpr std::size_t kMaxMessageBytes = std::size_t{1} << 30U;
 
 enum class Direction : int { kOpen = 0, kSeal = 1 };
 
+// Of XChaCha20-Poly1305 there is no cipher: each of its messages is one of ChaCha20-Poly1305.
 const EVP_CIPHER* Fetched(AeadAlgorithm algorithm) {
   static EVP_CIPHER* const aes256 = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);
   static EVP_CIPHER* const aes128 = EVP_CIPHER_fetch(nullptr, "AES-128-GCM", nullptr);
@@ -33,6 +37,7 @@ const EVP_CIPHER* Fetched(AeadAlgorithm algorithm) {
     case AeadAlgorithm::kAes256Gcm: return aes256;
     case AeadAlgorithm::kAes128Gcm: return aes128;
     case AeadAlgorithm::kChaCha20Poly1305: return chacha;
+    case AeadAlgorithm::kXChaCha20Poly1305: break;
   }
   return nullptr;
 }
@@ -40,7 +45,7 @@ const EVP_CIPHER* Fetched(AeadAlgorithm algorithm) {
 // The texts of the Transit API's reference implementation (transit-api 6.10).
 Error AuthenticationFailed(AeadAlgorithm algorithm) {
   return MakeError(ErrorCode::kDecryptionFailed,
-                   algorithm == AeadAlgorithm::kChaCha20Poly1305
+                   algorithm >= AeadAlgorithm::kChaCha20Poly1305
                        ? "chacha20poly1305: message authentication failed"
                        : "cipher: message authentication failed");
 }
@@ -68,10 +73,12 @@ bool Finish(EVP_CIPHER_CTX* context) {
   return EVP_CipherFinal_ex(context, none, &written) == 1;
 }
 
+Status CheckKeySize(AeadAlgorithm algorithm, ByteView key) {
+  return key.size() == AeadKeyBytes(algorithm) ? Ok() : Status(InvalidArgument("wrong key length"));
+}
+
 Result<CipherContext> KeyedContext(AeadAlgorithm algorithm, ByteView key) {
-  if (key.size() != AeadKeyBytes(algorithm)) {
-    return InvalidArgument("wrong key length");
-  }
+  KMS_TRY(CheckKeySize(algorithm, key));
   CipherContext context{EVP_CIPHER_CTX_new()};
   const EVP_CIPHER* cipher = Fetched(algorithm);
   if (context == nullptr || cipher == nullptr ||
@@ -81,18 +88,18 @@ Result<CipherContext> KeyedContext(AeadAlgorithm algorithm, ByteView key) {
   return context;
 }
 
-Status CheckSealSizes(ByteView nonce, ByteView associated_data, ByteView plaintext,
-                      MutableByteView out) {
-  const bool fit = nonce.size() == kAeadNonceBytes &&
+Status CheckSealSizes(AeadAlgorithm algorithm, ByteView nonce, ByteView associated_data,
+                      ByteView plaintext, MutableByteView out) {
+  const bool fit = nonce.size() == AeadNonceBytes(algorithm) &&
                    out.size() == plaintext.size() + kAeadTagBytes &&
                    plaintext.size() <= kMaxMessageBytes &&
                    associated_data.size() <= kMaxMessageBytes;
   return fit ? Ok() : Status(InvalidArgument("wrong size of nonce, message or output"));
 }
 
-bool AreOpenSizes(ByteView nonce, ByteView associated_data, ByteView ciphertext_and_tag,
-                  MutableByteView out) {
-  return nonce.size() == kAeadNonceBytes && ciphertext_and_tag.size() >= kAeadTagBytes &&
+bool AreOpenSizes(AeadAlgorithm algorithm, ByteView nonce, ByteView associated_data,
+                  ByteView ciphertext_and_tag, MutableByteView out) {
+  return nonce.size() == AeadNonceBytes(algorithm) && ciphertext_and_tag.size() >= kAeadTagBytes &&
          out.size() == ciphertext_and_tag.size() - kAeadTagBytes &&
          out.size() <= kMaxMessageBytes && associated_data.size() <= kMaxMessageBytes;
 }
@@ -132,13 +139,20 @@ bool OpenWith(EVP_CIPHER_CTX* context, ByteView nonce, ByteView associated_data,
 struct Aead::State {
   AeadAlgorithm algorithm;
   AeadId id;
-  CipherContext prepared;
+  CipherContext prepared;  // of all but XChaCha20-Poly1305
+  SecretBytes key;         // of XChaCha20-Poly1305 only
 
   State(AeadAlgorithm which, AeadId name, CipherContext context)
       : algorithm(which), id(name), prepared(std::move(context)) {}
+  explicit State(SecretBytes extended)
+      : algorithm(AeadAlgorithm::kXChaCha20Poly1305), id(0), key(std::move(extended)) {}
   State(const State&) = delete;
   State& operator=(const State&) = delete;
-  ~State() { ContextCache::ForgetEverywhere(id); }
+  ~State() {
+    if (prepared != nullptr) {
+      ContextCache::ForgetEverywhere(id);
+    }
+  }
 
   // Makes the slot's context one keyed for this Aead. The caller holds the slot's mutex.
   bool Prepare(ContextSlot& slot) const {
@@ -157,6 +171,10 @@ struct Aead::State {
 
 Result<Aead> Aead::Create(AeadAlgorithm algorithm, ByteView key) {
   static std::atomic<AeadId> last_id{0};
+  if (algorithm == AeadAlgorithm::kXChaCha20Poly1305) {
+    KMS_TRY(CheckKeySize(algorithm, key));
+    return Aead(std::make_unique<const State>(KMS_TRY(SecretBytes::CopyOf(key))));
+  }
   CipherContext context = KMS_TRY(KeyedContext(algorithm, key));
   return Aead(std::make_unique<const State>(algorithm, ++last_id, std::move(context)));
 }
@@ -170,7 +188,10 @@ AeadAlgorithm Aead::algorithm() const { return state_->algorithm; }
 
 Status Aead::Seal(ByteView nonce, ByteView associated_data, ByteView plaintext,
                   MutableByteView out) const {
-  KMS_TRY(CheckSealSizes(nonce, associated_data, plaintext, out));
+  if (state_->algorithm == AeadAlgorithm::kXChaCha20Poly1305) {
+    return SealOnce(state_->algorithm, state_->key.View(), nonce, associated_data, plaintext, out);
+  }
+  KMS_TRY(CheckSealSizes(state_->algorithm, nonce, associated_data, plaintext, out));
   ContextSlot& slot = ContextCache::OfThisThread().SlotFor(state_->id);
   const ScopedLock lock(slot.mutex);
   return state_->Prepare(slot)
@@ -180,7 +201,11 @@ Status Aead::Seal(ByteView nonce, ByteView associated_data, ByteView plaintext,
 
 Status Aead::Open(ByteView nonce, ByteView associated_data, ByteView ciphertext_and_tag,
                   MutableByteView out) const {
-  if (!AreOpenSizes(nonce, associated_data, ciphertext_and_tag, out)) {
+  if (state_->algorithm == AeadAlgorithm::kXChaCha20Poly1305) {
+    return OpenOnce(state_->algorithm, state_->key.View(), nonce, associated_data,
+                    ciphertext_and_tag, out);
+  }
+  if (!AreOpenSizes(state_->algorithm, nonce, associated_data, ciphertext_and_tag, out)) {
     return Rejected(state_->algorithm, out);
   }
   ContextSlot& slot = ContextCache::OfThisThread().SlotFor(state_->id);
@@ -195,7 +220,13 @@ Status Aead::Open(ByteView nonce, ByteView associated_data, ByteView ciphertext_
 
 Status Aead::SealOnce(AeadAlgorithm algorithm, ByteView key, ByteView nonce,
                       ByteView associated_data, ByteView plaintext, MutableByteView out) {
-  KMS_TRY(CheckSealSizes(nonce, associated_data, plaintext, out));
+  KMS_TRY(CheckSealSizes(algorithm, nonce, associated_data, plaintext, out));
+  if (algorithm == AeadAlgorithm::kXChaCha20Poly1305) {
+    KMS_TRY(CheckKeySize(algorithm, key));
+    const XChaChaMessage message = KMS_TRY(XChaChaMessage::Derive(key, nonce));
+    return SealOnce(AeadAlgorithm::kChaCha20Poly1305, message.key(), message.nonce(),
+                    associated_data, plaintext, out);
+  }
   const CipherContext context = KMS_TRY(KeyedContext(algorithm, key));
   return SealWith(context.get(), nonce, associated_data, plaintext, out);
 }
@@ -203,8 +234,14 @@ Status Aead::SealOnce(AeadAlgorithm algorithm, ByteView key, ByteView nonce,
 Status Aead::OpenOnce(AeadAlgorithm algorithm, ByteView key, ByteView nonce,
                       ByteView associated_data, ByteView ciphertext_and_tag,
                       MutableByteView out) {
-  if (!AreOpenSizes(nonce, associated_data, ciphertext_and_tag, out)) {
+  if (!AreOpenSizes(algorithm, nonce, associated_data, ciphertext_and_tag, out)) {
     return Rejected(algorithm, out);
+  }
+  if (algorithm == AeadAlgorithm::kXChaCha20Poly1305) {
+    KMS_TRY(CheckKeySize(algorithm, key));
+    const XChaChaMessage message = KMS_TRY(XChaChaMessage::Derive(key, nonce));
+    return OpenOnce(AeadAlgorithm::kChaCha20Poly1305, message.key(), message.nonce(),
+                    associated_data, ciphertext_and_tag, out);
   }
   const CipherContext context = KMS_TRY(KeyedContext(algorithm, key));
   return OpenWith(context.get(), nonce, associated_data, ciphertext_and_tag, out)

@@ -12,24 +12,31 @@
 namespace kms {
 
 enum class AeadAlgorithm : std::uint8_t {
-  kAes256Gcm,         // NIST SP 800-38D
-  kAes128Gcm,         // NIST SP 800-38D
-  kChaCha20Poly1305,  // RFC 8439
+  kAes256Gcm,          // NIST SP 800-38D
+  kAes128Gcm,          // NIST SP 800-38D
+  kChaCha20Poly1305,   // RFC 8439
+  kXChaCha20Poly1305,  // draft-irtf-cfrg-xchacha-03
 };
 
-inline constexpr std::size_t kAeadNonceBytes = 12;
+inline constexpr std::size_t kAeadNonceBytes = 12;  // of all but XChaCha20-Poly1305
+inline constexpr std::size_t kMaxAeadNonceBytes = 24;
 inline constexpr std::size_t kAeadTagBytes = 16;
 
 constexpr std::size_t AeadKeyBytes(AeadAlgorithm algorithm) {
   return algorithm == AeadAlgorithm::kAes128Gcm ? 16 : 32;
 }
+constexpr std::size_t AeadNonceBytes(AeadAlgorithm algorithm) {
+  return algorithm == AeadAlgorithm::kXChaCha20Poly1305 ? kMaxAeadNonceBytes : kAeadNonceBytes;
+}
 
 // Immutable after Create; Seal and Open may run in any number of threads at once. The key schedule
 // is copied into a context that each thread keeps (no allocation per call) and is wiped when the
-// Aead is destroyed; ForgetThreadContexts wipes the calling thread's copies.
+// Aead is destroyed; ForgetThreadContexts wipes the calling thread's copies. XChaCha20-Poly1305 has
+// another key for each nonce, so of it only the key is kept.
 class Aead {
  public:
-  // `key` has AeadKeyBytes(algorithm) bytes. Errors: kInvalidArgument (length), kInternal.
+  // `key` has AeadKeyBytes(algorithm) bytes. Errors: kInvalidArgument (length), kUnavailable (secret
+  // memory), kInternal.
   static Result<Aead> Create(AeadAlgorithm algorithm, ByteView key);
 
   Aead(Aead&&) noexcept;
@@ -39,7 +46,8 @@ class Aead {
   [[nodiscard]] AeadAlgorithm algorithm() const;
 
   // Writes ciphertext || tag to `out` (plaintext.size() + kAeadTagBytes bytes). The caller never
-  // repeats a nonce (kAeadNonceBytes) under one key. Errors: kInvalidArgument (sizes), kInternal.
+  // repeats a nonce (AeadNonceBytes(algorithm) bytes) under one key. Errors: kInvalidArgument
+  // (sizes), kInternal.
   Status Seal(ByteView nonce, ByteView associated_data, ByteView plaintext,
               MutableByteView out) const;
 

@@ -67,13 +67,14 @@ Status DerivedCipher::ChooseNonce(ByteView associated_data, ByteView plaintext,
 
 Status DerivedCipher::Seal(ByteView associated_data, ByteView plaintext,
                            MutableByteView out) const {
-  if (out.size() != kAeadNonceBytes + plaintext.size() + kAeadTagBytes) {
+  const std::size_t nonce_bytes = AeadNonceBytes(algorithm_);
+  if (out.size() != nonce_bytes + plaintext.size() + kAeadTagBytes) {
     return InvalidArgument("wrong size of nonce, message or output");
   }
-  const MutableByteView nonce = out.first(kAeadNonceBytes);
+  const MutableByteView nonce = out.first(nonce_bytes);
   KMS_TRY(ChooseNonce(associated_data, plaintext, nonce));
   return Aead::SealOnce(algorithm_, Key(), nonce, associated_data, plaintext,
-                        out.subspan(kAeadNonceBytes));
+                        out.subspan(nonce_bytes));
 }
 
 Status DerivedCipher::Open(ByteView nonce, ByteView associated_data, ByteView ciphertext_and_tag,
