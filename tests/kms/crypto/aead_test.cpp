@@ -20,7 +20,8 @@ using testing::IsOkAndHolds;
 using testing::ReadVectors;
 
 constexpr AeadAlgorithm kAlgorithms[] = {AeadAlgorithm::kAes256Gcm, AeadAlgorithm::kAes128Gcm,
-                                         AeadAlgorithm::kChaCha20Poly1305};
+                                         AeadAlgorithm::kChaCha20Poly1305,
+                                         AeadAlgorithm::kXChaCha20Poly1305};
 
 Bytes Pattern(std::size_t size, unsigned seed) {
   std::minstd_rand generator(seed);
@@ -95,11 +96,31 @@ TEST(Aead, OpensChaCha20Poly1305VectorOfRfc8439) {
   EXPECT_EQ(message.size(), 265U);
 }
 
+// draft-irtf-cfrg-xchacha-03 appendix A.3.1.
+TEST(Aead, MatchesXChaCha20Poly1305VectorOfTheDraft) {
+  KMS_ASSERT_OK_AND_ASSIGN(
+      const Aead aead,
+      Aead::Create(AeadAlgorithm::kXChaCha20Poly1305,
+                   FromHex("808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f")));
+  const Bytes nonce = FromHex("404142434445464748494a4b4c4d4e4f5051525354555657");
+  const Bytes associated_data = FromHex("50515253c0c1c2c3c4c5c6c7");
+  const Bytes message = CopyOf(AsBytes(
+      "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, "
+      "sunscreen would be it."));
+  const Bytes sealed = FromHex(
+      "bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb"
+      "731c7f1b0b4aa6440bf3a82f4eda7e39ae64c6708c54c216cb96b72e1213b452"
+      "2f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3fff9"
+      "21f9664c97637da9768812f615c68b13b52ec0875924c1c7987947deafd8780acf49");
+  EXPECT_THAT(Seal(aead, nonce, associated_data, message), IsOkAndHolds(sealed));
+  EXPECT_THAT(Open(aead, nonce, associated_data, sealed), IsOkAndHolds(message));
+}
+
 TEST(Aead, OpensWhatItSealedAtEveryLength) {
   for (const AeadAlgorithm algorithm : kAlgorithms) {
     const Aead aead = MakeAead(algorithm, 1);
     for (unsigned length = 0; length < 300; ++length) {
-      const Bytes nonce = Pattern(kAeadNonceBytes, length);
+      const Bytes nonce = Pattern(AeadNonceBytes(algorithm), length);
       const Bytes associated_data = Pattern(length % 37, length);
       const Bytes message = Pattern(length, length);
       KMS_ASSERT_OK_AND_ASSIGN(const Bytes sealed, Seal(aead, nonce, associated_data, message));
@@ -115,6 +136,15 @@ TEST(Aead, RefusesKeysOfOtherLengths) {
         EXPECT_THAT(Aead::Create(algorithm, Bytes(size)), HasError(ErrorCode::kInvalidArgument));
       }
     }
+  }
+}
+
+TEST(Aead, TakesNoOtherCiphersNonce) {
+  for (const AeadAlgorithm algorithm : kAlgorithms) {
+    const Aead aead = MakeAead(algorithm, 1);
+    const Bytes nonce(kAeadNonceBytes + kMaxAeadNonceBytes - AeadNonceBytes(algorithm));
+    EXPECT_THAT(Seal(aead, nonce, {}, Bytes(9)), HasError(ErrorCode::kInvalidArgument));
+    EXPECT_THAT(Open(aead, nonce, {}, Bytes(32)), HasError(ErrorCode::kDecryptionFailed));
   }
 }
 
@@ -145,7 +175,7 @@ class AeadTampering : public ::testing::TestWithParam<AeadAlgorithm> {
   }
 
   const Aead aead_ = MakeAead(GetParam(), 7);
-  const Bytes nonce_ = Pattern(kAeadNonceBytes, 8);
+  const Bytes nonce_ = Pattern(AeadNonceBytes(GetParam()), 8);
   const Bytes associated_data_ = Pattern(20, 9);
   const Bytes message_ = Pattern(45, 10);
   const Bytes sealed_ = *Seal(aead_, nonce_, associated_data_, message_);
@@ -178,7 +208,7 @@ TEST_P(AeadTampering, C9_EveryChangeIsRefusedWithOneText) {
     ExpectRefused(nonce_, associated_data_, longer);
   }
   EXPECT_EQ(codes_, std::set{ErrorCode::kDecryptionFailed});
-  EXPECT_EQ(texts_, std::set<std::string>{GetParam() == AeadAlgorithm::kChaCha20Poly1305
+  EXPECT_EQ(texts_, std::set<std::string>{GetParam() >= AeadAlgorithm::kChaCha20Poly1305
                                               ? "chacha20poly1305: message authentication failed"
                                               : "cipher: message authentication failed"});
 }
@@ -199,19 +229,24 @@ INSTANTIATE_TEST_SUITE_P(EveryAlgorithm, AeadTampering, ::testing::ValuesIn(kAlg
 void UseManyKeys(unsigned seed) {
   std::vector<Aead> aeads;
   std::vector<Bytes> expected;
-  const Bytes nonce(kAeadNonceBytes, 5);
+  const Bytes longest_nonce(kMaxAeadNonceBytes, 5);
+  const auto nonce_of = [&](const Aead& aead) {
+    return ByteView(longest_nonce).first(AeadNonceBytes(aead.algorithm()));
+  };
   const Bytes message = Pattern(100, 3);
   for (unsigned index = 0; index < 60; ++index) {
-    aeads.push_back(MakeAead(kAlgorithms[index % 3], index));
-    const Aead twin = MakeAead(kAlgorithms[index % 3], index);
-    expected.push_back(*Seal(twin, nonce, {}, message));
+    aeads.push_back(MakeAead(kAlgorithms[index % std::size(kAlgorithms)], index));
+    const Aead twin = MakeAead(kAlgorithms[index % std::size(kAlgorithms)], index);
+    expected.push_back(*Seal(twin, nonce_of(twin), {}, message));
   }
   std::minstd_rand generator(seed);
   for (int round = 0; round < 5000; ++round) {
     const std::size_t index = generator() % aeads.size();
-    ASSERT_THAT(Seal(aeads[index], nonce, {}, message), IsOkAndHolds(expected[index]));
+    ASSERT_THAT(Seal(aeads[index], nonce_of(aeads[index]), {}, message),
+                IsOkAndHolds(expected[index]));
     const std::size_t other = generator() % aeads.size();
-    ASSERT_EQ(Open(aeads[other], nonce, {}, expected[index]).has_value(), other == index);
+    ASSERT_EQ(Open(aeads[other], nonce_of(aeads[other]), {}, expected[index]).has_value(),
+              other == index);
     if (round % 500 == 0) {
       Aead::ForgetThreadContexts();
     }
@@ -255,7 +290,7 @@ TEST(Aead, SealOnceAndOpenOnceAgreeWithThePreparedCipher) {
   for (const AeadAlgorithm algorithm : kAlgorithms) {
     const Bytes key = Pattern(AeadKeyBytes(algorithm), 5);
     const Aead aead = MakeAead(algorithm, 5);
-    const Bytes nonce = Pattern(kAeadNonceBytes, 6);
+    const Bytes nonce = Pattern(AeadNonceBytes(algorithm), 6);
     const Bytes message = Pattern(100, 7);
     const Bytes associated_data = Pattern(9, 8);
     Bytes sealed(message.size() + kAeadTagBytes);
