@@ -34,6 +34,7 @@ struct Environment::Impl {
 
   KeyCache cache;
   std::array<Mutex, kWriteStripes> write_mutexes;
+  std::timed_mutex wrapping_key_mutex;
 };
 
 Environment::Environment(EnvironmentIdentity identity, EnvironmentSettings settings, Store& store,
@@ -81,6 +82,8 @@ void Environment::PublishKey(KeyHandle key, Revision revision) {
 Mutex& Environment::KeyWriteMutex(std::string_view name) {
   return impl_->write_mutexes[std::hash<std::string_view>{}(name) % kWriteStripes];
 }
+
+std::timed_mutex& Environment::wrapping_key_mutex() { return impl_->wrapping_key_mutex; }
 
 void Environment::Seal(std::string reason) {
   const ScopedLock lock(impl_->seal_mutex);

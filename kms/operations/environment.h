@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -72,6 +73,8 @@ class Environment {
   // Serialises rotate, config, trim, delete and create of one key; readers are not affected.
   // Held over store commits only, never over HSM calls.
   [[nodiscard]] Mutex& KeyWriteMutex(std::string_view name);
+  // Serialises the making of the wrapping key. Held over an HSM call of seconds: wait with a limit.
+  [[nodiscard]] std::timed_mutex& wrapping_key_mutex();
 
   // Wipes environment keys and warm keys; calls answer kUnavailable until unsealed again.
   void Seal(std::string reason);
