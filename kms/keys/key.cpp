@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "kms/base/bytes.h"
 #include "kms/base/random.h"
 
 namespace kms {
@@ -25,7 +26,9 @@ Status CheckPolicy(const KeyPolicy& policy) {
   } rules[] = {
       {KeyName::Parse(policy.name).has_value(), "the name is valid"},
       {policy.incarnation != Uuid{}, "the incarnation is set"},
-      {!policy.convergent_encryption || policy.derived, "convergent keys are derived"},
+      {!policy.convergent_encryption ||
+           (policy.derived && TraitsOf(policy.type).supports_convergent),
+       "convergent keys are derived and of a type that can be"},
       {!policy.derived || TraitsOf(policy.type).supports_derivation, "the type derives"},
       {policy.auto_rotate_period_seconds == 0 ||
            policy.auto_rotate_period_seconds >= kMinAutoRotateSeconds,
@@ -42,6 +45,12 @@ Status CheckPolicy(const KeyPolicy& policy) {
       {policy.min_available_version <= policy.min_encryption_version ||
            policy.min_available_version == 0,
        "a trimmed key has a minimum encryption version"},
+      {policy.type == KeyType::kHmac
+           ? policy.key_size >= kMinHmacKeySize && policy.key_size <= kMaxHmacKeySize
+           : policy.key_size == 0,
+       "hmac keys and no others have a size"},
+      {policy.imported || !policy.imported_allow_rotation,
+       "only an imported key is said to allow rotation"},
   };
   for (const auto& [holds, rule] : rules) {
     if (!holds) {
@@ -49,6 +58,20 @@ Status CheckPolicy(const KeyPolicy& policy) {
     }
   }
   return Ok();
+}
+
+bool HasRightMaterial(const KeyPolicy& policy, const KeyVersion& version) {
+  const KeyTypeTraits& traits = TraitsOf(policy.type);
+  if (traits.is_asymmetric()) {
+    return !version.public_key.empty() && version.hmac_key.size() == kHmacKeyBytes;
+  }
+  if (!version.public_key.empty() || !version.certificate_chain.empty()) {
+    return false;
+  }
+  return traits.family == KeyFamily::kHmac
+             ? version.material.size() == policy.key_size && version.hmac_key == version.material
+             : version.material.size() == traits.key_bytes &&
+                   version.hmac_key.size() == kHmacKeyBytes;
 }
 
 Status CheckWorkingSet(const KeyPolicy& policy, const std::vector<KeyVersion>& versions) {
@@ -60,56 +83,112 @@ Status CheckWorkingSet(const KeyPolicy& policy, const std::vector<KeyVersion>& v
     if (version.number != expected++) {
       return Corrupted("invalid key", "the working set is out of order");
     }
-    if (version.material.size() != TraitsOf(policy.type).key_bytes ||
-        version.hmac_key.size() != kHmacKeyBytes) {
+    if (!HasRightMaterial(policy, version)) {
       return Corrupted("invalid key", "a version's material has the wrong size");
     }
   }
   return Ok();
 }
 
+Result<AsymmetricKey> LoadKeyPair(AsymmetricAlgorithm algorithm, const KeyVersion& version) {
+  auto loaded = version.material.empty()
+                    ? AsymmetricKey::FromPublicKey(algorithm, version.public_key)
+                    : AsymmetricKey::FromPkcs8(algorithm, version.material.View());
+  if (!loaded.has_value()) {
+    return Corrupted("invalid key", "a version's material: " + loaded.error().public_message);
+  }
+  return loaded;
+}
+
 }  // namespace
 
-Result<KeyVersion> KeyVersion::Generate(KeyType type, KeyVersionNumber number, WallTime created) {
-  KeyVersion version{.number = number, .created = created, .material = {}, .hmac_key = {}};
-  version.material = KMS_TRY(RandomSecret(TraitsOf(type).key_bytes));
+Result<KeyVersion> KeyVersion::Generate(KeyType type, KeyVersionNumber number, WallTime created,
+                                        std::size_t key_size) {
+  const KeyTypeTraits& traits = TraitsOf(type);
+  if (traits.is_asymmetric()) {
+    const AsymmetricKey pair = KMS_TRY(AsymmetricKey::Generate(traits.asymmetric));
+    return FromAsymmetricKey(number, created, pair);
+  }
+  const bool hmac = traits.family == KeyFamily::kHmac;
+  SecretBytes key = KMS_TRY(RandomSecret(hmac ? key_size : traits.key_bytes));
+  return FromRawKey(type, number, created, std::move(key));
+}
+
+Result<KeyVersion> KeyVersion::FromRawKey(KeyType type, KeyVersionNumber number, WallTime created,
+                                          SecretBytes key) {
+  KeyVersion version{.number = number, .created = created};
+  version.hmac_key =
+      KMS_TRY(type == KeyType::kHmac ? key.Clone() : RandomSecret(kHmacKeyBytes));
+  version.material = std::move(key);
+  return version;
+}
+
+Result<KeyVersion> KeyVersion::FromAsymmetricKey(KeyVersionNumber number, WallTime created,
+                                                 const AsymmetricKey& key) {
+  KeyVersion version{.number = number, .created = created};
+  if (key.has_private()) {
+    version.material = KMS_TRY(key.ToPkcs8());
+  }
+  version.public_key = KMS_TRY(key.PublicKey());
   version.hmac_key = KMS_TRY(RandomSecret(kHmacKeyBytes));
   return version;
 }
 
 Result<KeyVersion> KeyVersion::Clone() const {
-  KeyVersion clone{.number = number, .created = created, .material = {}, .hmac_key = {}};
+  KeyVersion clone{.number = number, .created = created};
   clone.material = KMS_TRY(material.Clone());
   clone.hmac_key = KMS_TRY(hmac_key.Clone());
+  clone.public_key = public_key;
+  clone.certificate_chain = certificate_chain;
   return clone;
 }
 
 Result<Key> Key::Create(KeyPolicy policy, std::vector<KeyVersion> versions) {
   KMS_TRY(CheckPolicy(policy));
   KMS_TRY(CheckWorkingSet(policy, versions));
-  std::vector<Aead> ciphers;
-  if (policy.derived) {
-    return Key(std::move(policy), std::move(versions), std::move(ciphers));
-  }
-  ciphers.reserve(versions.size());
-  const AeadAlgorithm algorithm = TraitsOf(policy.type).aead;
-  for (const KeyVersion& version : versions) {
-    ciphers.push_back(KMS_TRY(Aead::Create(algorithm, version.material.View())));
-  }
-  return Key(std::move(policy), std::move(versions), std::move(ciphers));
+  Key key(std::move(policy), std::move(versions));
+  KMS_TRY(key.Prepare());
+  return key;
 }
 
-Key::Key(KeyPolicy policy, std::vector<KeyVersion> versions, std::vector<Aead> ciphers)
-    : policy_(std::move(policy)), versions_(std::move(versions)), ciphers_(std::move(ciphers)) {}
+Status Key::Prepare() {
+  const KeyTypeTraits& traits = TraitsOf(policy_.type);
+  if (traits.is_asymmetric()) {
+    key_pairs_.reserve(versions_.size());
+    for (const KeyVersion& version : versions_) {
+      key_pairs_.push_back(KMS_TRY(LoadKeyPair(traits.asymmetric, version)));
+    }
+  } else if (traits.family == KeyFamily::kAead && !policy_.derived) {
+    ciphers_.reserve(versions_.size());
+    for (const KeyVersion& version : versions_) {
+      ciphers_.push_back(KMS_TRY(Aead::Create(traits.aead, version.material.View())));
+    }
+  }
+  return Ok();
+}
 
 const KeyVersion* Key::FindVersion(KeyVersionNumber number) const {
-  const std::size_t index = std::size_t{number} - policy_.min_decryption_version;
-  return index < versions_.size() ? &versions_[index] : nullptr;
+  const std::size_t place = PlaceOf(number);
+  return place < versions_.size() ? &versions_[place] : nullptr;
 }
 
 const Aead* Key::FindAead(KeyVersionNumber number) const {
-  const std::size_t index = std::size_t{number} - policy_.min_decryption_version;
-  return index < ciphers_.size() ? &ciphers_[index] : nullptr;
+  const std::size_t place = PlaceOf(number);
+  return place < ciphers_.size() ? &ciphers_[place] : nullptr;
+}
+
+const AsymmetricKey* Key::FindAsymmetric(KeyVersionNumber number) const {
+  const std::size_t place = PlaceOf(number);
+  return place < key_pairs_.size() ? &key_pairs_[place] : nullptr;
+}
+
+UsageCounter* Key::FindUsage(KeyVersionNumber number) const {
+  const std::size_t place = PlaceOf(number);
+  return place < usage_.size() ? usage_[place].get() : nullptr;
+}
+
+void Key::AttachUsage(std::vector<std::shared_ptr<UsageCounter>> counters) {
+  usage_ = std::move(counters);
 }
 
 }  // namespace kms

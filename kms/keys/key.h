@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,10 @@
 #include "kms/base/result.h"
 #include "kms/base/secret_bytes.h"
 #include "kms/crypto/aead.h"
+#include "kms/crypto/asymmetric_key.h"
 #include "kms/keys/key_type.h"
 #include "kms/keys/names.h"
+#include "kms/keys/usage_counter.h"
 
 namespace kms {
 
@@ -22,16 +25,36 @@ using KeyVersionNumber = std::uint32_t;  // 1, 2, 3, …
 
 inline constexpr std::size_t kHmacKeyBytes = 32;
 
-// One generation of material. `material` encrypts; `hmac_key` (32 bytes) is separate.
+// One generation of material.
 struct KeyVersion {
   KeyVersionNumber number = 0;
   WallTime created;
+  // AEAD and hmac: the raw key. EC, Ed25519 and RSA: PrivateKeyInfo DER (RFC 5958), or nothing when
+  // only the public half is known.
   SecretBytes material;
+  // kHmacKeyBytes of its own; for the type hmac the material once more.
   SecretBytes hmac_key;
+  Bytes public_key;                      // SubjectPublicKeyInfo DER; empty where there is none
+  std::vector<Bytes> certificate_chain;  // DER, leaf first; empty unless one was set
 
-  // Fresh random material from the kernel's generator for `type`.
-  static Result<KeyVersion> Generate(KeyType type, KeyVersionNumber number, WallTime created);
+  // Fresh random material for `type`; `key_size` is the bytes of an hmac key, 0 for other types.
+  // Errors: kUnavailable, kInternal. RSA takes up to seconds.
+  static Result<KeyVersion> Generate(KeyType type, KeyVersionNumber number, WallTime created,
+                                     std::size_t key_size = 0);
+  // Material that came from elsewhere and was judged to be sound, with a fresh HMAC key: a raw key
+  // of `type`, AEAD or hmac; or a key pair or the public half of one.
+  static Result<KeyVersion> FromRawKey(KeyType type, KeyVersionNumber number, WallTime created,
+                                       SecretBytes key);
+  static Result<KeyVersion> FromAsymmetricKey(KeyVersionNumber number, WallTime created,
+                                              const AsymmetricKey& key);
   [[nodiscard]] Result<KeyVersion> Clone() const;
+};
+
+// That a key was backed up or restored.
+struct TransferStamp {
+  WallTime time;
+  KeyVersionNumber version = 0;  // the latest at that time
+  friend bool operator==(const TransferStamp&, const TransferStamp&) = default;
 };
 
 // The attributes of transit-api 4.2; invariants of 4.3 are checked by Key::Create.
@@ -49,6 +72,12 @@ struct KeyPolicy {
   KeyVersionNumber min_decryption_version = 1;
   KeyVersionNumber min_encryption_version = 0;  // 0: any version of the working set
   KeyVersionNumber latest_version = 1;
+  std::uint32_t key_size = 0;            // bytes of an hmac key; 0 for other types
+  bool imported = false;                 // the material came from a caller; rotation ends it
+  bool imported_allow_rotation = false;  // an imported key may get versions that are made here
+  bool soft_deleted = false;             // blocks use, not administration
+  std::optional<TransferStamp> backup_info;
+  std::optional<TransferStamp> restore_info;
 };
 
 // Immutable; any number of threads may share one by KeyHandle. Prepared ciphers are made by Create.
@@ -65,20 +94,37 @@ class Key {
   [[nodiscard]] const std::vector<KeyVersion>& versions() const { return versions_; }
   // nullptr when the version is not in the working set.
   [[nodiscard]] const KeyVersion* FindVersion(KeyVersionNumber number) const;
-  // The prepared cipher of a version in the working set; nullptr as above, and for a derived key,
-  // whose material never encrypts directly.
+  // The prepared cipher of a version in the working set; nullptr as above, for a derived key, whose
+  // material never encrypts directly, and for types without one.
   [[nodiscard]] const Aead* FindAead(KeyVersionNumber number) const;
+  // The prepared key pair or public key of a version; nullptr as above, and for types without one.
+  [[nodiscard]] const AsymmetricKey* FindAsymmetric(KeyVersionNumber number) const;
 
-  // The sealed entry's plaintext: format byte, policy, working set. Secret.
+  // The counter of a version's encryptions; nullptr when there is no such version or none was
+  // attached. The key does not change by counting.
+  [[nodiscard]] UsageCounter* FindUsage(KeyVersionNumber number) const;
+  // `counters` are those of versions(), in their order. Before the key is shared.
+  void AttachUsage(std::vector<std::shared_ptr<UsageCounter>> counters);
+
+  // The sealed entry's plaintext: format byte, policy, working set; no counters. Secret.
   [[nodiscard]] Result<SecretBytes> Encode() const;
   // Errors: kCorrupted; an unknown format byte or key type is named (C17, D24).
   static Result<Key> Decode(ByteView encoded);
 
  private:
-  Key(KeyPolicy policy, std::vector<KeyVersion> versions, std::vector<Aead> ciphers);
+  Key(KeyPolicy policy, std::vector<KeyVersion> versions)
+      : policy_(std::move(policy)), versions_(std::move(versions)) {}
+  Status Prepare();
+  [[nodiscard]] std::size_t PlaceOf(KeyVersionNumber number) const {
+    return std::size_t{number} - policy_.min_decryption_version;
+  }
+
   KeyPolicy policy_;
   std::vector<KeyVersion> versions_;
-  std::vector<Aead> ciphers_;  // parallel to versions_; none for a derived key
+  // Parallel to versions_, or empty.
+  std::vector<Aead> ciphers_;
+  std::vector<AsymmetricKey> key_pairs_;
+  std::vector<std::shared_ptr<UsageCounter>> usage_;
 };
 
 using KeyHandle = std::shared_ptr<const Key>;

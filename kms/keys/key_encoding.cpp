@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The stored forms of a key and of an archived version. They are frozen: a change takes a new
-// format byte, and format 1 is read for ever (tests/vectors/key_v1.hex, archived_version_v1.hex).
+// format byte, and older formats are read for ever (tests/vectors/key_v1.hex, key_v2.hex,
+// archived_version_v1.hex, archived_version_v2.hex).
 //
-// Key, format 1; integers are big-endian and unsigned unless said:
+// Key, format 2; integers are big-endian and unsigned unless said:
 //
-//   1  format        1
+//   1  format        2
 //   1  type          number of the key type (kms/keys/key_type.h)
 //   1  flags         bit 0 derived, 1 convergent, 2 exportable, 3 plaintext backup, 4 deletion
-//                    allowed; the others are 0
+//                    allowed, 5 imported, 6 imported and may rotate, 7 soft-deleted
 //   1  name length   1..128
 //   n  name
 //  16  incarnation
@@ -16,6 +17,11 @@
 //   4  minimum decryption version
 //   4  minimum encryption version
 //   4  latest version
+//   4  size of an hmac key, else 0
+//   2  stamps        of the last backup and the last restore, each:
+//      1  whether there is one, and if so
+//      8  time, as below
+//      4  version
 //      one record for each version from the minimum decryption version to the latest
 //
 // Version record:
@@ -24,11 +30,16 @@
 //   8  creation time, nanoseconds since 1970-01-01 UTC, signed
 //   2  length, then the material
 //   2  length, then the HMAC key
+//   2  length, then the public key
+//   1  number of certificates, each 2 length, then its DER
 //
-// Archived version, format 1: the format byte, then one version record.
+// Archived version, format 2: the format byte, then one version record.
 //
-// One key has one encoding: unused bits, missing bytes and bytes left over are refused. Whole
-// entries are sealed before they are stored, which is what detects a change inside the material.
+// Format 1 has no sizes, stamps, public keys and certificates, and flags 0 to 4 only.
+//
+// One key has one encoding of the latest format: unused bits, missing bytes and bytes left over are
+// refused. Whole entries are sealed before they are stored, which is what detects a change inside
+// the material.
 #include <algorithm>
 #include <chrono>
 #include <string>
@@ -40,16 +51,21 @@ namespace kms {
 
 namespace {
 
-constexpr std::uint8_t kFormat = 1;
-constexpr std::size_t kFixedKeyBytes = 4 + Uuid::kBytes + 8 + 4 * 4;
-constexpr std::size_t kFixedRecordBytes = 4 + 8 + 2 + 2;
+constexpr std::uint8_t kFormat1 = 1;
+constexpr std::uint8_t kFormat = 2;
+constexpr std::size_t kFixedKeyBytes = 4 + Uuid::kBytes + 8 + 5 * 4 + 2;
+constexpr std::size_t kStampBytes = 8 + 4;
+constexpr std::size_t kFixedRecordBytes = 4 + 8 + 2 + 2 + 2 + 1;
 
 constexpr std::uint8_t kDerived = 1U << 0U;
 constexpr std::uint8_t kConvergent = 1U << 1U;
 constexpr std::uint8_t kExportable = 1U << 2U;
 constexpr std::uint8_t kPlaintextBackup = 1U << 3U;
 constexpr std::uint8_t kDeletionAllowed = 1U << 4U;
-constexpr std::uint8_t kAllFlags = (1U << 5U) - 1;
+constexpr std::uint8_t kFlagsOfFormat1 = (1U << 5U) - 1;
+constexpr std::uint8_t kImported = 1U << 5U;
+constexpr std::uint8_t kMayRotate = 1U << 6U;
+constexpr std::uint8_t kSoftDeleted = 1U << 7U;
 
 class Writer {
  public:
@@ -67,9 +83,14 @@ class Writer {
     out_ = out_.subspan(bytes.size());
   }
 
-  void Secret(const SecretBytes& secret) {
-    Number(secret.size(), 2);
-    Raw(secret.View());
+  // With a length of two bytes before it.
+  void Sized(ByteView bytes) {
+    Number(bytes.size(), 2);
+    Raw(bytes);
+  }
+
+  void Time(WallTime time) {
+    Number(static_cast<std::uint64_t>(time.time_since_epoch().count()), 8);
   }
 
  private:
@@ -103,21 +124,30 @@ class Reader {
     return bytes;
   }
 
-  Result<SecretBytes> Secret() {
+  Result<WallTime> Time() { return WallTime(std::chrono::nanoseconds(KMS_TRY(Signed64()))); }
+
+  Result<ByteView> Sized() {
     const std::size_t size = KMS_TRY(Number(2));
-    const ByteView bytes = KMS_TRY(Raw(size));
+    return Raw(size);
+  }
+
+  Result<SecretBytes> Secret() {
+    const ByteView bytes = KMS_TRY(Sized());
     return SecretBytes::CopyOf(bytes);
   }
 
+  // Reads the format byte; format() from then on.
   Status Format() {
-    const unsigned format = KMS_TRY(Byte());
-    if (format == kFormat) {
+    format_ = KMS_TRY(Byte());
+    if (format_ == kFormat || format_ == kFormat1) {
       return Ok();
     }
-    return Corrupted("stored key has format " + std::to_string(format) +
-                     ", this program reads format " + std::to_string(kFormat) +
+    return Corrupted("stored key has format " + std::to_string(unsigned{format_}) +
+                     ", this program reads formats " + std::to_string(unsigned{kFormat1}) +
+                     " to " + std::to_string(unsigned{kFormat}) +
                      ": it was written by another version of the program or is damaged");
   }
+  [[nodiscard]] std::uint8_t format() const { return format_; }
 
   Status End() const {
     return in_.empty() ? Ok() : Status(Corrupted("stored key is damaged", "bytes are left over"));
@@ -127,25 +157,54 @@ class Reader {
 
  private:
   ByteView in_;
+  std::uint8_t format_ = kFormat;
 };
 
 std::size_t RecordBytes(const KeyVersion& version) {
-  return kFixedRecordBytes + version.material.size() + version.hmac_key.size();
+  std::size_t size = kFixedRecordBytes + version.material.size() + version.hmac_key.size() +
+                     version.public_key.size();
+  for (const Bytes& certificate : version.certificate_chain) {
+    size += 2 + certificate.size();
+  }
+  return size;
+}
+
+// Whether every length fits the bytes that are written of it.
+bool FitsRecord(const KeyVersion& version) {
+  constexpr std::size_t kLargest = 0xFFFF;
+  return version.material.size() <= kLargest && version.hmac_key.size() <= kLargest &&
+         version.public_key.size() <= kLargest && version.certificate_chain.size() <= 0xFF &&
+         std::ranges::all_of(version.certificate_chain, [](const Bytes& certificate) {
+           return certificate.size() <= kLargest;
+         });
 }
 
 void WriteRecord(Writer& writer, const KeyVersion& version) {
   writer.Number(version.number, 4);
-  writer.Number(static_cast<std::uint64_t>(version.created.time_since_epoch().count()), 8);
-  writer.Secret(version.material);
-  writer.Secret(version.hmac_key);
+  writer.Time(version.created);
+  writer.Sized(version.material.View());
+  writer.Sized(version.hmac_key.View());
+  writer.Sized(version.public_key);
+  writer.Number(version.certificate_chain.size(), 1);
+  for (const Bytes& certificate : version.certificate_chain) {
+    writer.Sized(certificate);
+  }
 }
 
 Result<KeyVersion> ReadRecord(Reader& reader) {
   KeyVersion version;
   version.number = KMS_TRY(reader.Number32());
-  version.created = WallTime(std::chrono::nanoseconds(KMS_TRY(reader.Signed64())));
+  version.created = KMS_TRY(reader.Time());
   version.material = KMS_TRY(reader.Secret());
   version.hmac_key = KMS_TRY(reader.Secret());
+  if (reader.format() == kFormat1) {
+    return version;
+  }
+  version.public_key = CopyOf(KMS_TRY(reader.Sized()));
+  version.certificate_chain.resize(KMS_TRY(reader.Byte()));
+  for (Bytes& certificate : version.certificate_chain) {
+    certificate = CopyOf(KMS_TRY(reader.Sized()));
+  }
   return version;
 }
 
@@ -154,12 +213,13 @@ std::uint8_t FlagsOf(const KeyPolicy& policy) {
   return static_cast<std::uint8_t>(
       flag(policy.derived, kDerived) | flag(policy.convergent_encryption, kConvergent) |
       flag(policy.exportable, kExportable) | flag(policy.allow_plaintext_backup, kPlaintextBackup) |
-      flag(policy.deletion_allowed, kDeletionAllowed));
+      flag(policy.deletion_allowed, kDeletionAllowed) | flag(policy.imported, kImported) |
+      flag(policy.imported_allow_rotation, kMayRotate) | flag(policy.soft_deleted, kSoftDeleted));
 }
 
 Status ReadFlags(Reader& reader, KeyPolicy& policy) {
   const unsigned flags = KMS_TRY(reader.Byte());
-  if ((flags & ~unsigned{kAllFlags}) != 0) {
+  if (reader.format() == kFormat1 && (flags & ~unsigned{kFlagsOfFormat1}) != 0) {
     return Corrupted("stored key is damaged", "unknown flags");
   }
   policy.derived = (flags & kDerived) != 0;
@@ -167,7 +227,34 @@ Status ReadFlags(Reader& reader, KeyPolicy& policy) {
   policy.exportable = (flags & kExportable) != 0;
   policy.allow_plaintext_backup = (flags & kPlaintextBackup) != 0;
   policy.deletion_allowed = (flags & kDeletionAllowed) != 0;
+  policy.imported = (flags & kImported) != 0;
+  policy.imported_allow_rotation = (flags & kMayRotate) != 0;
+  policy.soft_deleted = (flags & kSoftDeleted) != 0;
   return Ok();
+}
+
+std::size_t StampBytes(const std::optional<TransferStamp>& stamp) { return stamp ? kStampBytes : 0; }
+
+void WriteStamp(Writer& writer, const std::optional<TransferStamp>& stamp) {
+  writer.Number(stamp ? 1 : 0, 1);
+  if (stamp) {
+    writer.Time(stamp->time);
+    writer.Number(stamp->version, 4);
+  }
+}
+
+Result<std::optional<TransferStamp>> ReadStamp(Reader& reader) {
+  const unsigned present = KMS_TRY(reader.Byte());
+  if (present > 1) {
+    return Corrupted("stored key is damaged", "unknown stamp");
+  }
+  if (present == 0) {
+    return std::optional<TransferStamp>();
+  }
+  TransferStamp stamp;
+  stamp.time = KMS_TRY(reader.Time());
+  stamp.version = KMS_TRY(reader.Number32());
+  return std::optional(stamp);
 }
 
 void WritePolicy(Writer& writer, const KeyPolicy& policy) {
@@ -181,6 +268,9 @@ void WritePolicy(Writer& writer, const KeyPolicy& policy) {
   writer.Number(policy.min_decryption_version, 4);
   writer.Number(policy.min_encryption_version, 4);
   writer.Number(policy.latest_version, 4);
+  writer.Number(policy.key_size, 4);
+  WriteStamp(writer, policy.backup_info);
+  WriteStamp(writer, policy.restore_info);
 }
 
 Result<KeyType> ReadType(Reader& reader) {
@@ -206,14 +296,24 @@ Result<KeyPolicy> ReadPolicy(Reader& reader) {
   policy.min_decryption_version = KMS_TRY(reader.Number32());
   policy.min_encryption_version = KMS_TRY(reader.Number32());
   policy.latest_version = KMS_TRY(reader.Number32());
+  if (reader.format() == kFormat1) {
+    return policy;
+  }
+  policy.key_size = KMS_TRY(reader.Number32());
+  policy.backup_info = KMS_TRY(ReadStamp(reader));
+  policy.restore_info = KMS_TRY(ReadStamp(reader));
   return policy;
 }
 
 }  // namespace
 
 Result<SecretBytes> Key::Encode() const {
-  std::size_t size = kFixedKeyBytes + policy_.name.size();
+  std::size_t size = kFixedKeyBytes + policy_.name.size() + StampBytes(policy_.backup_info) +
+                     StampBytes(policy_.restore_info);
   for (const KeyVersion& version : versions_) {
+    if (!FitsRecord(version)) {
+      return InvalidArgument("a certificate chain is too long to be stored");
+    }
     size += RecordBytes(version);
   }
   SecretBytes encoded = KMS_TRY(SecretBytes::OfSize(size));
@@ -238,6 +338,9 @@ Result<Key> Key::Decode(ByteView encoded) {
 }
 
 Result<SecretBytes> EncodeArchivedVersion(const KeyVersion& version) {
+  if (!FitsRecord(version)) {
+    return InvalidArgument("a certificate chain is too long to be stored");
+  }
   SecretBytes encoded = KMS_TRY(SecretBytes::OfSize(1 + RecordBytes(version)));
   Writer writer(encoded.MutableView());
   writer.Number(kFormat, 1);
@@ -250,7 +353,8 @@ Result<KeyVersion> DecodeArchivedVersion(ByteView encoded) {
   KMS_TRY(reader.Format());
   KeyVersion version = KMS_TRY(ReadRecord(reader));
   KMS_TRY(reader.End());
-  if (version.number == 0 || version.material.empty() || version.hmac_key.size() != kHmacKeyBytes) {
+  const bool has_key = !version.material.empty() || !version.public_key.empty();
+  if (version.number == 0 || !has_key || version.hmac_key.size() < kHmacKeyBytes) {
     return Corrupted("stored key is damaged", "an archived version is incomplete");
   }
   return version;
