@@ -3,17 +3,49 @@
 #include "api/handlers/key_info.h"
 
 #include "api/pipeline/json_writer.h"
+#include "kms/crypto/certificate_chain.h"
+#include "kms/crypto/key_export.h"
 #include "kms/keys/key_type.h"
+#include "kms/operations/signing_key.h"
 
 namespace kms::api {
 namespace {
 
-void AppendVersions(const Key& key, std::string& out) {
+// What others verify with; "" for a derived key whose context is not told, and for one of which
+// only the public half is known: nothing can be derived from that.
+Result<std::string> PublicKeyOf(const Key& key, KeyVersionNumber version, ByteView context) {
+  const AsymmetricKey* pair = key.FindAsymmetric(version);
+  if (key.policy().derived && (context.empty() || !pair->has_private())) {
+    return std::string();
+  }
+  return PublicKeyText(KMS_TRY(ChooseSigningKey(key, version, context)));
+}
+
+Status AppendVersionWithPublicKey(const Key& key, const KeyVersion& version, ByteView context,
+                                  std::string& out) {
+  JsonObject object(out);
+  object.String("name", TraitsOf(key.policy().type).version_name);
+  object.String("public_key", KMS_TRY(PublicKeyOf(key, version.number, context)));
+  object.String("certificate_chain", RenderCertificateChain(version.certificate_chain));
+  object.String("creation_time", ToRfc3339(version.created));
+  object.Close();
+  return Ok();
+}
+
+Status AppendVersions(const Key& key, ByteView context, std::string& out) {
+  const bool with_public_key = TraitsOf(key.policy().type).is_asymmetric();
   JsonObject versions(out);
   for (const KeyVersion& version : key.versions()) {
-    versions.Integer(std::to_string(version.number), ToUnixSeconds(version.created));
+    const std::string number = std::to_string(version.number);
+    if (with_public_key) {
+      versions.Key(number);
+      KMS_TRY(AppendVersionWithPublicKey(key, version, context, out));
+    } else {
+      versions.Integer(number, ToUnixSeconds(version.created));
+    }
   }
   versions.Close();
+  return Ok();
 }
 
 void AppendDerivation(const KeyPolicy& policy, JsonObject& object) {
@@ -27,9 +59,28 @@ void AppendDerivation(const KeyPolicy& policy, JsonObject& object) {
   }
 }
 
+void AppendImport(const KeyPolicy& policy, JsonObject& object) {
+  object.Boolean("imported_key", policy.imported);
+  if (policy.imported) {
+    object.Boolean("imported_key_allow_rotation", policy.imported_allow_rotation);
+  }
+}
+
+void AppendStamp(std::string_view name, const std::optional<TransferStamp>& stamp,
+                 JsonObject& object, std::string& out) {
+  if (!stamp) {
+    return;
+  }
+  object.Key(name);
+  JsonObject members(out);
+  members.String("time", ToRfc3339(stamp->time));
+  members.Integer("version", stamp->version);
+  members.Close();
+}
+
 }  // namespace
 
-std::string RenderKeyInfo(const Key& key) {
+Result<std::string> RenderKeyInfo(const Key& key, ByteView context) {
   const KeyPolicy& policy = key.policy();
   const KeyTypeTraits& traits = TraitsOf(policy.type);
   std::string out;
@@ -45,15 +96,20 @@ std::string RenderKeyInfo(const Key& key) {
   object.Integer("min_encryption_version", policy.min_encryption_version);
   object.Integer("latest_version", policy.latest_version);
   object.Key("keys");
-  AppendVersions(key, out);
+  KMS_TRY(AppendVersions(key, context, out));
   object.Boolean("supports_encryption", traits.supports_encryption);
   object.Boolean("supports_decryption", traits.supports_decryption);
   object.Boolean("supports_signing", traits.supports_signing);
   object.Boolean("supports_derivation", traits.supports_derivation);
   object.Integer("auto_rotate_period", policy.auto_rotate_period_seconds);
-  object.Boolean("imported_key", false);
-  object.Boolean("soft_deleted", false);
+  AppendImport(policy, object);
+  object.Boolean("soft_deleted", policy.soft_deleted);
+  if (policy.key_size != 0) {
+    object.Integer("key_size", policy.key_size);
+  }
   AppendDerivation(policy, object);
+  AppendStamp("backup_info", policy.backup_info, object, out);
+  AppendStamp("restore_info", policy.restore_info, object, out);
   object.Close();
   return out;
 }

@@ -4,11 +4,14 @@
 
 #include <string>
 
+#include "kms/base/bytes.h"
+#include "kms/base/result.h"
 #include "kms/keys/key.h"
 
 namespace kms::api {
 
-// One JSON object; no key material in it.
-std::string RenderKeyInfo(const Key& key);
+// One JSON object; nothing secret in it. With a `context`, the public keys of a derived Ed25519 key
+// are those of that context; without one they are "". Errors: kUnavailable, kInternal.
+Result<std::string> RenderKeyInfo(const Key& key, ByteView context = {});
 
 }  // namespace kms::api

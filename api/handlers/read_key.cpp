@@ -9,11 +9,15 @@ namespace kms::api {
 
 Result<Reply> HandleReadKey(Call& call) {
   const KeyName name = KMS_TRY(KeyName::Parse(call.fields.Text("name")));
-  if (!Base64Decode(call.fields.Text("context"))) {
+  const Result<Bytes> context = Base64Decode(call.fields.Text("context"));
+  if (!context) {
     return InvalidArgument("failed to base64-decode context");
   }
   const KeyHandle key = KMS_TRY(call.environment->FindKey(name));
-  return key == nullptr ? Reply::Absent() : Reply::Data(RenderKeyInfo(*key));
+  if (key == nullptr) {
+    return Reply::Absent();
+  }
+  return Reply::Data(KMS_TRY(RenderKeyInfo(*key, *context)));
 }
 
 }  // namespace kms::api
