@@ -2,11 +2,16 @@
 // Environments in the words of mounts.
 #include "api/handlers/mount_info.h"
 
+#include <algorithm>
+#include <array>
+
 #include "api/pipeline/fields.h"
 
 namespace kms::api {
 namespace {
 
+// Options that are stored as they are named and must be "true" or "false".
+constexpr std::array<std::string_view, 2> kSwitches = {"verify_encrypt", "allow_pkcs1v15"};
 constexpr std::size_t kMaxOptions = 32;
 constexpr std::size_t kMaxOptionBytes = 1024;
 constexpr std::int64_t kMaxLeaseSeconds = std::int64_t{100} * 366 * 86400;
@@ -46,6 +51,12 @@ Status ApplyOption(std::string_view key, JsonView value, EnvironmentSettings& se
   }
   if (key == "disable_upsert") {
     return ApplyFlag(key, text, settings.disable_upsert);
+  }
+  if (std::ranges::find(kSwitches, key) != kSwitches.end()) {
+    bool on = false;
+    KMS_TRY(ApplyFlag(key, text, on));
+    settings.options[std::string(key)] = on ? "true" : "false";
+    return Ok();
   }
   if (key.size() > kMaxOptionBytes || text.size() > kMaxOptionBytes ||
       settings.options.size() >= kMaxOptions) {

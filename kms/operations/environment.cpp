@@ -2,6 +2,7 @@
 #include "kms/operations/environment.h"
 
 #include <array>
+#include <atomic>
 #include <utility>
 
 #include "kms/operations/key_cache.h"
@@ -17,16 +18,33 @@ constexpr std::size_t kWriteStripes = 64;
 // Room that one more key certainly fits into.
 constexpr std::size_t kSecretReserveBytes = 16 * 1024;
 
+bool IsOn(const EnvironmentSettings& settings, const char* option) {
+  const auto found = settings.options.find(option);
+  return found != settings.options.end() && found->second == "true";
+}
+
 bool SecretMemoryIsShort() { return !SecretBytes::OfSize(kSecretReserveBytes).has_value(); }
 
 }  // namespace
 
 struct Environment::Impl {
   Impl(EnvironmentSettings first_settings, const EnvironmentLimits& limits)
-      : settings(std::move(first_settings)), cache(limits.max_warm_keys) {}
+      : cache(limits.max_warm_keys) {
+    Adopt(std::move(first_settings));
+  }
+
+  void Adopt(EnvironmentSettings new_settings) {
+    const ScopedLock lock(settings_mutex);
+    settings = std::move(new_settings);
+    verifies_encryption = IsOn(settings, "verify_encrypt");
+    allows_pkcs1v15 = IsOn(settings, "allow_pkcs1v15");
+  }
 
   mutable Mutex settings_mutex;
   EnvironmentSettings settings KMS_GUARDED_BY(settings_mutex);
+  // Written under settings_mutex, read without it.
+  std::atomic<bool> verifies_encryption = false;
+  std::atomic<bool> allows_pkcs1v15 = false;
 
   // Sealing and unsealing happen one at a time, each as a whole.
   mutable Mutex seal_mutex;
@@ -50,8 +68,15 @@ EnvironmentSettings Environment::settings() const {
 }
 
 void Environment::ReplaceSettings(EnvironmentSettings settings) {
-  const ScopedLock lock(impl_->settings_mutex);
-  impl_->settings = std::move(settings);
+  impl_->Adopt(std::move(settings));
+}
+
+bool Environment::verifies_encryption() const {
+  return impl_->verifies_encryption.load(std::memory_order_relaxed);
+}
+
+bool Environment::allows_pkcs1v15() const {
+  return impl_->allows_pkcs1v15.load(std::memory_order_relaxed);
 }
 
 KeyHandle Environment::WarmKey(std::string_view name) const { return impl_->cache.Find(name); }

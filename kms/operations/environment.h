@@ -58,6 +58,9 @@ class Environment {
   // sealed: take the slow lane and call FindKey). No allocation, no I/O, one shared lock.
   [[nodiscard]] KeyHandle WarmKey(std::string_view name) const;
   [[nodiscard]] bool sealed() const { return keyring_.sealed(); }
+  // Options of settings() that are asked on every use of a key; read without a lock.
+  [[nodiscard]] bool verifies_encryption() const;  // "verify_encrypt"
+  [[nodiscard]] bool allows_pkcs1v15() const;      // "allow_pkcs1v15"
 
   // --- slow lane ---
   // Returns the key, reading the store once if it is cold; concurrent misses share that read.
