@@ -29,6 +29,9 @@ namespace kms {
 // point is the public half. Ed25519: a canonical point on the curve whose order is not small (RFC
 // 8032).
 
+// The name of the key type on the wire, for example "ecdsa-p256".
+std::string_view KeyTypeName(AsymmetricAlgorithm algorithm);
+
 // From exactly one PrivateKeyInfo (RFC 5958). Accepted besides the standard forms: Ed25519 as an EC
 // key on curve 1.3.6.1.4.1.11591.15.1 or 1.3.101.110; RSA under the identifier of RSASSA-PSS.
 // An RSA-4096 key takes about a second: its factors are proven to be primes. Any thread.
