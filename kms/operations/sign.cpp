@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kms/operations/sign.h"
+
+#include "kms/base/base64url.h"
+#include "kms/crypto/signature.h"
+#include "kms/keys/ciphertext.h"
+#include "kms/operations/signing_key.h"
+
+namespace kms {
+
+namespace {
+
+Result<KeyVersionNumber> ChooseVersion(const KeyPolicy& policy, std::int64_t requested) {
+  if (requested == 0) {
+    return policy.latest_version;
+  }
+  if (requested < 0) {
+    return InvalidArgument("requested version for signing is negative");
+  }
+  if (requested > std::int64_t{policy.latest_version}) {
+    return InvalidArgument("requested version for signing is higher than the latest key version");
+  }
+  if (requested < std::int64_t{policy.min_encryption_version}) {
+    return InvalidArgument(
+        "requested version for signing is less than the minimum encryption key version");
+  }
+  return static_cast<KeyVersionNumber>(requested);
+}
+
+Status CheckPrivatePart(const Key& key, KeyVersionNumber version) {
+  const AsymmetricKey* pair = key.FindAsymmetric(version);
+  if (pair != nullptr && !pair->has_private()) {
+    return InvalidArgument("requested version for signing does not contain a private part");
+  }
+  return Ok();
+}
+
+std::string Marshaled(KeyVersionNumber version, SignatureMarshaling marshaling, ByteView payload) {
+  std::string text;
+  const bool url = marshaling == SignatureMarshaling::kJws;
+  AppendCiphertext(version, url ? ByteView() : payload, text);
+  if (url) {
+    AppendBase64Url(payload, text);
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<SignOutcome> Sign(const Key& key, const SignInput& input) {
+  const KeyVersionNumber version = KMS_TRY(ChooseVersion(key.policy(), input.key_version));
+  KMS_TRY(CheckPrivatePart(key, version));
+  const AsymmetricKey pair = KMS_TRY(ChooseSigningKey(key, version, input.context));
+  const SignatureOptions options = KMS_TRY(OptionsFor(key, input.request));
+  const Bytes signature = KMS_TRY(CreateSignature(pair, options, input.input));
+  SignOutcome outcome{.signature = Marshaled(version, options.marshaling, signature),
+                      .key_version = version,
+                      .public_key = {}};
+  if (key.policy().derived) {
+    outcome.public_key = KMS_TRY(pair.Ed25519PublicKey());
+  }
+  return outcome;
+}
+
+}  // namespace kms
