@@ -7,12 +7,14 @@
 #include "api/handlers/key_name.h"
 #include "api/handlers/string_items.h"
 #include "kms/operations/hash.h"
+#include "kms/operations/usable_key.h"
 
 namespace kms::api {
 
 Result<Reply> HandleHmac(Call& call) {
   const StringItems items = KMS_TRY(StringItems::Read(call));
   const KeyHandle key = KMS_TRY(RequireKey(call));
+  KMS_TRY(CheckUsable(*key));
   const KeyVersion* version =
       KMS_TRY(ChooseHmacVersion(*key, call.fields.Integer("key_version")));
   const HashAlgorithm algorithm = KMS_TRY(ParseHashName(call.fields.Text("algorithm")));

@@ -75,7 +75,8 @@ std::optional<std::string_view> StringItems::Text(std::size_t index, std::string
   return value.is_null() ? std::nullopt : std::optional(value.String());
 }
 
-Result<Reply> AnswerItems(Call& call, const StringItems& items, const AnswerItem& answer) {
+Result<Reply> AnswerItems(Call& call, const StringItems& items, const AnswerItem& answer,
+                          const AnswerFailure& failure) {
   std::string out;
   if (!items.is_batch()) {
     JsonObject result(out);
@@ -89,6 +90,7 @@ Result<Reply> AnswerItems(Call& call, const StringItems& items, const AnswerItem
     JsonObject result(results.Next());
     if (const Status answered = answer(i, result); !answered) {
       ++call.failed_items;
+      failure(result);
       result.String("error", PublicText(answered.error()));
     }
     result.String("reference", items.Text(i, "reference").value_or(std::string_view()));

@@ -34,9 +34,12 @@ class StringItems {
 
 // Appends the members of one result; appends nothing when it fails.
 using AnswerItem = std::function<Status(std::size_t index, JsonObject& result)>;
+// Appends what a failed item of a batch says besides its error.
+using AnswerFailure = std::function<void(JsonObject& result)>;
 
 // One object, or "batch_results" with the items' errors among them: such a batch answers 200.
 // Counts the items for the audit record. Errors: that of a single item.
-Result<Reply> AnswerItems(Call& call, const StringItems& items, const AnswerItem& answer);
+Result<Reply> AnswerItems(Call& call, const StringItems& items, const AnswerItem& answer,
+                          const AnswerFailure& failure = [](JsonObject&) {});
 
 }  // namespace kms::api

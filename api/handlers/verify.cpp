@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // POST verify/:name(/:hash_algorithm) (transit-api 6.17).
-#include "api/handlers/base64_input.h"
 #include "api/handlers/handlers.h"
 #include "api/handlers/key_name.h"
+#include "api/handlers/signature_fields.h"
 #include "api/handlers/string_items.h"
 #include "kms/operations/hash.h"
+#include "kms/operations/usable_key.h"
 #include "kms/operations/verify_hmac.h"
+#include "kms/operations/verify_signature.h"
 
 namespace kms::api {
 namespace {
@@ -51,34 +53,50 @@ Result<Proof> ProofOf(const StringItems& items) {
   return signatures ? Proof::kSignature : Proof::kHmac;
 }
 
-// URL, then hash_algorithm, then its alias: which counts only when hash_algorithm is sent empty,
-// because absent it has a default (transit-api 6.16).
-std::string_view HashName(const Fields& fields) {
-  const std::string_view name = fields.Text("hash_algorithm");
-  const std::string_view alias = name.empty() ? fields.Text("algorithm") : name;
-  return alias.empty() ? std::string_view("sha2-256") : alias;
-}
-
-Result<Reply> RefuseSignatures(Call& call) {
+Result<KeyHandle> FindVerificationKey(Call& call) {
   const KeyName name = KMS_TRY(KeyName::Parse(call.fields.Text("name")));
-  const KeyHandle key = KMS_TRY(call.environment->FindKey(name));
+  KeyHandle key = KMS_TRY(call.environment->FindKey(name));
   if (key == nullptr) {
     return InvalidArgument("signature verification key not found");
   }
-  return InvalidArgument("key type " + std::string(TraitsOf(key->policy().type).name) +
-                         " does not support verification");
+  const KeyTypeTraits& traits = TraitsOf(key->policy().type);
+  if (!traits.supports_signing) {
+    return InvalidArgument("key type " + std::string(traits.name) +
+                           " does not support verification");
+  }
+  KMS_TRY(CheckUsable(*key));
+  return key;
+}
+
+Result<Reply> VerifySignatures(Call& call, const StringItems& items) {
+  const SignatureRequest request = KMS_TRY(ReadSignatureRequest(call.fields));
+  const KeyHandle key = KMS_TRY(FindVerificationKey(call));
+  KMS_TRY(CheckUnhashed(request));
+  ItemData data;
+  const auto verify = [&](std::size_t index, JsonObject& result) -> Status {
+    KMS_TRY(ReadItemData(items, index, data));
+    const SignatureVerdict verdict = KMS_TRY(VerifySignature(
+        *key, {.request = request,
+               .context = data.context,
+               .input = data.input.View(),
+               .signature = items.Text(index, "signature").value_or(std::string_view())}));
+    if (!items.is_batch()) {
+      call.key_version = verdict.version;
+    }
+    result.Boolean("valid", verdict.valid);
+    return Ok();
+  };
+  return AnswerItems(call, items, verify,
+                     [](JsonObject& result) { result.Boolean("valid", false); });
 }
 
 Result<Reply> VerifyHmacs(Call& call, const StringItems& items) {
   const KeyHandle key = KMS_TRY(RequireKey(call));
-  const HashAlgorithm algorithm = KMS_TRY(ParseHashName(HashName(call.fields)));
+  KMS_TRY(CheckUsable(*key));
+  const HashAlgorithm algorithm = KMS_TRY(ParseHashName(HashNameOf(call.fields)));
   PlaintextBuffer input;
   return AnswerItems(call, items, [&](std::size_t index, JsonObject& result) -> Status {
-    const std::optional<std::string_view> text = items.Text(index, "input");
-    if (!text && items.is_batch()) {
-      return InvalidArgument("missing input");
-    }
-    KMS_TRY(DecodeInput(text.value_or(std::string_view()), input));
+    KMS_TRY(ReadItemInput(items, index, input));
     const HmacVerdict verdict = KMS_TRY(
         VerifyHmac(*key, {.algorithm = algorithm,
                           .input = input.View(),
@@ -98,7 +116,7 @@ Result<Reply> VerifyHmacs(Call& call, const StringItems& items) {
 Result<Reply> HandleVerify(Call& call) {
   const StringItems items = KMS_TRY(StringItems::Read(call));
   return KMS_TRY(ProofOf(items)) == Proof::kHmac ? VerifyHmacs(call, items)
-                                                 : RefuseSignatures(call);
+                                                 : VerifySignatures(call, items);
 }
 
 }  // namespace kms::api
