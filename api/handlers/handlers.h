@@ -24,10 +24,11 @@ Result<Reply> HandleEncrypt(Call& call);
 Result<Reply> HandleCrypto(Call& call);
 Result<Reply> HandleDataKey(Call& call);
 
-// random/…, hash/…, also below sys/tools; hmac/…, verify/… (6.13 to 6.15, 6.17)
+// random/…, hash/…, also below sys/tools; hmac/…, sign/…, verify/… (6.13 to 6.17)
 Result<Reply> HandleRandom(Call& call);
 Result<Reply> HandleHash(Call& call);
 Result<Reply> HandleHmac(Call& call);
+Result<Reply> HandleSign(Call& call);
 Result<Reply> HandleVerify(Call& call);
 
 // config/keys, cache-config (6.24, 6.25)

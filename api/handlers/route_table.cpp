@@ -87,6 +87,18 @@ constexpr std::array kHmacFields = {
     FieldSpec{.name = "key_version", .kind = kInteger},
     FieldSpec{.name = "batch_input", .kind = kSlice},
 };
+constexpr std::array kSignFields = {
+    FieldSpec{.name = "input", .kind = kBase64},
+    FieldSpec{.name = "hash_algorithm", .kind = kString, .fallback = "sha2-256"},
+    FieldSpec{.name = "algorithm", .kind = kString},
+    FieldSpec{.name = "key_version", .kind = kInteger},
+    FieldSpec{.name = "context", .kind = kBase64},
+    FieldSpec{.name = "prehashed", .kind = kBoolean},
+    FieldSpec{.name = "signature_algorithm", .kind = kString},
+    FieldSpec{.name = "marshaling_algorithm", .kind = kString, .fallback = "asn1"},
+    FieldSpec{.name = "salt_length", .kind = kString, .fallback = "auto"},
+    FieldSpec{.name = "batch_input", .kind = kSlice},
+};
 constexpr std::array kVerifyFields = {
     FieldSpec{.name = "input", .kind = kBase64},
     FieldSpec{.name = "signature", .kind = kString},
@@ -181,6 +193,10 @@ constexpr std::array kRoutes = {
           .capability = Capability::kUpdate, .fields = kHmacFields, .handle = HandleHmac},
     Route{.operation = Operation::kUpdate, .pattern = "hmac/{name}/{algorithm}",
           .capability = Capability::kUpdate, .fields = kHmacFields, .handle = HandleHmac},
+    Route{.operation = Operation::kUpdate, .pattern = "sign/{name}",
+          .capability = Capability::kUpdate, .fields = kSignFields, .handle = HandleSign},
+    Route{.operation = Operation::kUpdate, .pattern = "sign/{name}/{hash_algorithm}",
+          .capability = Capability::kUpdate, .fields = kSignFields, .handle = HandleSign},
     Route{.operation = Operation::kUpdate, .pattern = "verify/{name}",
           .capability = Capability::kUpdate, .fields = kVerifyFields, .handle = HandleVerify},
     Route{.operation = Operation::kUpdate, .pattern = "verify/{name}/{hash_algorithm}",

@@ -66,6 +66,8 @@ TEST(RouteTable, IsWhatWasReviewed) {
             "update {environment}/hash/{algorithm} needs update\n"
             "update {environment}/hmac/{name} needs update\n"
             "update {environment}/hmac/{name}/{algorithm} needs update\n"
+            "update {environment}/sign/{name} needs update\n"
+            "update {environment}/sign/{name}/{hash_algorithm} needs update\n"
             "update {environment}/verify/{name} needs update\n"
             "update {environment}/verify/{name}/{hash_algorithm} needs update\n"
             "read {environment}/config/keys needs read\n"
