@@ -20,19 +20,29 @@ Result<KeyType> TypeOf(const Fields& fields) {
 }
 
 Result<CreateKeyRequest> ReadRequest(const Fields& fields) {
-  const CreateKeyRequest request{
+  return CreateKeyRequest{
       .type = KMS_TRY(TypeOf(fields)),
       .derived = fields.Boolean("derived"),
       .convergent_encryption = fields.Boolean("convergent_encryption"),
       .exportable = fields.Boolean("exportable"),
       .allow_plaintext_backup = fields.Boolean("allow_plaintext_backup"),
       .auto_rotate_period_seconds = fields.Integer("auto_rotate_period"),
+      .key_size = fields.Integer("key_size"),
   };
-  if (fields.Integer("key_size") != 0) {
-    return InvalidArgument("key_size is not valid for algorithm " +
-                           std::string(TraitsOf(request.type).name));
+}
+
+// Encryption on demand makes keys that encrypt, of the types that the contract lists.
+Result<KeyType> OnDemandTypeOf(const Fields& fields) {
+  const std::string_view name = fields.Text("type");
+  const std::string shown(name.substr(0, 64));
+  if (name.starts_with("ecdsa-")) {
+    return InvalidArgument("key type " + shown + " not supported for this operation");
   }
-  return request;
+  const KeyType type = KMS_TRY(TypeOf(fields));
+  if (TraitsOf(type).family != KeyFamily::kAead) {
+    return InvalidArgument("unknown key type " + shown);
+  }
+  return type;
 }
 
 }  // namespace
@@ -49,13 +59,8 @@ Result<Reply> HandleCreateKey(Call& call) {
 }
 
 Result<KeyHandle> CreateOnDemand(Call& call, const KeyName& name, bool with_context) {
-  const std::string_view type_name = call.fields.Text("type");
-  if (type_name.starts_with("ecdsa-")) {
-    return InvalidArgument("key type " + std::string(type_name.substr(0, 64)) +
-                           " not supported for this operation");
-  }
   const CreateKeyRequest request{
-      .type = KMS_TRY(TypeOf(call.fields)),
+      .type = KMS_TRY(OnDemandTypeOf(call.fields)),
       .derived = with_context,
       .convergent_encryption = call.fields.Boolean("convergent_encryption")};
   if (request.convergent_encryption && !with_context) {

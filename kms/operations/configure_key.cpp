@@ -115,7 +115,7 @@ Result<std::vector<KeyVersion>> WorkingSet(Environment& environment, const Key& 
 
 Result<ConfigureKeyOutcome> ConfigureOnce(Environment& environment, const KeyName& name,
                                           const KeyConfigChange& change) {
-  std::optional<LoadedKey> loaded = KMS_TRY(LoadKey(environment.store(), name.text()));
+  std::optional<LoadedKey> loaded = KMS_TRY(LoadKey(environment, name.text()));
   if (!loaded) {
     return InvalidArgument("no existing key named " + name.text() + " could be found");
   }

@@ -9,7 +9,37 @@ namespace kms {
 
 namespace {
 
-Status CheckRequest(const CreateKeyRequest& request) {
+Status CheckDerivation(const CreateKeyRequest& request, const KeyTypeTraits& traits) {
+  const std::string name(traits.name);
+  if (request.derived && !traits.supports_derivation) {
+    return InvalidArgument(
+        "key derivation and convergent encryption not supported for keys of type " + name);
+  }
+  if (request.convergent_encryption && !traits.supports_convergent) {
+    return InvalidArgument("convergent encryption not supported for keys of type " + name);
+  }
+  return Ok();
+}
+
+// The bytes of an hmac key; 0 for other types.
+Result<std::uint32_t> CheckedKeySize(const CreateKeyRequest& request,
+                                     const KeyTypeTraits& traits) {
+  const bool sized = traits.family == KeyFamily::kHmac;
+  if (!sized && request.key_size != 0) {
+    return InvalidArgument("key_size is not valid for algorithm " + std::string(traits.name));
+  }
+  const bool fits = request.key_size >= std::int64_t{kMinHmacKeySize} &&
+                    request.key_size <= std::int64_t{kMaxHmacKeySize};
+  if (request.key_size != 0 && !fits) {
+    return InvalidArgument("invalid key_size " + std::to_string(request.key_size));
+  }
+  if (sized && request.key_size == 0) {
+    return std::uint32_t{kMinHmacKeySize};
+  }
+  return static_cast<std::uint32_t>(request.key_size);
+}
+
+Result<KeyPolicy> PolicyFor(const KeyName& name, const CreateKeyRequest& request) {
   if (request.auto_rotate_period_seconds != 0 && request.auto_rotate_period_seconds < 3600) {
     return InvalidArgument("auto rotate period must be 0 to disable or at least an hour");
   }
@@ -17,17 +47,9 @@ Status CheckRequest(const CreateKeyRequest& request) {
     return InvalidArgument("convergent encryption requires derivation to be enabled");
   }
   const KeyTypeTraits& traits = TraitsOf(request.type);
-  if (request.derived && !traits.supports_derivation) {
-    return InvalidArgument(
-        "key derivation and convergent encryption not supported for keys of type " +
-        std::string(traits.name));
-  }
-  return Ok();
-}
-
-Result<KeyHandle> StoreFirstVersion(Environment& environment, const KeyName& name,
-                                    const CreateKeyRequest& request) {
-  const KeyPolicy policy{
+  const std::uint32_t key_size = KMS_TRY(CheckedKeySize(request, traits));
+  KMS_TRY(CheckDerivation(request, traits));
+  return KeyPolicy{
       .name = name.text(),
       .incarnation = Uuid::Random(),
       .type = request.type,
@@ -36,12 +58,19 @@ Result<KeyHandle> StoreFirstVersion(Environment& environment, const KeyName& nam
       .exportable = request.exportable,
       .allow_plaintext_backup = request.allow_plaintext_backup,
       .auto_rotate_period_seconds = request.auto_rotate_period_seconds,
+      .key_size = key_size,
+      .backup_info = {},
+      .restore_info = {},
   };
-  std::vector<KeyVersion> versions;
-  versions.push_back(KMS_TRY(KeyVersion::Generate(request.type, 1, environment.clock().Now())));
+}
+
+Result<KeyHandle> StoreFirstVersion(Environment& environment, KeyPolicy policy,
+                                    KeyVersion first) {
   std::vector<SealedMutation> archive;
-  archive.push_back(KMS_TRY(ArchiveVersion(policy.incarnation, versions.front())));
-  Key key = KMS_TRY(Key::Create(policy, std::move(versions)));
+  archive.push_back(KMS_TRY(ArchiveVersion(policy.incarnation, first)));
+  std::vector<KeyVersion> versions;
+  versions.push_back(std::move(first));
+  Key key = KMS_TRY(Key::Create(std::move(policy), std::move(versions)));
   return StoreKey(environment, std::move(key), 0, std::move(archive));
 }
 
@@ -49,16 +78,22 @@ Result<KeyHandle> StoreFirstVersion(Environment& environment, const KeyName& nam
 
 Result<CreateKeyOutcome> CreateKey(Environment& environment, const KeyName& name,
                                    const CreateKeyRequest& request) {
-  KMS_TRY(CheckRequest(request));
-  const ScopedLock lock(environment.KeyWriteMutex(name.text()));
+  KeyPolicy policy = KMS_TRY(PolicyFor(name, request));
   if (KeyHandle existing = KMS_TRY(environment.FindKey(name)); existing != nullptr) {
     return CreateKeyOutcome{.key = std::move(existing), .already_existed = true};
   }
-  Result<KeyHandle> created = StoreFirstVersion(environment, name, request);
+  KeyVersion first = KMS_TRY(
+      KeyVersion::Generate(policy.type, 1, environment.clock().Now(), policy.key_size));
+  const ScopedLock lock(environment.KeyWriteMutex(name.text()));
+  // It may have been created meanwhile, here or by another node.
+  if (KeyHandle existing = KMS_TRY(environment.FindKey(name)); existing != nullptr) {
+    return CreateKeyOutcome{.key = std::move(existing), .already_existed = true};
+  }
+  Result<KeyHandle> created =
+      StoreFirstVersion(environment, std::move(policy), std::move(first));
   if (created.has_value() || created.error().code != ErrorCode::kConflict) {
     return CreateKeyOutcome{.key = KMS_TRY(std::move(created))};
   }
-  // Someone else created it meanwhile.
   KeyHandle existing = KMS_TRY(environment.FindKey(name));
   if (existing == nullptr) {
     return std::move(created).error();

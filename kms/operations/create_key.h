@@ -15,6 +15,7 @@ struct CreateKeyRequest {
   bool exportable = false;
   bool allow_plaintext_backup = false;
   std::int64_t auto_rotate_period_seconds = 0;
+  std::int64_t key_size = 0;  // bytes of an hmac key; 0: the default
 };
 
 struct CreateKeyOutcome {
@@ -22,9 +23,8 @@ struct CreateKeyOutcome {
   bool already_existed = false;  // nothing was changed; `key` is the existing one
 };
 
-// Errors: kInvalidArgument "auto rotate period must be 0 to disable or at least an hour",
-// "convergent encryption requires derivation to be enabled"; store errors.
-// A commit whose outcome is unknown is reread before answering.
+// Errors: kInvalidArgument with the texts of transit-api 6.1; store errors. RSA takes up to seconds,
+// during which other changes of the key do not wait. A commit whose outcome is unknown is reread before answering.
 Result<CreateKeyOutcome> CreateKey(Environment& environment, const KeyName& name,
                                    const CreateKeyRequest& request);
 

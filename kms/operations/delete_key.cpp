@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kms/operations/key_storage.h"
+#include "kms/operations/key_usage.h"
 
 namespace kms {
 
@@ -34,8 +35,12 @@ Status DeleteEntries(Environment& environment, const KeyName& name, const Loaded
   erasure.mutations.push_back({.path = KeyPath(name.text()),
                                .value = std::nullopt,
                                .expected_revision = loaded.revision});
+  erasure.mutations.push_back({.path = UsagePath(loaded.key->policy().incarnation),
+                               .value = std::nullopt,
+                               .expected_revision = std::nullopt});
   const Result<Revision> committed = environment.store().Commit(std::move(erasure.mutations));
   environment.ForgetKey(name.text());
+  environment.ForgetUsage(loaded.key->policy().incarnation);
   if (!committed.has_value() && committed.error().code == ErrorCode::kOutcomeUnknown) {
     return Settle(environment, name, loaded.revision, committed.error());
   }
@@ -50,7 +55,7 @@ Status DeleteEntries(Environment& environment, const KeyName& name, const Loaded
 Status DeleteKey(Environment& environment, const KeyName& name) {
   {
     const ScopedLock lock(environment.KeyWriteMutex(name.text()));
-    const std::optional<LoadedKey> loaded = KMS_TRY(LoadKey(environment.store(), name.text()));
+    const std::optional<LoadedKey> loaded = KMS_TRY(LoadKey(environment, name.text()));
     if (!loaded) {
       return Refusal(name, "could not delete key; not found");
     }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kms/operations/environment.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <charconv>
 #include <utility>
 
 #include "kms/operations/key_cache.h"
 #include "kms/operations/key_storage.h"
+#include "kms/operations/key_usage.h"
 
 namespace kms {
 
@@ -23,13 +26,29 @@ bool IsOn(const EnvironmentSettings& settings, const char* option) {
   return found != settings.options.end() && found->second == "true";
 }
 
+// Counters kept beyond this many keys are those of warm ones.
+constexpr std::size_t kMinCountedKeys = 1024;
+
+// What the environment's option asks for; options are judged when they are set.
+std::uint64_t OptionLimit(const EnvironmentSettings& settings) {
+  const auto option = settings.options.find(std::string(kMaxEncryptionsOption));
+  std::uint64_t limit = kMaxEncryptionsPerVersion;
+  if (option != settings.options.end()) {
+    const std::string& text = option->second;
+    std::from_chars(text.data(), text.data() + text.size(), limit);
+  }
+  return limit;
+}
+
 bool SecretMemoryIsShort() { return !SecretBytes::OfSize(kSecretReserveBytes).has_value(); }
 
 }  // namespace
 
 struct Environment::Impl {
   Impl(EnvironmentSettings first_settings, const EnvironmentLimits& limits)
-      : cache(limits.max_warm_keys) {
+      : configured_limit(std::min(limits.max_encryptions_per_version, kMaxEncryptionsPerVersion)),
+        cache(limits.max_warm_keys),
+        max_counted_keys(2 * std::max(limits.max_warm_keys, kMinCountedKeys)) {
     Adopt(std::move(first_settings));
   }
 
@@ -38,13 +57,24 @@ struct Environment::Impl {
     settings = std::move(new_settings);
     verifies_encryption = IsOn(settings, "verify_encrypt");
     allows_pkcs1v15 = IsOn(settings, "allow_pkcs1v15");
+    encryption_limit = std::min(configured_limit, OptionLimit(settings));
   }
+
+  // Makes room among the counters: those of keys that are not in memory go.
+  void DropIdleUsages() KMS_REQUIRES(usage_mutex) {
+    std::erase_if(usages, [](const auto& entry) {
+      return entry.second.use_count() == 1 && entry.second->unused();
+    });
+  }
+
+  const std::uint64_t configured_limit;
 
   mutable Mutex settings_mutex;
   EnvironmentSettings settings KMS_GUARDED_BY(settings_mutex);
   // Written under settings_mutex, read without it.
   std::atomic<bool> verifies_encryption = false;
   std::atomic<bool> allows_pkcs1v15 = false;
+  std::atomic<std::uint64_t> encryption_limit = kMaxEncryptionsPerVersion;
 
   // Sealing and unsealing happen one at a time, each as a whole.
   mutable Mutex seal_mutex;
@@ -53,6 +83,12 @@ struct Environment::Impl {
   KeyCache cache;
   std::array<Mutex, kWriteStripes> write_mutexes;
   std::timed_mutex wrapping_key_mutex;
+
+  const std::size_t max_counted_keys;
+  mutable Mutex usage_mutex;
+  std::map<Uuid, std::shared_ptr<KeyUsage>> usages KMS_GUARDED_BY(usage_mutex);
+  Mutex self_rotation_mutex;
+  AuditLog* audit = nullptr;  // set before other threads come
 };
 
 Environment::Environment(EnvironmentIdentity identity, EnvironmentSettings settings, Store& store,
@@ -83,11 +119,11 @@ KeyHandle Environment::WarmKey(std::string_view name) const { return impl_->cach
 
 Result<KeyHandle> Environment::FindKey(const KeyName& name) {
   Result<KeyHandle> found = impl_->cache.FindOrLoad(name.text(), [&] {
-    Result<std::optional<LoadedKey>> loaded = LoadKey(sealed_store_, name.text());
+    Result<std::optional<LoadedKey>> loaded = LoadKey(*this, name.text());
     if (!loaded.has_value() && loaded.error().code == ErrorCode::kUnavailable &&
         SecretMemoryIsShort()) {
       impl_->cache.Shrink();
-      loaded = LoadKey(sealed_store_, name.text());
+      loaded = LoadKey(*this, name.text());
     }
     return loaded;
   });
@@ -109,6 +145,59 @@ Mutex& Environment::KeyWriteMutex(std::string_view name) {
 }
 
 std::timed_mutex& Environment::wrapping_key_mutex() { return impl_->wrapping_key_mutex; }
+
+KeyHandle Environment::Share(Key key) {
+  const KeyPolicy& policy = key.policy();
+  if (TraitsOf(policy.type).supports_encryption) {
+    const std::shared_ptr<KeyUsage> usage = UsageOf(policy);
+    std::vector<std::shared_ptr<UsageCounter>> counters;
+    counters.reserve(key.versions().size());
+    for (const KeyVersion& version : key.versions()) {
+      counters.push_back(usage->CounterOf(version.number));
+    }
+    key.AttachUsage(std::move(counters));
+  }
+  return std::make_shared<const Key>(std::move(key));
+}
+
+std::shared_ptr<KeyUsage> Environment::UsageOf(const KeyPolicy& policy) {
+  const ScopedLock lock(impl_->usage_mutex);
+  std::shared_ptr<KeyUsage>& usage = impl_->usages[policy.incarnation];
+  if (usage != nullptr) {
+    return usage;
+  }
+  usage = std::make_shared<KeyUsage>(policy.incarnation, policy.name);
+  std::shared_ptr<KeyUsage> made = usage;
+  if (impl_->usages.size() > impl_->max_counted_keys) {
+    impl_->DropIdleUsages();
+  }
+  return made;
+}
+
+void Environment::ForgetUsage(const Uuid& incarnation) {
+  const ScopedLock lock(impl_->usage_mutex);
+  impl_->usages.erase(incarnation);
+}
+
+std::vector<std::shared_ptr<KeyUsage>> Environment::Usages() const {
+  const ScopedLock lock(impl_->usage_mutex);
+  std::vector<std::shared_ptr<KeyUsage>> usages;
+  usages.reserve(impl_->usages.size());
+  for (const auto& [incarnation, usage] : impl_->usages) {
+    usages.push_back(usage);
+  }
+  return usages;
+}
+
+std::uint64_t Environment::max_encryptions_per_version() const {
+  return impl_->encryption_limit.load(std::memory_order_relaxed);
+}
+
+void Environment::set_audit(AuditLog& audit) { impl_->audit = &audit; }
+
+AuditLog* Environment::audit() const { return impl_->audit; }
+
+Mutex& Environment::self_rotation_mutex() { return impl_->self_rotation_mutex; }
 
 void Environment::Seal(std::string reason) {
   const ScopedLock lock(impl_->seal_mutex);

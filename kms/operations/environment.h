@@ -21,6 +21,16 @@
 
 namespace kms {
 
+class AuditLog;
+class KeyUsage;
+
+// NIST SP 800-38D allows 2^32 messages under a key with random nonces; the margin is wider than
+// whatever a crash can waste or other counting can miss. No setting goes above it.
+inline constexpr std::uint64_t kMaxEncryptionsPerVersion =
+    (std::uint64_t{1} << 32U) - (std::uint64_t{1} << 24U);
+// The option that lowers it for one environment.
+inline constexpr std::string_view kMaxEncryptionsOption = "max_encryptions_per_version";
+
 // What is stored of an environment and may be changed by tuning.
 struct EnvironmentSettings {
   std::string description;
@@ -40,6 +50,7 @@ struct EnvironmentIdentity {
 
 struct EnvironmentLimits {
   std::size_t max_warm_keys = 100'000;
+  std::uint64_t max_encryptions_per_version = kMaxEncryptionsPerVersion;
 };
 
 // Thread rule: any thread. Hot-path members never touch store or HSM. Starts sealed.
@@ -54,8 +65,9 @@ class Environment {
   void ReplaceSettings(EnvironmentSettings settings);
 
   // --- hot path ---
-  // The key if it is in memory and the environment is unsealed; nullptr otherwise (cold, missing or
-  // sealed: take the slow lane and call FindKey). No allocation, no I/O, one shared lock.
+  // The key if it is in memory and may be used, and the environment is unsealed; nullptr otherwise
+  // (cold, missing, soft-deleted or sealed: take the slow lane and call FindKey). No allocation, no
+  // I/O, one shared lock.
   [[nodiscard]] KeyHandle WarmKey(std::string_view name) const;
   [[nodiscard]] bool sealed() const { return keyring_.sealed(); }
   // Options of settings() that are asked on every use of a key; read without a lock.
@@ -78,6 +90,23 @@ class Environment {
   [[nodiscard]] Mutex& KeyWriteMutex(std::string_view name);
   // Serialises the making of the wrapping key. Held over an HSM call of seconds: wait with a limit.
   [[nodiscard]] std::timed_mutex& wrapping_key_mutex();
+
+  // --- how often keys encrypt: kms/operations/usage.h ---
+  // Makes a key that may be shared: its versions get the counters that all its snapshots have.
+  KeyHandle Share(Key key);
+  // The counters of the key; made when first asked for.
+  std::shared_ptr<KeyUsage> UsageOf(const KeyPolicy& policy);
+  // Drops the counters of a key that is gone.
+  void ForgetUsage(const Uuid& incarnation);
+  // Those of every key that encrypted in this process.
+  [[nodiscard]] std::vector<std::shared_ptr<KeyUsage>> Usages() const;
+  [[nodiscard]] std::uint64_t max_encryptions_per_version() const;
+  // Where rotations that nobody asked for are recorded; without one they are not. Call before
+  // other threads use the environment; `audit` must outlive it.
+  void set_audit(AuditLog& audit);
+  [[nodiscard]] AuditLog* audit() const;
+  // One rotation that nobody asked for at a time. Held over such a rotation and its records.
+  [[nodiscard]] Mutex& self_rotation_mutex();
 
   // Wipes environment keys and warm keys; calls answer kUnavailable until unsealed again.
   void Seal(std::string reason);

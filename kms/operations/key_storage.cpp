@@ -99,8 +99,8 @@ std::string ArchivePath(const Uuid& incarnation, KeyVersionNumber version) {
   return ArchivePrefix(incarnation.ToString()) + digits;
 }
 
-Result<std::optional<LoadedKey>> LoadKey(SealedStore& store, std::string_view name) {
-  const std::optional<OpenedEntry> entry = KMS_TRY(store.Get(KeyPath(name)));
+Result<std::optional<LoadedKey>> LoadKey(Environment& environment, std::string_view name) {
+  const std::optional<OpenedEntry> entry = KMS_TRY(environment.store().Get(KeyPath(name)));
   if (!entry) {
     return std::optional<LoadedKey>{};
   }
@@ -109,7 +109,7 @@ Result<std::optional<LoadedKey>> LoadKey(SealedStore& store, std::string_view na
     return Damaged("the entry of one key holds another");
   }
   return std::optional<LoadedKey>{
-      {.key = std::make_shared<const Key>(std::move(key)), .revision = entry->revision}};
+      {.key = environment.Share(std::move(key)), .revision = entry->revision}};
 }
 
 Result<KeyHandle> StoreKey(Environment& environment, Key next, Revision expected,
@@ -127,7 +127,7 @@ Result<KeyHandle> StoreKey(Environment& environment, Key next, Revision expected
     }
     committed = KMS_TRY(Settle(environment, name, wanted, expected, committed.error()));
   }
-  auto handle = std::make_shared<const Key>(std::move(next));
+  KeyHandle handle = environment.Share(std::move(next));
   environment.PublishKey(handle, *committed);
   return handle;
 }

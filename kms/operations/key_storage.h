@@ -4,6 +4,7 @@
 //   keys/<name>                                   Key::Encode: policy and working set
 //   archive/<incarnation>/<version, 10 digits>    EncodeArchivedVersion: each version ever made
 //   garbage/<incarnation>                         versions below the number inside are to be erased
+//   usage/<incarnation>                           EncodeUsage: encryptions per version
 #pragma once
 
 #include <cstdint>
@@ -24,9 +25,9 @@ inline constexpr std::string_view kKeysPrefix = "keys/";
 std::string KeyPath(std::string_view name);
 std::string ArchivePath(const Uuid& incarnation, KeyVersionNumber version);
 
-// Reads a key from the store, past the cache. nullopt when there is none.
+// Reads a key from the store, past the cache, with its counters. nullopt when there is none.
 // Errors: as SealedStore; kCorrupted when the entry is not the key of that name.
-Result<std::optional<LoadedKey>> LoadKey(SealedStore& store, std::string_view name);
+Result<std::optional<LoadedKey>> LoadKey(Environment& environment, std::string_view name);
 
 // Stores `next` over the entry at `expected` (0: there is none) together with `more`, all or
 // nothing, and publishes it. The caller holds the key's write mutex.

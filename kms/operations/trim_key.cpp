@@ -55,7 +55,7 @@ Result<Key> Trimmed(const Key& key, KeyVersionNumber minimum) {
 Result<KeyHandle> TrimKey(Environment& environment, const KeyName& name,
                           std::optional<std::int64_t> min_available_version) {
   const ScopedLock lock(environment.KeyWriteMutex(name.text()));
-  std::optional<LoadedKey> loaded = KMS_TRY(LoadKey(environment.store(), name.text()));
+  std::optional<LoadedKey> loaded = KMS_TRY(LoadKey(environment, name.text()));
   if (!loaded) {
     return InvalidArgument("invalid key name");
   }
