@@ -3,7 +3,9 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace kms {
 
@@ -31,5 +33,9 @@ std::int64_t ToUnixSeconds(WallTime time);
 
 // RFC 3339 in UTC with nanoseconds: "2026-01-31T12:00:00.123456789Z".
 std::string ToRfc3339(WallTime time);
+
+// Reads any RFC 3339 time, with an offset and up to nine digits of a second; nullopt for anything
+// else, for dates that do not exist and for years that nanoseconds cannot count (1678 to 2261).
+std::optional<WallTime> ParseRfc3339(std::string_view text);
 
 }  // namespace kms

@@ -37,6 +37,39 @@ KeyPolicy FullPolicy() {
   return policy;
 }
 
+// As above and what format 2 added.
+KeyPolicy FullPolicyOfFormat2(KeyType type) {
+  KeyPolicy policy = FullPolicy();
+  policy.type = type;
+  policy.derived = TraitsOf(type).supports_derivation;
+  policy.convergent_encryption = TraitsOf(type).supports_convergent;
+  policy.key_size = type == KeyType::kHmac ? kMinHmacKeySize : 0;
+  policy.imported = true;
+  policy.imported_allow_rotation = true;
+  policy.soft_deleted = true;
+  policy.backup_info = {.time = WallTime(std::chrono::nanoseconds(1'700'000'001'000'000'002)),
+                        .version = 4};
+  policy.restore_info = {.time = WallTime(std::chrono::nanoseconds(1'700'000'002'000'000'003)),
+                         .version = 5};
+  return policy;
+}
+
+// The frozen keys of format 2, in the order of tests/vectors/key_v2.hex.
+std::vector<Key> KeysOfFormat2() {
+  std::vector<Key> keys;
+  for (const KeyType type : {KeyType::kAes256Gcm96, KeyType::kHmac, KeyType::kXChaCha20Poly1305}) {
+    keys.push_back(*MakeKey(FullPolicyOfFormat2(type)));
+  }
+  std::vector<KeyVersion> versions;
+  for (KeyVersionNumber number = 3; number <= 5; ++number) {
+    versions.push_back(KnownVersion(KeyType::kEd25519, number));
+  }
+  versions[1].material = SecretBytes();  // the public half alone
+  versions[2].certificate_chain = {Bytes{1, 2, 3}, Bytes{4}};
+  keys.push_back(*Key::Create(FullPolicyOfFormat2(KeyType::kEd25519), std::move(versions)));
+  return keys;
+}
+
 Bytes Encoded(const Result<Key>& key) { return CopyOf(key->Encode()->View()); }
 
 void ExpectSame(const KeyVersion& a, const KeyVersion& b) {
@@ -44,6 +77,8 @@ void ExpectSame(const KeyVersion& a, const KeyVersion& b) {
   EXPECT_EQ(a.created, b.created);
   EXPECT_TRUE(a.material == b.material);
   EXPECT_TRUE(a.hmac_key == b.hmac_key);
+  EXPECT_EQ(a.public_key, b.public_key);
+  EXPECT_EQ(a.certificate_chain, b.certificate_chain);
 }
 
 void ExpectSame(const KeyPolicy& a, const KeyPolicy& b) {
@@ -60,6 +95,12 @@ void ExpectSame(const KeyPolicy& a, const KeyPolicy& b) {
   EXPECT_EQ(a.min_decryption_version, b.min_decryption_version);
   EXPECT_EQ(a.min_encryption_version, b.min_encryption_version);
   EXPECT_EQ(a.latest_version, b.latest_version);
+  EXPECT_EQ(a.key_size, b.key_size);
+  EXPECT_EQ(a.imported, b.imported);
+  EXPECT_EQ(a.imported_allow_rotation, b.imported_allow_rotation);
+  EXPECT_EQ(a.soft_deleted, b.soft_deleted);
+  EXPECT_EQ(a.backup_info, b.backup_info);
+  EXPECT_EQ(a.restore_info, b.restore_info);
 }
 
 void ExpectSame(const Key& a, const Key& b) {
@@ -89,23 +130,45 @@ TEST(KeyEncoding, FrozenFormat1DecodesForEver) {
     KMS_ASSERT_OK_AND_ASSIGN(const Key expected, MakeKey(policies[index]));
     KMS_ASSERT_OK_AND_ASSIGN(const Key decoded, Key::Decode(frozen));
     ExpectSame(decoded, expected);
-    EXPECT_EQ(HexEncode(expected.Encode()->View()), rows[index].at(0));
   }
+}
+
+TEST(KeyEncoding, FrozenFormat2DecodesForEver) {
+  const auto rows = ReadVectors("key_v2.hex");
+  const std::vector<Key> keys = KeysOfFormat2();
+  ASSERT_EQ(rows.size(), keys.size());
+  for (std::size_t index = 0; index < rows.size(); ++index) {
+    KMS_ASSERT_OK_AND_ASSIGN(const Key decoded, Key::Decode(FromHex(rows[index].at(0))));
+    ExpectSame(decoded, keys[index]);
+    EXPECT_EQ(HexEncode(keys[index].Encode()->View()), rows[index].at(0));
+  }
+}
+
+TEST(KeyEncoding, RefusesACertificateThatNoLengthCanSay) {
+  KeyVersion version = KnownVersion(KeyType::kEd25519, 1);
+  version.certificate_chain = {Bytes(0x10000)};
+  EXPECT_THAT(EncodeArchivedVersion(version), HasError(ErrorCode::kInvalidArgument));
+}
+
+TEST(KeyEncoding, RefusesFlagsThatFormat1DidNotHave) {
+  Bytes frozen = FromHex(ReadVectors("key_v1.hex").front().at(0));
+  frozen[2] |= 1U << 5U;
+  EXPECT_THAT(Key::Decode(frozen), HasError(ErrorCode::kCorrupted));
 }
 
 TEST(KeyEncoding, D24_NamesAFormatOfAnotherProgramVersion) {
   Bytes encoded = Encoded(MakeKey(FullPolicy()));
-  for (const int format : {0, 2, 77, 255}) {
+  for (const int format : {0, 3, 77, 255}) {
     encoded[0] = static_cast<std::uint8_t>(format);
     EXPECT_THAT(Key::Decode(encoded),
                 HasError(ErrorCode::kCorrupted, AllOf(HasSubstr("format " + std::to_string(format)),
-                                                      HasSubstr("reads format 1"))));
+                                                      HasSubstr("reads formats 1 to 2"))));
   }
 }
 
 TEST(KeyEncoding, C17_NamesAnUnknownKeyType) {
   Bytes encoded = Encoded(MakeKey(FullPolicy()));
-  for (const int type : {1, 4, 9, 11, 255}) {
+  for (const int type : {12, 16, 100, 255}) {
     encoded[1] = static_cast<std::uint8_t>(type);
     EXPECT_THAT(Key::Decode(encoded),
                 HasError(ErrorCode::kCorrupted, HasSubstr("type number " + std::to_string(type))));
@@ -122,7 +185,7 @@ TEST(KeyEncoding, RefusesEveryTruncation) {
 
 TEST(KeyEncoding, RefusesBytesLeftOver) {
   Bytes encoded = Encoded(MakeKey(FullPolicy()));
-  const std::size_t record = 4 + 8 + 2 + 16 + 2 + 32;
+  const std::size_t record = 4 + 8 + 2 + 16 + 2 + 32 + 2 + 1;
   const Bytes last(encoded.end() - record, encoded.end());
   encoded.push_back(0);
   EXPECT_THAT(Key::Decode(encoded), HasError(ErrorCode::kCorrupted));
@@ -169,7 +232,21 @@ TEST(ArchivedVersion, FrozenFormat1DecodesForEver) {
   const KeyVersion expected = KnownVersion(KeyType::kAes256Gcm96, 2, 5);
   KMS_ASSERT_OK_AND_ASSIGN(const KeyVersion decoded, DecodeArchivedVersion(FromHex(rows[0].at(0))));
   ExpectSame(decoded, expected);
-  EXPECT_EQ(HexEncode(EncodeArchivedVersion(expected)->View()), rows[0].at(0));
+}
+
+TEST(ArchivedVersion, FrozenFormat2DecodesForEver) {
+  const auto rows = ReadVectors("archived_version_v2.hex");
+  ASSERT_EQ(rows.size(), 2U);
+  KeyVersion expected[] = {KnownVersion(KeyType::kAes256Gcm96, 2, 5),
+                           KnownVersion(KeyType::kEd25519, 2, 5)};
+  expected[1].certificate_chain = {Bytes{1, 2, 3}};
+  for (std::size_t index = 0; index < rows.size(); ++index) {
+    const KeyVersion& version = expected[index];
+    KMS_ASSERT_OK_AND_ASSIGN(const KeyVersion decoded,
+                             DecodeArchivedVersion(FromHex(rows[index].at(0))));
+    ExpectSame(decoded, version);
+    EXPECT_EQ(HexEncode(EncodeArchivedVersion(version)->View()), rows[index].at(0));
+  }
 }
 
 TEST(ArchivedVersion, IsRefusedWhenItsStructureIsDamaged) {
@@ -184,9 +261,9 @@ TEST(ArchivedVersion, IsRefusedWhenItsStructureIsDamaged) {
   changed.push_back(0);
   EXPECT_THAT(DecodeArchivedVersion(changed), HasError(ErrorCode::kCorrupted));
   changed = encoded;
-  changed[0] = 2;
+  changed[0] = 3;
   EXPECT_THAT(DecodeArchivedVersion(changed),
-              HasError(ErrorCode::kCorrupted, HasSubstr("format 2")));
+              HasError(ErrorCode::kCorrupted, HasSubstr("format 3")));
   changed = encoded;
   changed[4] = 0;  // version number 0
   EXPECT_THAT(DecodeArchivedVersion(changed), HasError(ErrorCode::kCorrupted));
