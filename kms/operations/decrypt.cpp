@@ -11,21 +11,16 @@ namespace kms {
 Result<KeyVersionNumber> Decrypt(const Key& key, const DecryptInput& input,
                                  PlaintextBuffer& plaintext) {
   plaintext.Wipe();
+  KMS_TRY(CheckDecrypts(key));
   const ParsedCiphertext parsed = KMS_TRY(ParseCiphertext(input.ciphertext));
   KMS_TRY(CheckCiphertextVersion(parsed, key.policy()));
   const ScratchBytes decoded(Base64DecodedBound(parsed.payload.size()));
   const std::size_t size = KMS_TRY(DecodeCiphertextPayload(parsed.payload, decoded.View()));
-  const MessageCipher cipher = KMS_TRY(MessageCipher::Choose(key, parsed.version, input.context));
-  if (size < kAeadNonceBytes) {
-    return InvalidArgument("invalid ciphertext length");
-  }
-  const ByteView nonce = decoded.View().first(kAeadNonceBytes);
-  const ByteView sealed = decoded.View().first(size).subspan(kAeadNonceBytes);
-  const std::size_t message_bytes =
-      sealed.size() < kAeadTagBytes ? 0 : sealed.size() - kAeadTagBytes;
-  const Status opened =
-      cipher.Open(nonce, input.associated_data, sealed, plaintext.Reset(message_bytes));
-  if (!opened.has_value()) {
+  const MessageBinding binding{.associated_data = input.associated_data,
+                               .context = input.context,
+                               .padding = input.padding};
+  const MessageCipher cipher = KMS_TRY(MessageCipher::Choose(key, parsed.version, binding));
+  if (const Status opened = cipher.Open(decoded.View().first(size), plaintext); !opened) {
     plaintext.Wipe();
     return opened.error();
   }

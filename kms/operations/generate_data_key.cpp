@@ -6,17 +6,22 @@
 
 namespace kms {
 
+Status CheckDataKeyBits(std::int64_t bits) {
+  return bits == 128 || bits == 256 || bits == 512 ? Ok()
+                                                   : Status(InvalidArgument("invalid bit length"));
+}
+
 Result<KeyVersionNumber> GenerateDataKey(const Key& key, const DataKeyInput& input,
                                          PlaintextBuffer& plaintext, std::string& ciphertext) {
   plaintext.Wipe();
-  if (input.bits != 128 && input.bits != 256 && input.bits != 512) {
-    return InvalidArgument("invalid bit length");
-  }
+  KMS_TRY(CheckDataKeyBits(input.bits));
   FillRandom(plaintext.Reset(static_cast<std::size_t>(input.bits) / 8));
   const EncryptInput target{.plaintext = plaintext.View(),
                             .associated_data = input.associated_data,
                             .key_version = input.key_version,
-                            .context = input.context};
+                            .context = input.context,
+                            .padding = input.padding,
+                            .verify = input.verify};
   const Result<KeyVersionNumber> version = Encrypt(key, target, ciphertext);
   if (!version.has_value()) {
     plaintext.Wipe();

@@ -8,19 +8,25 @@
 #include "kms/base/bytes.h"
 #include "kms/base/result.h"
 #include "kms/base/secret_bytes.h"
+#include "kms/crypto/rsa_encryption.h"
 #include "kms/keys/key.h"
 
 namespace kms {
 
 struct DataKeyInput {
   std::int64_t bits = 256;  // 128, 256 or 512
-  ByteView associated_data;
+  ByteView associated_data;  // AEAD keys only
   std::int64_t key_version = 0;  // 0: the latest
   ByteView context = {};  // derived keys need it, others ignore it
+  RsaEncryptionPadding padding = RsaEncryptionPadding::kOaep;  // RSA keys only
+  bool verify = false;  // as EncryptInput::verify
 };
 
+// Errors: kInvalidArgument "invalid bit length".
+Status CheckDataKeyBits(std::int64_t bits);
+
 // Puts the raw data key into `plaintext`, appends its encryption to `ciphertext`, returns the
-// version. Errors: kInvalidArgument "invalid bit length" and those of Encrypt. Any thread.
+// version. Errors: as CheckDataKeyBits, those of Encrypt. Any thread.
 Result<KeyVersionNumber> GenerateDataKey(const Key& key, const DataKeyInput& input,
                                          PlaintextBuffer& plaintext, std::string& ciphertext);
 

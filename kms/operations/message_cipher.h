@@ -2,38 +2,71 @@
 // MessageCipher: what seals and opens one message under one key version.
 #pragma once
 
-#include <optional>
+#include <cstddef>
 #include <utility>
+#include <variant>
 
 #include "kms/base/bytes.h"
 #include "kms/base/result.h"
+#include "kms/base/secret_bytes.h"
 #include "kms/crypto/derived_cipher.h"
+#include "kms/crypto/rsa_encryption.h"
 #include "kms/keys/key.h"
 
 namespace kms {
 
-// The prepared cipher of the version, or for a derived key the cipher of the caller's context.
-// Thread rule: like a plain value. The key must outlive it.
+// What goes with a message beside its key version: the same to encrypt and to decrypt.
+struct MessageBinding {
+  ByteView associated_data = {};  // AEAD keys only
+  ByteView context = {};          // derived keys need it, others ignore it
+  RsaEncryptionPadding padding = RsaEncryptionPadding::kOaep;  // RSA keys only
+};
+
+// Whether keys of this type do it at all. Errors: kInvalidArgument "message encryption not
+// supported for key type T", "message decryption not supported for key type T".
+Status CheckEncrypts(const Key& key);
+Status CheckDecrypts(const Key& key);
+
+// One of three: the prepared cipher of the version, the cipher that a derived key has for the
+// caller's context, or the version's RSA key.
+// Thread rule: like a plain value. The key and what the binding points to must outlive it.
 class MessageCipher {
  public:
-  // `context` is the caller's, decoded; keys that are not derived ignore it.
-  // Errors: kInvalidArgument "no such key version" and as DerivedCipher::Derive.
-  static Result<MessageCipher> Choose(const Key& key, KeyVersionNumber version, ByteView context);
+  // For a key that passed CheckEncrypts or CheckDecrypts. Errors: kInvalidArgument "no such key
+  // version", "'associated_data' provided for non-AEAD cipher suite T", and as
+  // DerivedCipher::Derive.
+  static Result<MessageCipher> Choose(const Key& key, KeyVersionNumber version,
+                                      const MessageBinding& binding);
 
-  // Writes nonce || ciphertext || tag (transit-api 5.2) to `payload`, which has room for exactly
-  // that.
-  Status Seal(ByteView associated_data, ByteView plaintext, MutableByteView payload) const;
+  // Bytes of the payload that a message of `plaintext_bytes` becomes.
+  [[nodiscard]] std::size_t PayloadBytes(std::size_t plaintext_bytes) const;
 
-  // Errors: as Aead::Open.
-  Status Open(ByteView nonce, ByteView associated_data, ByteView ciphertext_and_tag,
-              MutableByteView out) const;
+  // Writes nonce || ciphertext || tag (transit-api 5.2) or an RSA ciphertext (5.3) to `payload`,
+  // which has PayloadBytes. Errors: as Aead::Seal and RsaEncrypt.
+  Status Seal(ByteView plaintext, MutableByteView payload) const;
+
+  // Errors: kInvalidArgument "invalid ciphertext length"; as Aead::Open and RsaDecrypt; `plaintext`
+  // is empty then.
+  Status Open(ByteView payload, PlaintextBuffer& plaintext) const;
 
  private:
-  explicit MessageCipher(const Aead& prepared) : prepared_(&prepared) {}
-  explicit MessageCipher(DerivedCipher derived) : derived_(std::move(derived)) {}
+  struct RsaKey {
+    const AsymmetricKey* key;
+    RsaEncryptionPadding padding;
+  };
+  using Choice = std::variant<const Aead*, DerivedCipher, RsaKey>;
 
-  const Aead* prepared_ = nullptr;        // exactly one of the two
-  std::optional<DerivedCipher> derived_;
+  MessageCipher(Choice choice, AeadAlgorithm algorithm, ByteView associated_data)
+      : choice_(std::move(choice)),
+        nonce_bytes_(AeadNonceBytes(algorithm)),
+        associated_data_(associated_data) {}
+  static Result<MessageCipher> ChooseRsa(const Key& key, KeyVersionNumber version,
+                                         const MessageBinding& binding);
+  Status OpenAead(ByteView payload, PlaintextBuffer& plaintext) const;
+
+  Choice choice_;
+  std::size_t nonce_bytes_;  // of an AEAD
+  ByteView associated_data_;
 };
 
 }  // namespace kms

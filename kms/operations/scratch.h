@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A thread's reused memory for ciphertext, shared by the hot verbs.
+// A thread's reused memory for the hot verbs.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "kms/base/bytes.h"
+#include "kms/base/secret_bytes.h"
 
 namespace kms {
 
@@ -21,6 +23,23 @@ class ScratchBytes {
 
  private:
   MutableByteView view_;
+};
+
+// A buffer for a plaintext that stays inside: empty before and after. At most one at a time in a
+// thread for each use.
+class ScratchPlaintext {
+ public:
+  enum class Use : std::uint8_t { kRewrap, kVerify };
+
+  explicit ScratchPlaintext(Use use);
+  ScratchPlaintext(const ScratchPlaintext&) = delete;
+  ScratchPlaintext& operator=(const ScratchPlaintext&) = delete;
+  ~ScratchPlaintext();
+
+  PlaintextBuffer& operator*() { return buffer_; }
+
+ private:
+  PlaintextBuffer& buffer_;
 };
 
 }  // namespace kms
