@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // POST encrypt, decrypt, rewrap and datakey for requests that the loop left to the pool: cold keys,
-// keys to be created, unusual shapes (transit-api 6.9 to 6.12).
+// keys to be created, RSA, unusual shapes (transit-api 6.9 to 6.12); datakeys, which is never on it.
 #include "api/pipeline/crypto_items.h"
 
 #include "api/handlers/handlers.h"
@@ -8,6 +8,8 @@
 #include "api/pipeline/item_decoder.h"
 #include "kms/base/base64.h"
 #include "kms/crypto/derived_cipher.h"
+#include "kms/operations/generate_data_key.h"
+#include "kms/operations/usage.h"
 
 namespace kms::api {
 namespace {
@@ -19,16 +21,40 @@ Result<CryptoRequest> ReadItems(Call& call) {
   return request;
 }
 
-Result<Reply> RunOn(Call& call, const Key& key, const CryptoRequest& request) {
+// Runs it with room for its encryptions; another request may take the room first.
+Result<CryptoResult> RunCounted(Call& call, KeyHandle key, const CryptoRequest& request,
+                                std::string& data) {
+  constexpr int kAttempts = 8;
+  const CryptoRules rules = RulesOf(*call.environment, call.services.options.max_body_bytes);
+  const KeyName name = KMS_TRY(KeyName::Parse(key->policy().name));
+  const std::vector<std::int64_t> versions = EncryptionVersions(request);
+  Result<CryptoResult> result = UsageLeaseUsedUp();
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    if (!versions.empty()) {
+      key = KMS_TRY(PrepareUsage(*call.environment, name, std::move(key), versions));
+    }
+    result = RunCrypto(*key, request, rules, data);
+    if (result || !IsUsageLeaseUsedUp(result.error())) {
+      break;
+    }
+  }
+  return result;
+}
+
+Result<Reply> RunOn(Call& call, KeyHandle key, const CryptoRequest& request) {
   Reply reply;
-  CryptoResult result = KMS_TRY(RunCrypto(key, request, reply.data));
+  CryptoResult result = KMS_TRY(RunCounted(call, std::move(key), request, reply.data));
   reply.status = result.status;
   reply.holds_secret = result.holds_secret;
   if (!result.warning.empty()) {
     reply.warnings.push_back(std::move(result.warning));
   }
+  if (result.internal_failure && call.services.options.report) {
+    call.services.options.report(*result.internal_failure, call.request.path);
+  }
   call.key_version = result.key_version;
-  call.items = static_cast<std::int64_t>(request.is_batch ? request.items.size() : 0);
+  call.items = request.is_batch ? static_cast<std::int64_t>(request.items.size())
+                                : request.count.value_or(0);
   call.failed_items = result.failed_items;
   return reply;
 }
@@ -47,6 +73,13 @@ Result<bool> TakesContext(const CryptoRequest& request) {
   return true;
 }
 
+Status CheckForm(const Call& call) {
+  const std::string_view form = call.fields.Text("plaintext");
+  return form == "plaintext" || form == "wrapped"
+             ? Ok()
+             : Status(InvalidArgument("Invalid path, must be 'plaintext' or 'wrapped'"));
+}
+
 }  // namespace
 
 Result<KeyHandle> RequireKey(Call& call) {
@@ -60,8 +93,8 @@ Result<KeyHandle> RequireKey(Call& call) {
 
 Result<Reply> HandleCrypto(Call& call) {
   const CryptoRequest request = KMS_TRY(ReadItems(call));
-  const KeyHandle key = KMS_TRY(RequireKey(call));
-  return RunOn(call, *key, request);
+  KeyHandle key = KMS_TRY(RequireKey(call));
+  return RunOn(call, std::move(key), request);
 }
 
 Result<Reply> HandleEncrypt(Call& call) {
@@ -80,15 +113,27 @@ Result<Reply> HandleEncrypt(Call& call) {
     const bool derived = KMS_TRY(TakesContext(request));
     key = KMS_TRY(CreateOnDemand(call, name, derived));
   }
-  return RunOn(call, *key, request);
+  return RunOn(call, std::move(key), request);
 }
 
 Result<Reply> HandleDataKey(Call& call) {
-  const std::string_view form = call.fields.Text("plaintext");
-  if (form != "plaintext" && form != "wrapped") {
-    return InvalidArgument("Invalid path, must be 'plaintext' or 'wrapped'");
-  }
+  KMS_TRY(CheckForm(call));
   return HandleCrypto(call);
+}
+
+Result<Reply> HandleDataKeys(Call& call) {
+  KMS_TRY(CheckForm(call));
+  CryptoRequest request;
+  const std::size_t most = call.services.options.max_batch_items;
+  KMS_TRY(DecodeCryptoRequest(HotVerb::kDataKey, call.fields, most, request));
+  const std::int64_t count = call.fields.Integer("count");
+  if (count < 1 || count > static_cast<std::int64_t>(most)) {
+    return InvalidArgument("'count' must be between 1 and " + std::to_string(most));
+  }
+  request.count = count;
+  KMS_TRY(CheckDataKeyBits(request.bits));
+  KeyHandle key = KMS_TRY(RequireKey(call));
+  return RunOn(call, std::move(key), request);
 }
 
 }  // namespace kms::api

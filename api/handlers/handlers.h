@@ -23,6 +23,7 @@ Result<Reply> HandleTrimKey(Call& call);
 Result<Reply> HandleEncrypt(Call& call);
 Result<Reply> HandleCrypto(Call& call);
 Result<Reply> HandleDataKey(Call& call);
+Result<Reply> HandleDataKeys(Call& call);
 
 // random/…, hash/…, also below sys/tools; hmac/…, sign/…, verify/… (6.13 to 6.17)
 Result<Reply> HandleRandom(Call& call);

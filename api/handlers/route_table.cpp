@@ -43,9 +43,14 @@ constexpr std::array kTrimKeyFields = {
 };
 constexpr std::array kEncryptFields = {
     FieldSpec{.name = "plaintext", .kind = kBase64},
+    FieldSpec{.name = "plaintext_crc32c", .kind = kInteger},
     FieldSpec{.name = "context", .kind = kBase64},
     FieldSpec{.name = "key_version", .kind = kInteger},
     FieldSpec{.name = "associated_data", .kind = kBase64},
+    FieldSpec{.name = "associated_data_crc32c", .kind = kInteger},
+    FieldSpec{.name = "checksum", .kind = kBoolean},
+    FieldSpec{.name = "padding_scheme", .kind = kString},
+    FieldSpec{.name = "nonce", .kind = kBase64},
     FieldSpec{.name = "type", .kind = kString, .fallback = "aes256-gcm96"},
     FieldSpec{.name = "convergent_encryption", .kind = kBoolean},
     FieldSpec{.name = "partial_failure_response_code", .kind = kInteger},
@@ -53,16 +58,27 @@ constexpr std::array kEncryptFields = {
 };
 constexpr std::array kDecryptFields = {
     FieldSpec{.name = "ciphertext", .kind = kString},
+    FieldSpec{.name = "ciphertext_crc32c", .kind = kInteger},
     FieldSpec{.name = "context", .kind = kBase64},
     FieldSpec{.name = "associated_data", .kind = kBase64},
+    FieldSpec{.name = "associated_data_crc32c", .kind = kInteger},
+    FieldSpec{.name = "checksum", .kind = kBoolean},
+    FieldSpec{.name = "padding_scheme", .kind = kString},
+    FieldSpec{.name = "nonce", .kind = kBase64},
     FieldSpec{.name = "partial_failure_response_code", .kind = kInteger},
     FieldSpec{.name = "batch_input", .kind = kSlice},
 };
 constexpr std::array kRewrapFields = {
     FieldSpec{.name = "ciphertext", .kind = kString},
+    FieldSpec{.name = "ciphertext_crc32c", .kind = kInteger},
     FieldSpec{.name = "context", .kind = kBase64},
     FieldSpec{.name = "key_version", .kind = kInteger},
     FieldSpec{.name = "associated_data", .kind = kBase64},
+    FieldSpec{.name = "associated_data_crc32c", .kind = kInteger},
+    FieldSpec{.name = "checksum", .kind = kBoolean},
+    FieldSpec{.name = "decrypt_padding_scheme", .kind = kString},
+    FieldSpec{.name = "encrypt_padding_scheme", .kind = kString},
+    FieldSpec{.name = "nonce", .kind = kBase64},
     FieldSpec{.name = "batch_input", .kind = kSlice},
 };
 constexpr std::array kDataKeyFields = {
@@ -70,6 +86,21 @@ constexpr std::array kDataKeyFields = {
     FieldSpec{.name = "bits", .kind = kInteger, .fallback = "256"},
     FieldSpec{.name = "key_version", .kind = kInteger},
     FieldSpec{.name = "associated_data", .kind = kBase64},
+    FieldSpec{.name = "associated_data_crc32c", .kind = kInteger},
+    FieldSpec{.name = "checksum", .kind = kBoolean},
+    FieldSpec{.name = "padding_scheme", .kind = kString},
+    FieldSpec{.name = "nonce", .kind = kBase64},
+};
+constexpr std::array kDataKeysFields = {
+    FieldSpec{.name = "count", .kind = kInteger, .missing_text = "missing count of data keys"},
+    FieldSpec{.name = "context", .kind = kBase64},
+    FieldSpec{.name = "bits", .kind = kInteger, .fallback = "256"},
+    FieldSpec{.name = "key_version", .kind = kInteger},
+    FieldSpec{.name = "associated_data", .kind = kBase64},
+    FieldSpec{.name = "associated_data_crc32c", .kind = kInteger},
+    FieldSpec{.name = "checksum", .kind = kBoolean},
+    FieldSpec{.name = "padding_scheme", .kind = kString},
+    FieldSpec{.name = "nonce", .kind = kBase64},
 };
 constexpr std::array kRandomFields = {
     FieldSpec{.name = "bytes", .kind = kInteger, .fallback = "32"},
@@ -164,6 +195,8 @@ constexpr std::array kRoutes = {
     Route{.operation = Operation::kUpdate, .pattern = "datakey/{plaintext}/{name}",
           .capability = Capability::kUpdate, .fields = kDataKeyFields, .handle = HandleDataKey,
           .hot = HotVerb::kDataKey},
+    Route{.operation = Operation::kUpdate, .pattern = "datakeys/{plaintext}/{name}",
+          .capability = Capability::kUpdate, .fields = kDataKeysFields, .handle = HandleDataKeys},
     Route{.operation = Operation::kUpdate, .pattern = "keys/{name}", .capability = Capability::kUpdate,
           .fields = kCreateKeyFields, .handle = HandleCreateKey, .changes_state = true},
     Route{.operation = Operation::kRead, .pattern = "keys/{name}", .capability = Capability::kRead,

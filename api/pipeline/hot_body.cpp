@@ -23,8 +23,24 @@ enum NameBit : unsigned {
   kBatch = 1U << 5U,
   kPartialFailure = 1U << 6U,
   kBits = 1U << 7U,
+  kInputChecksum = 1U << 8U,
+  kAssociatedDataChecksum = 1U << 9U,
+  kChecksum = 1U << 10U,
   kUnknown = 1U << 31U,
 };
+
+NameBit ChecksumBitOf(std::string_view name, HotVerb verb, bool in_batch) {
+  if (name == "plaintext_crc32c" && verb == HotVerb::kEncrypt) {
+    return kInputChecksum;
+  }
+  if (name == "ciphertext_crc32c" && (verb == HotVerb::kDecrypt || verb == HotVerb::kRewrap)) {
+    return kInputChecksum;
+  }
+  if (name == "associated_data_crc32c") {
+    return kAssociatedDataChecksum;
+  }
+  return name == "checksum" && !in_batch ? kChecksum : kUnknown;
+}
 
 NameBit BitOf(std::string_view name, HotVerb verb, bool in_batch) {
   if (name == "plaintext" && verb == HotVerb::kEncrypt) {
@@ -52,7 +68,8 @@ NameBit BitOf(std::string_view name, HotVerb verb, bool in_batch) {
   if (name == "partial_failure_response_code" && batches && verb != HotVerb::kRewrap) {
     return kPartialFailure;
   }
-  return name == "bits" && verb == HotVerb::kDataKey ? kBits : kUnknown;
+  return name == "bits" && verb == HotVerb::kDataKey ? kBits
+                                                     : ChecksumBitOf(name, verb, in_batch);
 }
 
 // The text between the quotes; the body has no backslash, so that is the string itself.
@@ -92,7 +109,8 @@ class Reader {
       return false;
     }
     if (request_.is_batch) {
-      return (met & (kInput | kContext | kAssociatedData | kKeyVersion)) == 0;
+      return (met & (kInput | kContext | kAssociatedData | kKeyVersion | kInputChecksum |
+                     kAssociatedDataChecksum)) == 0;
     }
     request_.items.push_back(single);
     return true;
@@ -129,6 +147,10 @@ class Reader {
       case kKeyVersion: return TakeInteger(value, item.key_version);
       case kBits: return TakeInteger(value, request_.bits);
       case kPartialFailure: return TakeInteger(value, request_.partial_failure_status.emplace());
+      case kInputChecksum: return TakeInteger(value, item.input_crc32c.emplace());
+      case kAssociatedDataChecksum:
+        return TakeInteger(value, item.associated_data_crc32c.emplace());
+      case kChecksum: return value.get_bool().get(request_.wants_checksums) == simdjson::SUCCESS;
       case kBatch: return ReadBatch(value);
       case kUnknown: break;
     }

@@ -129,7 +129,9 @@ bool HotPath::FindTarget(const HttpRequest& request, Target& target) const {
     return false;
   }
   target.key = target.environment->WarmKey(target.key_name);
-  return target.key != nullptr;
+  // One RSA decryption takes as long as a thousand requests of the loop.
+  return target.key != nullptr &&
+         TraitsOf(target.key->policy().type).family == KeyFamily::kAead;
 }
 
 Lane HotPath::Answer(const HttpRequest& request, HttpResponse& response) {
@@ -154,6 +156,19 @@ Lane HotPath::Answer(const HttpRequest& request, HttpResponse& response) {
   return lane;
 }
 
+// The pool repeats what failed here and may succeed: the log must still hear of it. Sealed or short
+// of leased uses is nothing to report.
+void HotPath::ReportFailure(const Result<CryptoResult>& result, const Target& target) const {
+  if (!services_.options.report) {
+    return;
+  }
+  if (!result && result.error().code == ErrorCode::kInternal) {
+    services_.options.report(result.error(), target.path);
+  } else if (result && result->internal_failure) {
+    services_.options.report(*result->internal_failure, target.path);
+  }
+}
+
 Lane HotPath::Run(const HttpRequest& request, const Target& target, HttpResponse& response) {
   const SteadyTime start = services_.clock.SteadyNow();
   ThreadState& mine = ThisThread();
@@ -168,8 +183,11 @@ Lane HotPath::Run(const HttpRequest& request, const Target& target, HttpResponse
   const RequestId id;
   response.Clear();
   AppendEnvelopeHead(id.text(), response.body);
-  const Result<CryptoResult> result = RunCrypto(*target.key, crypto, response.body);
-  if (!result || !result->warning.empty() || target.environment->sealed()) {
+  const CryptoRules rules = RulesOf(*target.environment, services_.options.max_body_bytes);
+  const Result<CryptoResult> result = RunCrypto(*target.key, crypto, rules, response.body);
+  if (!result || !result->warning.empty() || result->internal_failure ||
+      target.environment->sealed()) {
+    ReportFailure(result, target);
     Abandon(response);
     return Lane::kDefer;
   }

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "api/front/request_handler.h"
+#include "api/pipeline/crypto_items.h"
 #include "api/pipeline/metrics.h"
 #include "api/pipeline/options.h"
 #include "api/pipeline/route.h"
@@ -32,6 +33,7 @@ class HotPath {
   struct Target;
   bool FindTarget(const HttpRequest& request, Target& target) const;
   Lane Run(const HttpRequest& request, const Target& target, HttpResponse& response);
+  void ReportFailure(const Result<CryptoResult>& result, const Target& target) const;
 
   const Services& services_;
   Metrics& metrics_;

@@ -23,8 +23,9 @@ std::string_view GoTypeName(JsonView value) {
   return "nil";
 }
 
-// A decimal string is a version too: Spring sends it so (transit-api 1, trap 6).
-std::optional<std::int64_t> VersionOf(JsonView value) {
+// A decimal string is an integer too: Spring sends versions so (transit-api 1, trap 6), and Google's
+// clients checksums.
+std::optional<std::int64_t> IntegerOf(JsonView value) {
   if (value.kind() != JsonKind::kString) {
     return value.Integer();
   }
@@ -35,9 +36,33 @@ std::optional<std::int64_t> VersionOf(JsonView value) {
   return whole ? std::optional(number) : std::nullopt;
 }
 
+// What a verb calls the fields of an item that not all verbs have.
+struct FieldNames {
+  std::string_view input;
+  std::string_view input_crc32c;
+  std::string_view padding = "padding_scheme";
+  std::string_view decrypt_padding = {};
+};
+
+FieldNames NamesOf(HotVerb verb) {
+  switch (verb) {
+    case HotVerb::kEncrypt: return {.input = "plaintext", .input_crc32c = "plaintext_crc32c"};
+    case HotVerb::kDecrypt: return {.input = "ciphertext", .input_crc32c = "ciphertext_crc32c"};
+    case HotVerb::kRewrap:
+      return {.input = "ciphertext",
+              .input_crc32c = "ciphertext_crc32c",
+              .padding = "encrypt_padding_scheme",
+              .decrypt_padding = "decrypt_padding_scheme"};
+    case HotVerb::kDataKey:
+    case HotVerb::kNone: break;
+  }
+  return {.input = {}, .input_crc32c = {}};
+}
+
 class BatchDecoder {
  public:
-  BatchDecoder(HotVerb verb, CryptoRequest& request) : verb_(verb), request_(request) {}
+  BatchDecoder(HotVerb verb, CryptoRequest& request)
+      : verb_(verb), names_(NamesOf(verb)), request_(request) {}
 
   Status Decode(JsonView batch) {
     request_.items.reserve(batch.size());
@@ -63,11 +88,20 @@ class BatchDecoder {
     item.context = Text(node, "context");
     item.associated_data = Text(node, "associated_data");
     item.reference = Text(node, "reference");
-    DecodeVersion(node, item);
+    item.nonce = Text(node, "nonce");
+    item.padding_scheme = Text(node, names_.padding);
+    if (!names_.decrypt_padding.empty()) {
+      item.decrypt_padding_scheme = Text(node, names_.decrypt_padding);
+    }
+    item.input_crc32c = Integer(node, names_.input_crc32c);
+    item.associated_data_crc32c = Integer(node, "associated_data_crc32c");
+    if (verb_ != HotVerb::kDecrypt) {
+      item.key_version = Integer(node, "key_version").value_or(0);
+    }
   }
 
   void DecodeInput(JsonView node, CryptoItem& item) {
-    const std::string_view name = InputName(verb_);
+    const std::string_view name = names_.input;
     const JsonView value = node.Find(name);
     item.has_input = value.kind() == JsonKind::kString;
     if (item.has_input) {
@@ -83,17 +117,13 @@ class BatchDecoder {
     }
   }
 
-  void DecodeVersion(JsonView node, CryptoItem& item) {
-    const JsonView value = node.Find("key_version");
-    if (verb_ == HotVerb::kDecrypt || value.is_null()) {
-      return;
+  std::optional<std::int64_t> Integer(JsonView node, std::string_view name) {
+    const JsonView value = node.Find(name);
+    const std::optional<std::int64_t> number = IntegerOf(value);
+    if (!number && !value.is_null()) {
+      WrongType(name, "int", value);
     }
-    const std::optional<std::int64_t> version = VersionOf(value);
-    if (!version) {
-      WrongType("key_version", "int", value);
-      return;
-    }
-    item.key_version = *version;
+    return number;
   }
 
   std::string_view Text(JsonView node, std::string_view name) {
@@ -126,6 +156,7 @@ class BatchDecoder {
   }
 
   HotVerb verb_;
+  FieldNames names_;
   CryptoRequest& request_;
   std::size_t index_ = 0;
   std::size_t problems_ = 0;
@@ -146,32 +177,28 @@ Status DecodeBatch(HotVerb verb, JsonView batch, std::size_t max_items, CryptoRe
 }
 
 void DecodeSingle(HotVerb verb, const Fields& fields, CryptoRequest& request) {
+  const FieldNames names = NamesOf(verb);
   CryptoItem& item = request.items.emplace_back();
-  item.has_input = fields.Has(InputName(verb));
-  item.input = fields.Text(InputName(verb));
+  item.has_input = fields.Has(names.input);
+  item.input = fields.Text(names.input);
   item.context = fields.Text("context");
   item.associated_data = fields.Text("associated_data");
   item.key_version = fields.Integer("key_version");
+  item.nonce = fields.Text("nonce");
+  item.padding_scheme = fields.Text(names.padding);
+  item.decrypt_padding_scheme = fields.Text(names.decrypt_padding);
+  item.input_crc32c = fields.OptionalInteger(names.input_crc32c);
+  item.associated_data_crc32c = fields.OptionalInteger("associated_data_crc32c");
 }
 
 }  // namespace
-
-std::string_view InputName(HotVerb verb) {
-  switch (verb) {
-    case HotVerb::kEncrypt: return "plaintext";
-    case HotVerb::kDecrypt:
-    case HotVerb::kRewrap: return "ciphertext";
-    case HotVerb::kDataKey:
-    case HotVerb::kNone: break;
-  }
-  return {};
-}
 
 Status DecodeCryptoRequest(HotVerb verb, const Fields& fields, std::size_t max_items,
                            CryptoRequest& request) {
   request.Clear();
   request.verb = verb;
   request.partial_failure_status = fields.OptionalInteger("partial_failure_response_code");
+  request.wants_checksums = fields.Boolean("checksum");
   if (const JsonView batch = fields.Tree("batch_input"); !batch.is_null()) {
     KMS_TRY(DecodeBatch(verb, batch, max_items, request));
   } else {

@@ -14,7 +14,4 @@ namespace kms::api {
 Status DecodeCryptoRequest(HotVerb verb, const Fields& fields, std::size_t max_items,
                            CryptoRequest& request);
 
-// The name of the item's input on the wire.
-std::string_view InputName(HotVerb verb);
-
 }  // namespace kms::api

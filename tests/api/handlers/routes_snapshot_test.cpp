@@ -52,6 +52,7 @@ TEST(RouteTable, IsWhatWasReviewed) {
             "update {environment}/decrypt/{name} needs update, hot\n"
             "update {environment}/rewrap/{name} needs update, hot\n"
             "update {environment}/datakey/{plaintext}/{name} needs update, hot\n"
+            "update {environment}/datakeys/{plaintext}/{name} needs update\n"
             "update {environment}/keys/{name} needs update, changes state\n"
             "read {environment}/keys/{name} needs read\n"
             "delete {environment}/keys/{name} needs delete, changes state\n"
