@@ -19,6 +19,22 @@ Result<Reply> HandleConfigureKey(Call& call);
 Result<Reply> HandleRotateKey(Call& call);
 Result<Reply> HandleTrimKey(Call& call);
 
+// backup/…, restore/… (6.23)
+Result<Reply> HandleBackup(Call& call);
+Result<Reply> HandleRestore(Call& call);
+
+// Keys on their way in and out: wrapping_key, keys/:name/import, keys/:name/import_version,
+// export/…, byok-export/…, derive-key/…, keys/:name/csr, keys/:name/set-certificate (6.18 to 6.22,
+// 6.26, 6.27)
+Result<Reply> HandleWrappingKey(Call& call);
+Result<Reply> HandleImportKey(Call& call);
+Result<Reply> HandleImportVersion(Call& call);
+Result<Reply> HandleExport(Call& call);
+Result<Reply> HandleByokExport(Call& call);
+Result<Reply> HandleDeriveKey(Call& call);
+Result<Reply> HandleCreateCsr(Call& call);
+Result<Reply> HandleSetCertificate(Call& call);
+
 // encrypt/…, decrypt/…, rewrap/…, datakey/… (6.9 to 6.12)
 Result<Reply> HandleEncrypt(Call& call);
 Result<Reply> HandleCrypto(Call& call);

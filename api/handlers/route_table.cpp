@@ -41,6 +41,46 @@ constexpr std::array kConfigureKeyFields = {
 constexpr std::array kTrimKeyFields = {
     FieldSpec{.name = "min_available_version", .kind = kInteger},
 };
+constexpr std::array kImportKeyFields = {
+    FieldSpec{.name = "type", .kind = kString, .fallback = "aes256-gcm96"},
+    FieldSpec{.name = "ciphertext", .kind = kString},
+    FieldSpec{.name = "public_key", .kind = kString},
+    FieldSpec{.name = "hash_function", .kind = kString, .fallback = "SHA256"},
+    FieldSpec{.name = "allow_rotation", .kind = kBoolean},
+    FieldSpec{.name = "derived", .kind = kBoolean},
+    FieldSpec{.name = "convergent_encryption", .kind = kBoolean},
+    FieldSpec{.name = "exportable", .kind = kBoolean},
+    FieldSpec{.name = "allow_plaintext_backup", .kind = kBoolean},
+    FieldSpec{.name = "auto_rotate_period", .kind = kDuration},
+    FieldSpec{.name = "context", .kind = kBase64},
+};
+constexpr std::array kImportVersionFields = {
+    FieldSpec{.name = "ciphertext", .kind = kString},
+    FieldSpec{.name = "public_key", .kind = kString},
+    FieldSpec{.name = "hash_function", .kind = kString, .fallback = "SHA256"},
+    FieldSpec{.name = "version", .kind = kInteger},
+};
+constexpr std::array kExportFields = {
+    FieldSpec{.name = "format", .kind = kString},
+};
+constexpr std::array kByokExportFields = {
+    FieldSpec{.name = "hash", .kind = kString, .fallback = "SHA256"},
+};
+constexpr std::array kDeriveKeyFields = {
+    FieldSpec{.name = "key_derivation_algorithm", .kind = kString, .fallback = "ecdh"},
+    FieldSpec{.name = "peer_public_key", .kind = kString},
+    FieldSpec{.name = "base_key_name", .kind = kString},
+    FieldSpec{.name = "base_key_version", .kind = kInteger},
+    FieldSpec{.name = "derived_key_type", .kind = kString, .fallback = "aes256-gcm96"},
+};
+constexpr std::array kCreateCsrFields = {
+    FieldSpec{.name = "version", .kind = kInteger},
+    FieldSpec{.name = "csr", .kind = kString},
+};
+constexpr std::array kSetCertificateFields = {
+    FieldSpec{.name = "version", .kind = kInteger},
+    FieldSpec{.name = "certificate_chain", .kind = kString},
+};
 constexpr std::array kEncryptFields = {
     FieldSpec{.name = "plaintext", .kind = kBase64},
     FieldSpec{.name = "plaintext_crc32c", .kind = kInteger},
@@ -101,6 +141,10 @@ constexpr std::array kDataKeysFields = {
     FieldSpec{.name = "checksum", .kind = kBoolean},
     FieldSpec{.name = "padding_scheme", .kind = kString},
     FieldSpec{.name = "nonce", .kind = kBase64},
+};
+constexpr std::array kRestoreFields = {
+    FieldSpec{.name = "backup", .kind = kString},
+    FieldSpec{.name = "force", .kind = kBoolean},
 };
 constexpr std::array kRandomFields = {
     FieldSpec{.name = "bytes", .kind = kInteger, .fallback = "32"},
@@ -212,6 +256,40 @@ constexpr std::array kRoutes = {
           .capability = Capability::kUpdate, .handle = HandleRotateKey, .changes_state = true},
     Route{.operation = Operation::kUpdate, .pattern = "keys/{name}/trim", .capability = Capability::kUpdate,
           .fields = kTrimKeyFields, .handle = HandleTrimKey, .changes_state = true},
+    Route{.operation = Operation::kRead, .pattern = "wrapping_key", .capability = Capability::kRead,
+          .handle = HandleWrappingKey},
+    Route{.operation = Operation::kUpdate, .pattern = "keys/{name}/import",
+          .capability = Capability::kUpdate, .fields = kImportKeyFields, .handle = HandleImportKey,
+          .changes_state = true},
+    Route{.operation = Operation::kUpdate, .pattern = "keys/{name}/import_version",
+          .capability = Capability::kUpdate, .fields = kImportVersionFields,
+          .handle = HandleImportVersion, .changes_state = true},
+    Route{.operation = Operation::kRead, .pattern = "export/{type}/{name}",
+          .capability = Capability::kRead, .fields = kExportFields, .handle = HandleExport},
+    Route{.operation = Operation::kRead, .pattern = "export/{type}/{name}/{version}",
+          .capability = Capability::kRead, .fields = kExportFields, .handle = HandleExport},
+    Route{.operation = Operation::kRead, .pattern = "byok-export/{destination}/{source}",
+          .capability = Capability::kRead, .fields = kByokExportFields,
+          .handle = HandleByokExport},
+    Route{.operation = Operation::kRead, .pattern = "byok-export/{destination}/{source}/{version}",
+          .capability = Capability::kRead, .fields = kByokExportFields,
+          .handle = HandleByokExport},
+    Route{.operation = Operation::kUpdate, .pattern = "derive-key/{name}",
+          .capability = Capability::kUpdate, .fields = kDeriveKeyFields, .handle = HandleDeriveKey,
+          .changes_state = true},
+    Route{.operation = Operation::kUpdate, .pattern = "keys/{name}/csr",
+          .capability = Capability::kUpdate, .fields = kCreateCsrFields,
+          .handle = HandleCreateCsr},
+    Route{.operation = Operation::kUpdate, .pattern = "keys/{name}/set-certificate",
+          .capability = Capability::kUpdate, .fields = kSetCertificateFields,
+          .handle = HandleSetCertificate, .changes_state = true},
+    Route{.operation = Operation::kRead, .pattern = "backup/{name}", .capability = Capability::kRead,
+          .handle = HandleBackup, .changes_state = true},
+    Route{.operation = Operation::kUpdate, .pattern = "restore", .capability = Capability::kUpdate,
+          .fields = kRestoreFields, .handle = HandleRestore, .changes_state = true},
+    Route{.operation = Operation::kUpdate, .pattern = "restore/{name}",
+          .capability = Capability::kUpdate, .fields = kRestoreFields, .handle = HandleRestore,
+          .changes_state = true},
     Route{.operation = Operation::kUpdate, .pattern = "random",
           .capability = Capability::kUpdate, .fields = kRandomFields, .handle = HandleRandom},
     Route{.operation = Operation::kUpdate, .pattern = "random/{source}",

@@ -111,6 +111,7 @@ void WriteReply(Reply& reply, const EnvelopeOptions& options, HttpResponse& resp
     case Reply::Kind::kData: WriteEnvelope(reply, options, response.body); break;
     case Reply::Kind::kNoContent: response.content_type = {}; break;
     case Reply::Kind::kAbsent: WriteErrorBody(reply.status, {}, response); break;
+    case Reply::Kind::kRefused: WriteErrorBody(reply.status, Wrapped(reply.data), response); break;
     case Reply::Kind::kBare:
       response.body = std::move(reply.data);
       response.body += '\n';

@@ -16,6 +16,7 @@ struct Reply {
     kNoContent,  // 204
     kAbsent,     // 404 with no text: a read or list of nothing
     kBare,       // `data` is the whole body
+    kRefused,    // `data` is the text of an error; for the few that clients expect as a 500
   };
 
   Kind kind = Kind::kData;
@@ -41,6 +42,14 @@ struct Reply {
     Reply reply;
     reply.kind = Kind::kAbsent;
     reply.status = 404;
+    return reply;
+  }
+  // The wrapped form of the reference servers (transit-api 2.7).
+  static Reply Refused(std::string text) {
+    Reply reply;
+    reply.kind = Kind::kRefused;
+    reply.status = 500;
+    reply.data = std::move(text);
     return reply;
   }
   static Reply Bare(std::string json, int status = 200) {
