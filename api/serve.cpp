@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <condition_variable>
 #include <memory>
@@ -23,9 +25,12 @@
 #include "kms/audit/chained_audit_log.h"
 #include "kms/audit/checkpoint.h"
 #include "kms/base/clock.h"
+#include "kms/base/random.h"
 #include "kms/base/secret_source.h"
+#include "kms/operations/auto_rotate.h"
 #include "kms/operations/environments.h"
 #include "kms/operations/root_token.h"
+#include "kms/operations/usage.h"
 #include "kms/store/sqlite_store.h"
 #include "pkcs11/worker_device.h"
 
@@ -36,6 +41,7 @@ namespace {
 // SIGTERM is obeyed within five seconds whatever hangs.
 constexpr Milliseconds kLongestStop{4800};
 constexpr Milliseconds kCheckpointTimeout{1000};
+constexpr Milliseconds kReturnTimeout{200};
 constexpr int kExitCutShort = 70;
 
 struct HostPort {
@@ -99,12 +105,16 @@ PipelineOptions PipelineOptionsFrom(const Config& config) {
   return options;
 }
 
-EnvironmentsOptions EnvironmentsOptionsFrom(const Config& config) {
+static_assert(LimitsConfig{}.max_encryptions_per_version == kMaxEncryptionsPerVersion);
+
+EnvironmentsOptions EnvironmentsOptionsFrom(const Config& config, AuditLog& audit) {
   EnvironmentsOptions options;
   options.hsm_timeout = config.hsm.call_timeout;
   options.lease_interval = config.lease.interval;
   options.lease_grace = config.lease.grace;
   options.limits.max_warm_keys = config.limits.max_warm_keys;
+  options.limits.max_encryptions_per_version = config.limits.max_encryptions_per_version;
+  options.audit = &audit;
   return options;
 }
 
@@ -174,20 +184,55 @@ void SignAuditHead(ChainedAuditLog& audit, MasterKeyDevice& device, const Clock&
   }
 }
 
+// False when `stop` was requested before the pause was over.
+bool Pause(const std::stop_token& stop, Milliseconds pause) {
+  std::mutex mutex;
+  std::condition_variable_any stopped;
+  std::unique_lock lock(mutex);
+  stopped.wait_for(lock, stop, pause, [] { return false; });
+  return !stop.stop_requested();
+}
+
 // Proves the leases of all environments at an interval, on a thread of its own: a proof may hang as
 // long as the HSM does.
 class LeaseKeeper {
  public:
   LeaseKeeper(Environments& environments, Milliseconds interval)
       : thread_([&environments, interval](const std::stop_token& stop) {
-          std::mutex mutex;
-          std::condition_variable_any stopped;
-          std::unique_lock lock(mutex);
-          while (!stop.stop_requested()) {
-            stopped.wait_for(lock, stop, interval, [] { return false; });
-            if (!stop.stop_requested()) {
-              environments.ProveLeases();
+          while (Pause(stop, interval)) {
+            environments.ProveLeases();
+          }
+        }) {}
+
+ private:
+  std::jthread thread_;
+};
+
+// `interval` give or take a tenth, so that the nodes of a service do not rotate in step.
+Milliseconds Jittered(Milliseconds interval) {
+  std::array<std::uint8_t, 2> random{};
+  FillRandom(random);
+  const std::int64_t percent = 90 + (random[0] << 8U | random[1]) % 21;
+  return Milliseconds(std::max<std::int64_t>(1, interval.count() / 100 * percent));
+}
+
+// Rotates keys that are due, on a thread of its own. The first look comes early: a service that is
+// restarted often must not put it off for ever.
+class RotationKeeper {
+ public:
+  RotationKeeper(Environments& environments, Milliseconds interval)
+      : thread_([&environments, interval](const std::stop_token& stop) {
+          AutoRotator rotator(environments, [](std::string_view path, const Error& error) {
+            LogError("auto-rotation of " + std::string(path), error);
+          });
+          Milliseconds pause = interval / 10;
+          while (Pause(stop, pause)) {
+            const AutoRotateReport report =
+                rotator.Run([&stop] { return stop.stop_requested(); });
+            if (report.rotated != 0) {
+              LogInfo("auto-rotation made " + std::to_string(report.rotated) + " key versions");
             }
+            pause = Jittered(interval);
           }
         }) {}
 
@@ -234,7 +279,7 @@ Status Serve(const Config& config, const ServeOptions& options) {
   const std::unique_ptr<pkcs11::WorkerDevice> device = KMS_TRY(StartDevice(config.hsm));
   const std::unique_ptr<ChainedAuditLog> audit = KMS_TRY(OpenAuditLog(config.audit, clock));
   const std::unique_ptr<Environments> environments =
-      KMS_TRY(Environments::Open(*store, *device, clock, EnvironmentsOptionsFrom(config)));
+      KMS_TRY(Environments::Open(*store, *device, clock, EnvironmentsOptionsFrom(config, *audit)));
   const std::unique_ptr<TokenRegistry> tokens = KMS_TRY(LoadTokens(config.auth, *environments));
   KMS_TRY(EnsureEnvironments(*environments, options.environments));
   SignAuditHead(*audit, *device, clock);
@@ -252,12 +297,16 @@ Status Serve(const Config& config, const ServeOptions& options) {
   int signal = 0;
   {
     const LeaseKeeper leases(*environments, config.lease.interval);
+    const RotationKeeper rotations(*environments, config.rotation.check_interval);
     HangupTargets targets{*audit, *server};
     signal = AwaitStopSignal(OnHangup, &targets);
     LimitStop();
     LogInfo(signal == SIGTERM ? "stopping on SIGTERM" : "stopping on SIGINT");
     const DrainReport drained =
         server->Drain(std::chrono::steady_clock::now() + config.limits.drain_timeout);
+    for (const std::shared_ptr<Environment>& environment : environments->List()) {
+      ReturnLeases(*environment, clock.SteadyNow() + kReturnTimeout);
+    }
     SignAuditHead(*audit, *device, clock);
     if (drained.cut_connections + drained.busy_workers > 0) {
       LogWarning("cut " + std::to_string(drained.cut_connections) + " connections; " +

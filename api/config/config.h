@@ -57,6 +57,10 @@ struct LeaseConfig {
   Milliseconds grace{60000};
 };
 
+struct RotationConfig {
+  Milliseconds check_interval{300000};
+};
+
 struct AuthConfig {
   SecretReference root_token;
 };
@@ -73,6 +77,7 @@ struct LimitsConfig {
   std::uint64_t max_connections_per_address = 0;
   std::uint64_t max_buffered_bytes = 512U << 20U;
   std::uint64_t max_warm_keys = 100000;
+  std::uint64_t max_encryptions_per_version = (std::uint64_t{1} << 32U) - (1U << 24U);
   std::uint64_t secret_memory_bytes = 4U << 20U;
   Milliseconds head_timeout{5000};
   Milliseconds body_timeout{30000};
@@ -99,6 +104,7 @@ struct Config {
   AuditConfig audit;
   HsmConfig hsm;
   LeaseConfig lease;
+  RotationConfig rotation;
   AuthConfig auth;
   LimitsConfig limits;
   ThreadsConfig threads;

@@ -69,6 +69,11 @@ constexpr std::array kFields = {
     ConfigField{"lease", "grace", DurationKind{KMS_MEMBER(lease.grace), Milliseconds{0}},
                 "how long keys stay in memory while that proof fails"},
 
+    ConfigField{"rotation", "check_interval",
+                DurationKind{KMS_MEMBER(rotation.check_interval), Milliseconds{100}},
+                "how often keys are looked at whose auto_rotate_period is over or whose encryptions "
+                "come near the limit; give or take a tenth"},
+
     ConfigField{"auth", "root_token", SecretKind{KMS_MEMBER(auth.root_token)},
                 "where the root token is: file:PATH, env:NAME, credential:NAME or fd:NUMBER; required"},
 
@@ -101,6 +106,11 @@ constexpr std::array kFields = {
     ConfigField{"limits", "max_warm_keys",
                 CountKind{KMS_MEMBER(limits.max_warm_keys), 16, 10000000},
                 "keys of one environment kept ready in memory"},
+    ConfigField{"limits", "max_encryptions_per_version",
+                CountKind{KMS_MEMBER(limits.max_encryptions_per_version), 1,
+                          LimitsConfig{}.max_encryptions_per_version},
+                "encryptions under one key version; at the limit the key rotates by itself if it may, "
+                "else they are refused; 2^32 less a margin is the most that AES-GCM allows"},
     ConfigField{"limits", "secret_memory_bytes",
                 CountKind{KMS_MEMBER(limits.secret_memory_bytes), 1U << 20U, 1U << 30U},
                 "locked memory for key material, a power of two; about 100 bytes per key version"},

@@ -20,7 +20,7 @@ Result<Reply> HandleConfigureKey(Call& call) {
       .auto_rotate_period_seconds = fields.OptionalInteger("auto_rotate_period"),
   };
   ConfigureKeyOutcome outcome = KMS_TRY(ConfigureKey(*call.environment, name, change));
-  Reply reply = Reply::Data(KMS_TRY(RenderKeyInfo(*outcome.key)));
+  Reply reply = Reply::Data(KMS_TRY(DescribeKey(*call.environment, *outcome.key)));
   reply.warnings = std::move(outcome.warnings);
   return reply;
 }

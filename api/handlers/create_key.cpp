@@ -51,7 +51,7 @@ Result<Reply> HandleCreateKey(Call& call) {
   const KeyName name = KMS_TRY(KeyName::Parse(call.fields.Text("name")));
   const CreateKeyRequest request = KMS_TRY(ReadRequest(call.fields));
   const CreateKeyOutcome outcome = KMS_TRY(CreateKey(*call.environment, name, request));
-  Reply reply = Reply::Data(KMS_TRY(RenderKeyInfo(*outcome.key)));
+  Reply reply = Reply::Data(KMS_TRY(DescribeKey(*call.environment, *outcome.key)));
   if (outcome.already_existed) {
     reply.warnings.push_back("key " + name.text() + " already existed");
   }

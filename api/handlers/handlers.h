@@ -18,6 +18,8 @@ Result<Reply> HandleDeleteKey(Call& call);
 Result<Reply> HandleConfigureKey(Call& call);
 Result<Reply> HandleRotateKey(Call& call);
 Result<Reply> HandleTrimKey(Call& call);
+Result<Reply> HandleSoftDeleteKey(Call& call);
+Result<Reply> HandleRestoreSoftDeletedKey(Call& call);
 
 // backup/…, restore/… (6.23)
 Result<Reply> HandleBackup(Call& call);

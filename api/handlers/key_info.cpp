@@ -2,11 +2,15 @@
 // Renders KeyInfo in the order clients' examples show.
 #include "api/handlers/key_info.h"
 
+#include <cmath>
+#include <vector>
+
 #include "api/pipeline/json_writer.h"
 #include "kms/crypto/certificate_chain.h"
 #include "kms/crypto/key_export.h"
 #include "kms/keys/key_type.h"
 #include "kms/operations/signing_key.h"
+#include "kms/operations/usage.h"
 
 namespace kms::api {
 namespace {
@@ -78,9 +82,36 @@ void AppendStamp(std::string_view name, const std::optional<TransferStamp>& stam
   members.Close();
 }
 
+// A member of ours: encryptions per version, the limit, and how long it lasts at this rate.
+void AppendUsages(std::span<const VersionUsage> usages, JsonObject& object, std::string& out) {
+  if (usages.empty()) {
+    return;
+  }
+  object.Key("usage");
+  JsonObject versions(out);
+  for (const VersionUsage& usage : usages) {
+    versions.Key(std::to_string(usage.version));
+    JsonObject members(out);
+    members.Integer("encryptions", static_cast<std::int64_t>(usage.encryptions));
+    members.Integer("limit", static_cast<std::int64_t>(usage.limit));
+    members.Integer("encryptions_per_day", std::llround(usage.per_day));
+    if (usage.days_left) {
+      members.Integer("days_left", *usage.days_left);
+    }
+    members.Close();
+  }
+  versions.Close();
+}
+
 }  // namespace
 
-Result<std::string> RenderKeyInfo(const Key& key, ByteView context) {
+Result<std::string> DescribeKey(Environment& environment, const Key& key, ByteView context) {
+  const std::vector<VersionUsage> usages = KMS_TRY(DescribeUsage(environment, key));
+  return RenderKeyInfo(key, context, usages);
+}
+
+Result<std::string> RenderKeyInfo(const Key& key, ByteView context,
+                                  std::span<const VersionUsage> usages) {
   const KeyPolicy& policy = key.policy();
   const KeyTypeTraits& traits = TraitsOf(policy.type);
   std::string out;
@@ -110,6 +141,7 @@ Result<std::string> RenderKeyInfo(const Key& key, ByteView context) {
   AppendDerivation(policy, object);
   AppendStamp("backup_info", policy.backup_info, object, out);
   AppendStamp("restore_info", policy.restore_info, object, out);
+  AppendUsages(usages, object, out);
   object.Close();
   return out;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "api/pipeline/fields.h"
 
@@ -39,6 +40,18 @@ Status ApplyFlag(std::string_view name, const std::string& text, bool& flag) {
   return Ok();
 }
 
+Result<std::uint64_t> ParseEncryptionLimit(const std::string& text) {
+  std::uint64_t limit = 0;
+  const char* end = text.data() + text.size();
+  const auto [parsed, code] = std::from_chars(text.data(), end, limit);
+  if (code != std::errc{} || parsed != end || limit == 0 || limit > kMaxEncryptionsPerVersion) {
+    return InvalidArgument("option \"" + std::string(kMaxEncryptionsOption) +
+                           "\" must be a number from 1 to " +
+                           std::to_string(kMaxEncryptionsPerVersion));
+  }
+  return limit;
+}
+
 Status ApplyOption(std::string_view key, JsonView value, EnvironmentSettings& settings) {
   if (value.kind() == JsonKind::kArray || value.kind() == JsonKind::kObject) {
     return InvalidArgument("mount options must be texts");
@@ -56,6 +69,10 @@ Status ApplyOption(std::string_view key, JsonView value, EnvironmentSettings& se
     bool on = false;
     KMS_TRY(ApplyFlag(key, text, on));
     settings.options[std::string(key)] = on ? "true" : "false";
+    return Ok();
+  }
+  if (key == kMaxEncryptionsOption) {
+    settings.options[std::string(key)] = std::to_string(KMS_TRY(ParseEncryptionLimit(text)));
     return Ok();
   }
   if (key.size() > kMaxOptionBytes || text.size() > kMaxOptionBytes ||

@@ -17,7 +17,7 @@ Result<Reply> HandleReadKey(Call& call) {
   if (key == nullptr) {
     return Reply::Absent();
   }
-  return Reply::Data(KMS_TRY(RenderKeyInfo(*key, *context)));
+  return Reply::Data(KMS_TRY(DescribeKey(*call.environment, *key, *context)));
 }
 
 }  // namespace kms::api

@@ -18,7 +18,7 @@ Result<Reply> HandleRotateKey(Call& call) {
     return key.error();
   }
   call.key_version = (*key)->policy().latest_version;
-  return Reply::Data(KMS_TRY(RenderKeyInfo(**key)));
+  return Reply::Data(KMS_TRY(DescribeKey(*call.environment, **key)));
 }
 
 }  // namespace kms::api

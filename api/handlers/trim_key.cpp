@@ -12,7 +12,7 @@ Result<Reply> HandleTrimKey(Call& call) {
   const KeyName name = KMS_TRY(KeyName::Parse(call.fields.Text("name")));
   const KeyHandle key = KMS_TRY(
       TrimKey(*call.environment, name, call.fields.OptionalInteger("min_available_version")));
-  return Reply::Data(KMS_TRY(RenderKeyInfo(*key)));
+  return Reply::Data(KMS_TRY(DescribeKey(*call.environment, *key)));
 }
 
 }  // namespace kms::api

@@ -111,10 +111,12 @@ Environments::Impl::SlotHandle Environments::Impl::FindSlot(std::string_view nam
 
 Environments::Impl::SlotHandle Environments::Impl::MakeSlot(EnvironmentIdentity identity,
                                                             EnvironmentSettings settings) const {
-  return std::make_shared<Slot>(
-      std::make_shared<Environment>(std::move(identity), std::move(settings), store, clock,
-                                    options.limits),
-      store, device, clock, options);
+  auto environment = std::make_shared<Environment>(std::move(identity), std::move(settings), store,
+                                                   clock, options.limits);
+  if (options.audit != nullptr) {
+    environment->set_audit(*options.audit);
+  }
+  return std::make_shared<Slot>(std::move(environment), store, device, clock, options);
 }
 
 void Environments::Impl::AddSlot(const SlotHandle& slot) {

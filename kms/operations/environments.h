@@ -26,6 +26,7 @@ struct EnvironmentsOptions {
   std::chrono::milliseconds lease_interval{5000};
   std::chrono::milliseconds lease_grace{60000};
   EnvironmentLimits limits;  // of each environment
+  AuditLog* audit = nullptr;  // where rotations that nobody asked for are recorded
 };
 
 using SettingsChange = std::function<Status(EnvironmentSettings&)>;

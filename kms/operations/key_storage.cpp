@@ -99,17 +99,25 @@ std::string ArchivePath(const Uuid& incarnation, KeyVersionNumber version) {
   return ArchivePrefix(incarnation.ToString()) + digits;
 }
 
-Result<std::optional<LoadedKey>> LoadKey(Environment& environment, std::string_view name) {
+Result<std::optional<StoredKey>> ReadKey(Environment& environment, std::string_view name) {
   const std::optional<OpenedEntry> entry = KMS_TRY(environment.store().Get(KeyPath(name)));
   if (!entry) {
-    return std::optional<LoadedKey>{};
+    return std::optional<StoredKey>{};
   }
   Key key = KMS_TRY(Key::Decode(entry->value.View()));
   if (key.policy().name != name) {
     return Damaged("the entry of one key holds another");
   }
+  return std::optional<StoredKey>{{.key = std::move(key), .revision = entry->revision}};
+}
+
+Result<std::optional<LoadedKey>> LoadKey(Environment& environment, std::string_view name) {
+  std::optional<StoredKey> stored = KMS_TRY(ReadKey(environment, name));
+  if (!stored) {
+    return std::optional<LoadedKey>{};
+  }
   return std::optional<LoadedKey>{
-      {.key = environment.Share(std::move(key)), .revision = entry->revision}};
+      {.key = environment.Share(std::move(stored->key)), .revision = stored->revision}};
 }
 
 Result<KeyHandle> StoreKey(Environment& environment, Key next, Revision expected,

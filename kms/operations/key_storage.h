@@ -25,6 +25,13 @@ inline constexpr std::string_view kKeysPrefix = "keys/";
 std::string KeyPath(std::string_view name);
 std::string ArchivePath(const Uuid& incarnation, KeyVersionNumber version);
 
+// As LoadKey, for looking at a key that is not going to be used: it gets no counters.
+struct StoredKey {
+  Key key;
+  Revision revision = 0;
+};
+Result<std::optional<StoredKey>> ReadKey(Environment& environment, std::string_view name);
+
 // Reads a key from the store, past the cache, with its counters. nullopt when there is none.
 // Errors: as SealedStore; kCorrupted when the entry is not the key of that name.
 Result<std::optional<LoadedKey>> LoadKey(Environment& environment, std::string_view name);

@@ -128,10 +128,19 @@ Result<std::map<KeyVersionNumber, std::uint64_t>> KeyUsage::Encryptions(SealedSt
   KMS_TRY(Read(store));
   Recorded encryptions;
   for (const auto& [version, slot] : slots_) {
-    const std::uint64_t left = slot.Left();
-    encryptions[version] = slot.recorded - std::min(slot.recorded, left);
+    encryptions[version] = slot.Used();
   }
   return encryptions;
+}
+
+std::pair<KeyVersionNumber, std::uint64_t> KeyUsage::LatestUsed() {
+  const ScopedLock lock(mutex_);
+  for (auto slot = slots_.rbegin(); slot != slots_.rend(); ++slot) {
+    if (slot->second.recorded != 0) {
+      return {slot->first, slot->second.Used()};
+    }
+  }
+  return {0, 0};
 }
 
 Status KeyUsage::Return(SealedStore& store) {

@@ -2,11 +2,13 @@
 // KeyUsage: the usage counters of one key, and what the store has recorded of them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "kms/base/ids.h"
 #include "kms/base/mutex.h"
@@ -47,8 +49,12 @@ class KeyUsage {
   // Uses of each version that has any, as far as this process knows. Errors: store errors.
   Result<std::map<KeyVersionNumber, std::uint64_t>> Encryptions(SealedStore& store);
 
-  // Gives back what is leased and not used, so that an orderly stop wastes nothing. No encryption
-  // may be under way. Errors: store errors.
+  // The latest version that encrypted here, and its uses as far as this process knows; 0 and 0 when
+  // none did.
+  [[nodiscard]] std::pair<KeyVersionNumber, std::uint64_t> LatestUsed();
+
+  // Gives back what is leased and not used. The caller holds the key's write mutex.
+  // Errors: store errors; what was to be given back counts as used then.
   Status Return(SealedStore& store);
 
   // No key in memory counts by it.
@@ -61,6 +67,7 @@ class KeyUsage {
     std::uint64_t lease = 0;     // size of the last range
     // What was leased and is not used.
     [[nodiscard]] std::uint64_t Left() const { return counter->leased_until() - counter->used(); }
+    [[nodiscard]] std::uint64_t Used() const { return recorded - std::min(recorded, Left()); }
   };
   using Recorded = std::map<KeyVersionNumber, std::uint64_t>;
 

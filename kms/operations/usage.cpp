@@ -125,6 +125,16 @@ Result<KeyHandle> PrepareUsage(Environment& environment, const KeyName& name, Ke
   return Unavailable("the key's versions are used up faster than it rotates");
 }
 
+void ReturnLeases(Environment& environment, Deadline deadline) {
+  for (const std::shared_ptr<KeyUsage>& usage : environment.Usages()) {
+    if (environment.sealed() || environment.clock().SteadyNow() >= deadline) {
+      return;
+    }
+    const ScopedLock lock(environment.KeyWriteMutex(usage->name()));
+    IgnoreError(usage->Return(environment.store()), "what is not given back counts as used");
+  }
+}
+
 Result<std::vector<VersionUsage>> DescribeUsage(Environment& environment, const Key& key) {
   std::vector<VersionUsage> usages;
   if (!TraitsOf(key.policy().type).supports_encryption) {

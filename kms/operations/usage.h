@@ -30,6 +30,10 @@ inline bool IsUsageLeaseUsedUp(const Error& error) { return error.code == ErrorC
 Result<KeyHandle> PrepareUsage(Environment& environment, const KeyName& name, KeyHandle key,
                                std::span<const std::int64_t> requested_versions);
 
+// Gives back the leases of every key, so that an orderly stop wastes no counts; what does not fit
+// the time is wasted. Keys may still be in use.
+void ReturnLeases(Environment& environment, Deadline deadline);
+
 // What is known about the encryptions under one version.
 struct VersionUsage {
   KeyVersionNumber version = 0;

@@ -60,6 +60,8 @@ TEST(RouteTable, IsWhatWasReviewed) {
             "update {environment}/keys/{name}/config needs update, changes state\n"
             "update {environment}/keys/{name}/rotate needs update, changes state\n"
             "update {environment}/keys/{name}/trim needs update, changes state\n"
+            "delete {environment}/keys/{name}/soft-delete needs delete, changes state\n"
+            "update {environment}/keys/{name}/soft-delete-restore needs update, changes state\n"
             "read {environment}/wrapping_key needs read\n"
             "update {environment}/keys/{name}/import needs update, changes state\n"
             "update {environment}/keys/{name}/import_version needs update, changes state\n"
