@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kMostVersions = 100'000;
+constexpr std::size_t kMostVersions = 10'000;  // they are restored by one commit
 constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr std::size_t kEd25519SeedBytes = 32;
 constexpr std::size_t kEd25519Bytes = 64;  // seed || public key
