@@ -11,7 +11,8 @@ build_packages=(
   libbrotli-dev zlib1g-dev curl
 )
 test_packages=(
-  libgtest-dev libgmock-dev python3 python3-hvac strace opensc p11-kit libnss3 libnss3-tools procps
+  libgtest-dev libgmock-dev python3 python3-hvac python3-venv ca-certificates strace opensc p11-kit
+  libnss3 libnss3-tools procps
 )
 check_packages=(clang-19 libclang-rt-19-dev)
 

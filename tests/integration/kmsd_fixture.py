@@ -23,5 +23,6 @@ class Kmsd:
     def stop(self):
         """Returns the exit status."""
         self.process.terminate()
-        self.process.stdout.read()
+        with self.process.stdout as rest:
+            rest.read()
         return self.process.wait(timeout=10)
