@@ -150,6 +150,10 @@ Result<Bytes> Sign(const AsymmetricKey& key, const SignatureOptions& options, By
 Result<bool> Verify(const AsymmetricKey& key, const SignatureOptions& options, ByteView input,
                     ByteView signature) {
   const Bytes message = KMS_TRY(ToSign(key, options, input));
+  // OpenSSL takes a PSS signature without its leading zero bytes: one signature, one encoding.
+  if (IsRsa(key.algorithm()) && signature.size() != RsaBits(key.algorithm()) / 8) {
+    return false;
+  }
   const KeyContext context = KMS_TRY(Prepare(key, options, Use::kVerify));
   const bool good = EVP_PKEY_verify(context.get(), signature.data(), signature.size(),
                                     message.data(), message.size()) == 1;

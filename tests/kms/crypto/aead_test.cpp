@@ -7,6 +7,7 @@
 #include <set>
 #include <thread>
 
+#include "kms/base/base64.h"
 #include "tests/support/matchers.h"
 #include "tests/support/vectors.h"
 
@@ -114,6 +115,43 @@ TEST(Aead, MatchesXChaCha20Poly1305VectorOfTheDraft) {
       "21f9664c97637da9768812f615c68b13b52ec0875924c1c7987947deafd8780acf49");
   EXPECT_THAT(Seal(aead, nonce, associated_data, message), IsOkAndHolds(sealed));
   EXPECT_THAT(Open(aead, nonce, associated_data, sealed), IsOkAndHolds(message));
+}
+
+TEST(Aead, MatchesWycheproofVectorsOfXChaCha20Poly1305) {
+  int sealed = 0;
+  int refused = 0;
+  for (const auto& row : ReadVectors("wycheproof_xchacha20_poly1305.txt")) {
+    ASSERT_EQ(row.size(), 6U);
+    KMS_ASSERT_OK_AND_ASSIGN(
+        const Aead aead, Aead::Create(AeadAlgorithm::kXChaCha20Poly1305, FromHex(row[1])));
+    const Bytes nonce = FromHex(row[2]);
+    const Bytes associated_data = FromHex(row[3]);
+    const Bytes message = FromHex(row[4]);
+    const Bytes expected = FromHex(row[5]);
+    if (row[0] == "invalid") {
+      EXPECT_THAT(Open(aead, nonce, associated_data, expected),
+                  HasError(ErrorCode::kDecryptionFailed));
+      ++refused;
+      continue;
+    }
+    EXPECT_THAT(Seal(aead, nonce, associated_data, message), IsOkAndHolds(expected));
+    EXPECT_THAT(Open(aead, nonce, associated_data, expected), IsOkAndHolds(message));
+    ++sealed;
+  }
+  EXPECT_EQ(sealed + refused, 315);
+  EXPECT_GT(sealed, 200);
+  EXPECT_GT(refused, 50);
+}
+
+// The row of the wire contract: key 00..1f, nonce a0..ab b0..bb.
+TEST(Aead, SealsXChaCha20Poly1305AsTheWireContract) {
+  KMS_ASSERT_OK_AND_ASSIGN(
+      const Aead aead,
+      Aead::Create(AeadAlgorithm::kXChaCha20Poly1305,
+                   FromHex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")));
+  const Bytes nonce = FromHex("a0a1a2a3a4a5a6a7a8a9aaabb0b1b2b3b4b5b6b7b8b9babb");
+  KMS_ASSERT_OK_AND_ASSIGN(const Bytes sealed, Seal(aead, nonce, {}, AsBytes("hello transit")));
+  EXPECT_EQ(Base64Encode(sealed), "uFcbDWBaz9zZwP6qI2La/2dddH37x7s0wGcOmrg=");
 }
 
 TEST(Aead, OpensWhatItSealedAtEveryLength) {
