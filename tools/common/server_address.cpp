@@ -118,11 +118,12 @@ Result<ServerAddress> ResolveAddress(std::string_view option) {
   return ParseServerAddress(FirstOfEnvironment("KMS_ADDR", "VAULT_ADDR", kDefaultAddress));
 }
 
-Result<PlaintextBuffer> ResolveToken(const std::string& token_file) {
+Result<PlaintextBuffer> ResolveToken(const std::string& token_file, std::string_view variable) {
   if (!token_file.empty()) {
     return TokenFromFile(token_file);
   }
-  std::string token = FirstOfEnvironment("KMS_TOKEN", "VAULT_TOKEN", "");
+  std::string token = variable.empty() ? FirstOfEnvironment("KMS_TOKEN", "VAULT_TOKEN", "")
+                                       : FirstOfEnvironment(variable, "", "");
   Result<PlaintextBuffer> checked = CheckedToken(token);
   OPENSSL_cleanse(token.data(), token.size());
   return checked;

@@ -26,10 +26,10 @@ Result<ServerAddress> ParseServerAddress(std::string_view text);
 // `option`, else KMS_ADDR, else VAULT_ADDR, else http://127.0.0.1:8200. Errors: kInvalidArgument.
 Result<ServerAddress> ResolveAddress(std::string_view option);
 
-// The first line of `token_file` when that is given, else KMS_TOKEN, else VAULT_TOKEN; empty when
-// none is set. White space at both ends is dropped.
+// The first line of `token_file` when that is given, else the environment's `variable`, else, when
+// that is not named, KMS_TOKEN, else VAULT_TOKEN; empty when none is set. White space at both ends is dropped.
 // Errors: kInvalidArgument (unreadable file, control characters in the token).
-Result<PlaintextBuffer> ResolveToken(const std::string& token_file);
+Result<PlaintextBuffer> ResolveToken(const std::string& token_file, std::string_view variable = {});
 
 // `option`, else KMS_CACERT, else VAULT_CACERT, else empty: the system's certificates.
 std::string ResolveCaFile(std::string_view option);

@@ -21,6 +21,7 @@ void AddDataKeyCommand(CLI::App& root, Session& session);       // datakey
 void AddKeylessCommands(CLI::App& root, Session& session);      // random, hash
 void AddHmacCommands(CLI::App& root, Session& session);         // hmac, verify-hmac
 void AddHsmCommands(CLI::App& root, Session& session);          // hsm status
+void AddMigrateCommand(CLI::App& root, Session& session);       // migrate vault
 void AddCompletionCommand(CLI::App& root, Session& session);    // completion
 
 // A verb of `parent` whose --help ends with `examples`.

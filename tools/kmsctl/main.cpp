@@ -72,6 +72,7 @@ int Run(int argc, char** argv) {
   AddKeylessCommands(root, session);
   AddHmacCommands(root, session);
   AddHsmCommands(root, session);
+  AddMigrateCommand(root, session);
   AddCompletionCommand(root, session);
   try {
     root.parse(argc, argv);

@@ -20,6 +20,7 @@ const nlohmann::json& DataOf(const nlohmann::json& answer);
 struct GlobalOptions {
   std::string address;
   std::string token_file;
+  std::string token_variable;  // where the token comes from without a file; empty: the usual two
   std::string ca_file;
   int timeout_seconds = 30;
   bool json = false;
