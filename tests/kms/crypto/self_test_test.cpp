@@ -33,11 +33,15 @@ TEST(CryptoSelfTest, PassesOnThisMachine) { EXPECT_THAT(RunCryptoSelfTest(), IsO
 
 TEST(CryptoSelfTest, CoversEveryAlgorithm) {
   for (const AeadAlgorithm algorithm :
-       {AeadAlgorithm::kAes256Gcm, AeadAlgorithm::kAes128Gcm, AeadAlgorithm::kChaCha20Poly1305}) {
+       {AeadAlgorithm::kAes256Gcm, AeadAlgorithm::kAes128Gcm, AeadAlgorithm::kChaCha20Poly1305,
+        AeadAlgorithm::kXChaCha20Poly1305}) {
     EXPECT_EQ(std::ranges::count(PublishedAnswers().aead, algorithm, &AeadAnswer::algorithm), 1);
   }
   EXPECT_FALSE(PublishedAnswers().hkdf.empty());
   EXPECT_FALSE(PublishedAnswers().digest.empty());
+  EXPECT_EQ(PublishedAnswers().signature.size(), 2U);
+  EXPECT_FALSE(PublishedAnswers().ed25519.empty());
+  EXPECT_FALSE(PublishedAnswers().oaep.empty());
 }
 
 TEST(CryptoSelfTest, C16_FailsOnAWrongConstantOfAnyCipher) {
@@ -72,6 +76,44 @@ TEST(CryptoSelfTest, C16_FailsOnAWrongConstantOfDerivationAndDigest) {
   digest.sha256 = sha256;
   answers.digest = {&digest, 1};
   ExpectFailure(answers, digest.source);
+}
+
+// The last digit: it belongs to the value, where the first may belong to what frames it.
+std::string ChangeLastDigit(std::string_view hex) {
+  std::string changed(hex);
+  changed.back() = changed.back() == '0' ? '1' : '0';
+  return changed;
+}
+
+// Runs the test with one field of one answer changed.
+template <typename Answer>
+void ExpectFailureOf(std::span<const Answer> KnownAnswers::* kind,
+                     std::string_view Answer::* field) {
+  KnownAnswers answers = PublishedAnswers();
+  std::vector<Answer> changed((answers.*kind).begin(), (answers.*kind).end());
+  for (std::size_t index = 0; index < changed.size(); ++index) {
+    const std::string_view original = changed[index].*field;
+    const std::string value = ChangeLastDigit(original);
+    changed[index].*field = value;
+    answers.*kind = changed;
+    ExpectFailure(answers, changed[index].source);
+    changed[index].*field = original;
+  }
+}
+
+TEST(CryptoSelfTest, C16_FailsOnAWrongConstantOfAnySignature) {
+  ExpectFailureOf(&KnownAnswers::signature, &SignatureAnswer::public_key);
+  ExpectFailureOf(&KnownAnswers::signature, &SignatureAnswer::message);
+  ExpectFailureOf(&KnownAnswers::signature, &SignatureAnswer::signature);
+  ExpectFailureOf(&KnownAnswers::ed25519, &Ed25519Answer::seed);
+  ExpectFailureOf(&KnownAnswers::ed25519, &Ed25519Answer::public_key);
+  ExpectFailureOf(&KnownAnswers::ed25519, &Ed25519Answer::message);
+  ExpectFailureOf(&KnownAnswers::ed25519, &Ed25519Answer::signature);
+}
+
+TEST(CryptoSelfTest, C16_FailsOnAWrongConstantOfRsaDecryption) {
+  ExpectFailureOf(&KnownAnswers::oaep, &OaepAnswer::ciphertext);
+  ExpectFailureOf(&KnownAnswers::oaep, &OaepAnswer::plaintext);
 }
 
 }  // namespace
