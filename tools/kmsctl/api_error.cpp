@@ -21,6 +21,11 @@ struct KnownText {
 constexpr std::array kKnownTexts = {
     KnownText{"encryption key not found", ErrorCode::kNotFound,
               "create it with `kmsctl key create`, or list keys with `kmsctl key list`"},
+    KnownText{"signing key not found", ErrorCode::kNotFound, "list keys with `kmsctl key list`"},
+    KnownText{"verification key not found", ErrorCode::kNotFound,
+              "list keys with `kmsctl key list`"},
+    KnownText{"does not support signing", ErrorCode::kFailedPrecondition,
+              "`kmsctl key create KEY --type ed25519` makes a key that signs"},
     KnownText{"could not delete key; not found", ErrorCode::kNotFound,
               "list keys with `kmsctl key list`"},
     KnownText{"no existing key named", ErrorCode::kNotFound, "list keys with `kmsctl key list`"},

@@ -71,6 +71,7 @@ int Run(int argc, char** argv) {
   AddDataKeyCommand(root, session);
   AddKeylessCommands(root, session);
   AddHmacCommands(root, session);
+  AddSignCommands(root, session);
   AddHsmCommands(root, session);
   AddMigrateCommand(root, session);
   AddCompletionCommand(root, session);
