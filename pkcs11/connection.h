@@ -71,6 +71,7 @@ class Connection {
             .unmodifiable = negotiated_.honours_unmodifiable,
             .local = negotiated_.reports_local};
   }
+  [[nodiscard]] KeyDemands ImportDemands() const { return DemandsFor(WrapMechanism::kOaepSha256); }
   [[nodiscard]] const TokenFacts& facts() const { return facts_; }
   [[nodiscard]] const std::string& module_description() const { return module_description_; }
   [[nodiscard]] const Module& module() const { return module_; }

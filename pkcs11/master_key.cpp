@@ -110,6 +110,17 @@ Result<Bytes> EncodePublicKey(Session& session, CK_OBJECT_HANDLE key) {
   return EncodeRsaPublicKey(modulus, exponent);
 }
 
+// Import keys, to which anybody may encrypt, are RSA keys of another size (C15).
+Status CheckMasterKeyKind(Session& session, CK_OBJECT_HANDLE key, WrapMechanism mechanism) {
+  const bool rsa = KMS_TRY(IsRsaKey(session, key));
+  const Bytes modulus = KMS_TRY(session.ReadAttribute(key, CKA_MODULUS));
+  const auto first = std::ranges::find_if(modulus, [](std::uint8_t byte) { return byte != 0; });
+  const auto bits = static_cast<CK_ULONG>(modulus.end() - first) * 8;
+  if (rsa == IsRsa(mechanism) && (!rsa || bits == kRsaKeyBits)) return Ok();
+  return FailedPrecondition("the object with the master key's id is no master key; check that the "
+                            "token is the right one");
+}
+
 Error RefusedAttributes(const std::string& names) {
   return FailedPrecondition("the HSM key has refused attributes (wrong:" + names +
                             "); make a new one with this service and re-wrap");
@@ -179,6 +190,7 @@ Status CheckSecrecyAttributes(Session& session, CK_OBJECT_HANDLE key, bool deman
 Status CheckMasterKeyAttributes(Session& session, CK_OBJECT_HANDLE key,
                                 const KeyDemands& demands) {
   KMS_TRY(CheckSecrecyAttributes(session, key, demands.local));
+  KMS_TRY(CheckMasterKeyKind(session, key, demands.mechanism));
   if (demands.unmodifiable) {
     const bool modifiable = KMS_TRY(session.ReadFlag(key, CKA_MODIFIABLE));
     if (modifiable) return RefusedAttributes(" CKA_MODIFIABLE");

@@ -180,7 +180,7 @@ CK_RSA_PKCS_OAEP_PARAMS OaepParameters() {
 Result<Bytes> WrapBound(Session& session, const WrappingKey& master, const SecretBytes& bound) {
   const MechanismRow& row = RowOf(master.profile.mechanism);
   if (row.mechanism == WrapMechanism::kOaepSha256) {
-    return EncryptOaepSha256(master.public_key, bound.View());
+    return EncryptOaep(master.public_key, HashAlgorithm::kSha2_256, bound.View());
   }
   CK_MECHANISM mechanism{row.type, nullptr, 0};
   Bytes blob = KMS_TRY(row.usage == KeyUsage::kWrapUnwrap

@@ -101,6 +101,15 @@ Result<CK_OBJECT_HANDLE> Session::CreateObject(std::span<CK_ATTRIBUTE> attribute
   return object;
 }
 
+Result<CK_OBJECT_HANDLE> Session::CopyObject(CK_OBJECT_HANDLE object,
+                                             std::span<CK_ATTRIBUTE> attributes) {
+  CK_OBJECT_HANDLE copy = CK_INVALID_HANDLE;
+  KMS_TRY(Check(module_->functions().C_CopyObject(handle_, object, attributes.data(),
+                                                  attributes.size(), &copy),
+                "C_CopyObject"));
+  return copy;
+}
+
 Status Session::DestroyObject(CK_OBJECT_HANDLE object) {
   return Check(module_->functions().C_DestroyObject(handle_, object), "C_DestroyObject");
 }

@@ -45,6 +45,7 @@ class Session {
                                   std::span<CK_ATTRIBUTE> public_attributes,
                                   std::span<CK_ATTRIBUTE> private_attributes);
   Result<CK_OBJECT_HANDLE> CreateObject(std::span<CK_ATTRIBUTE> attributes);
+  Result<CK_OBJECT_HANDLE> CopyObject(CK_OBJECT_HANDLE object, std::span<CK_ATTRIBUTE> attributes);
   Status DestroyObject(CK_OBJECT_HANDLE object);
   // At most 16: callers want one and complain about two.
   Result<std::vector<CK_OBJECT_HANDLE>> Find(std::span<CK_ATTRIBUTE> attributes);

@@ -57,6 +57,11 @@ class Token final : public MasterKeyDevice {
   Result<Bytes> Sign(ByteView message, Deadline deadline) override;
   Result<Bytes> SigningPublicKey(Deadline deadline) override;
   Result<SecretBytes> Random(std::size_t size, Deadline deadline) override;
+  Result<std::optional<ImportKeyRecord>> GenerateImportKey(const Uuid& id, const std::string& label,
+                                                           Deadline deadline) override;
+  Result<SecretBytes> DecryptImport(const ImportKeyRecord& key, HashAlgorithm hash,
+                                    ByteView ciphertext, Deadline deadline) override;
+  Status DestroyImportKey(const Uuid& id, Deadline deadline) override;
   [[nodiscard]] DeviceStatistics Statistics() const override;
 
  private:

@@ -129,6 +129,7 @@ Status Token::Impl::RunAttempts(const CallPlan& plan, const Operation& operation
     const Attempt attempt = TryOnce(admission.connection(), plan, operation);
     if (attempt.status.has_value()) {
       if (plan.master != nullptr && !plan.changes_objects) Remember(*plan.master);
+      if (plan.import_key != nullptr) ForgetMissing(*plan.import_key);
       return attempt.status;
     }
     KMS_TRY(Judge(std::move(admission), plan, attempt, retries));
@@ -145,7 +146,10 @@ Token::Impl::Attempt Token::Impl::TryOnce(Connection& connection, const CallPlan
   }
   const CallContext context{
       .connection = connection, .session = lease->session(), .master = CK_INVALID_HANDLE};
-  if (plan.changes_objects) {
+  if (plan.locks_objects) {
+    attempt.login_epoch = connection.login_epoch();
+    attempt.status = TryWithSession(plan, operation, context);
+  } else if (plan.changes_objects) {
     ScopedLock exclusive(connection.objects());
     attempt.login_epoch = connection.login_epoch();
     attempt.status = TryWithSession(plan, operation, context);
@@ -171,6 +175,8 @@ Status Token::Impl::Judge(Admission admission, const CallPlan& plan, const Attem
                           Retries& retries) {
   const Error& error = attempt.status.error();
   Connection& connection = admission.connection();
+  // The caller's input, whatever a token says of it.
+  if (error.code == ErrorCode::kInvalidArgument) return error;
   if (!attempt.failure.has_value()) {
     if (error.code == ErrorCode::kNotFound) {
       return JudgeMissing(std::move(admission), plan, error, retries);
@@ -218,6 +224,8 @@ Status Token::Impl::JudgeAmbiguous(Connection& connection, const CallPlan& plan,
     RequestReconnect(connection, error.detail);
     return error;
   }
+  // The call has tried its import key in vain.
+  if (plan.import_key != nullptr) RequestReconnect(connection, error.detail);
   if (plan.master == nullptr) return error;
   if (SentinelOpens(connection, plan.master, plan.deadline)) {
     return plan.opens_blob ? DamagedBlob(error) : error;
@@ -239,11 +247,12 @@ Status Token::Impl::JudgeAmbiguous(Connection& connection, const CallPlan& plan,
 // token that went away may just look empty: one reconnection decides.
 Status Token::Impl::JudgeMissing(Admission admission, const CallPlan& plan, const Error& error,
                                  Retries& retries) {
-  if (plan.master == nullptr) return error;
+  const Uuid* const id = plan.master != nullptr ? &plan.master->id : plan.import_key;
+  if (id == nullptr) return error;
   bool first = false;
   {
     ScopedLock lock(mutex_);
-    first = missing_masters_.insert(plan.master->id).second;
+    first = missing_keys_.insert(*id).second;
   }
   const Rv present = admission.connection().CheckPresent();
   if ((!first && present.ok()) || retries.missing++ > 0) {
@@ -251,7 +260,7 @@ Status Token::Impl::JudgeMissing(Admission admission, const CallPlan& plan, cons
         error.public_message + "; none is made in its place: restore the token from a backup",
         error.detail);
   }
-  RequestReconnect(admission.connection(), "a master key is not found");
+  RequestReconnect(admission.connection(), "a key is not found");
   { const Admission left = std::move(admission); }
   return AwaitReady(plan.deadline);
 }
@@ -295,15 +304,20 @@ Status Token::Impl::RunOnConnection(
 
 void Token::Impl::Remember(const MasterKeyRecord& record) {
   ScopedLock lock(mutex_);
-  missing_masters_.erase(record.id);
+  missing_keys_.erase(record.id);
   const auto [entry, added] = known_masters_.try_emplace(record.id, record);
   if (!added && !(entry->second == record)) entry->second = record;
+}
+
+void Token::Impl::ForgetMissing(const Uuid& id) {
+  ScopedLock lock(mutex_);
+  missing_keys_.erase(id);
 }
 
 void Token::Impl::ForgetMaster(const Uuid& id) {
   ScopedLock lock(mutex_);
   known_masters_.erase(id);
-  missing_masters_.insert(id);
+  missing_keys_.insert(id);
 }
 
 void Token::Impl::RequestReconnect(const Connection& connection, const std::string& reason) {

@@ -9,6 +9,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -37,7 +38,9 @@ class Token::Impl {
   struct CallPlan {
     Deadline deadline{};
     const MasterKeyRecord* master = nullptr;  // bound before the call
+    const Uuid* import_key = nullptr;         // the import key that the call binds itself
     bool changes_objects = false;             // holds the token's objects exclusively
+    bool locks_objects = false;               // locks the token's objects itself
     bool opens_blob = false;                  // an ambiguous failure may mean a damaged blob
   };
   struct CallContext {
@@ -53,6 +56,9 @@ class Token::Impl {
   // The same for calls that bring their own session (signing); one retry on a new connection.
   Status RunOnConnection(Deadline deadline,
                          const std::function<Status(Connection&)>& operation);
+
+  // Held while an import key is made.
+  [[nodiscard]] std::timed_mutex& import_key_mutex() { return import_key_mutex_; }
 
   // A key that works: probed from now on.
   void Remember(const MasterKeyRecord& record);
@@ -99,6 +105,8 @@ class Token::Impl {
   };
   Status RunAttempts(const CallPlan& plan, const Operation& operation);
   Attempt TryOnce(Connection& connection, const CallPlan& plan, const Operation& operation);
+  // A key that was missing is not any more.
+  void ForgetMissing(const Uuid& id);
   static Status TryWithSession(const CallPlan& plan, const Operation& operation,
                                const CallContext& context);
   // Ok: try again; an error: the call's outcome.
@@ -152,7 +160,9 @@ class Token::Impl {
   std::optional<Deadline> connector_limit_ KMS_GUARDED_BY(mutex_);
   std::map<Uuid, MasterKeyRecord> known_masters_ KMS_GUARDED_BY(mutex_);
   // Keys that a fresh connection does not find either.
-  std::set<Uuid> missing_masters_ KMS_GUARDED_BY(mutex_);
+  std::set<Uuid> missing_keys_ KMS_GUARDED_BY(mutex_);
+
+  std::timed_mutex import_key_mutex_;
 
   Mutex pin_mutex_;
   PinReader pin_reader_ KMS_GUARDED_BY(pin_mutex_);

@@ -148,6 +148,28 @@ Result<SecretBytes> WorkerDevice::Random(std::size_t size, Deadline deadline) {
   return Ask<SecretBytes>(RandomRequest{.size = static_cast<std::uint32_t>(size)}, deadline);
 }
 
+Result<std::optional<ImportKeyRecord>> WorkerDevice::GenerateImportKey(const Uuid& id,
+                                                                       const std::string& label,
+                                                                       Deadline deadline) {
+  const std::unique_lock one_at_a_time(import_key_mutex_, deadline);
+  if (!one_at_a_time.owns_lock()) {
+    return Unavailable("the HSM is making another import key; retry later");
+  }
+  return Ask<std::optional<ImportKeyRecord>>(GenerateImportKeyRequest{.id = id, .label = label},
+                                             deadline);
+}
+
+Result<SecretBytes> WorkerDevice::DecryptImport(const ImportKeyRecord& key, HashAlgorithm hash,
+                                                ByteView ciphertext, Deadline deadline) {
+  return Ask<SecretBytes>(
+      DecryptImportRequest{.key = key, .hash = hash, .ciphertext = CopyOf(ciphertext)}, deadline);
+}
+
+Status WorkerDevice::DestroyImportKey(const Uuid& id, Deadline deadline) {
+  KMS_TRY(Ask<Done>(DestroyImportKeyRequest{.id = id}, deadline));
+  return Ok();
+}
+
 DeviceStatistics WorkerDevice::Statistics() const {
   DeviceStatistics statistics = supervisor_->Statistics();
   statistics.calls = asked_;

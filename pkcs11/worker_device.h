@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,6 +70,11 @@ class WorkerDevice final : public MasterKeyDevice {
   Result<Bytes> Sign(ByteView message, Deadline deadline) override;
   Result<Bytes> SigningPublicKey(Deadline deadline) override;
   Result<SecretBytes> Random(std::size_t size, Deadline deadline) override;
+  Result<std::optional<ImportKeyRecord>> GenerateImportKey(const Uuid& id, const std::string& label,
+                                                           Deadline deadline) override;
+  Result<SecretBytes> DecryptImport(const ImportKeyRecord& key, HashAlgorithm hash,
+                                    ByteView ciphertext, Deadline deadline) override;
+  Status DestroyImportKey(const Uuid& id, Deadline deadline) override;
   [[nodiscard]] DeviceStatistics Statistics() const override;
 
  private:
@@ -77,6 +84,8 @@ class WorkerDevice final : public MasterKeyDevice {
   Result<Answer> Ask(WorkerRequestBody body, Deadline deadline);
 
   const std::unique_ptr<WorkerSupervisor> supervisor_;
+  // Held while an import key is made: several at once would occupy every thread of the worker.
+  std::timed_mutex import_key_mutex_;
   std::atomic<std::uint64_t> asked_ = 0;
   std::atomic<std::uint64_t> failed_ = 0;
 };

@@ -54,6 +54,19 @@ void Put(FrameWriter& out, const SignRequest& request) { out.PutBytes(request.me
 void Put(FrameWriter& /*out*/, const PublicKeyRequest& /*request*/) {}
 void Put(FrameWriter& out, const RandomRequest& request) { out.Put32(request.size); }
 void Put(FrameWriter& /*out*/, const StatisticsRequest& /*request*/) {}
+void Put(FrameWriter& out, const ImportKeyRecord& record) { out.PutBytes(record.Encode()); }
+void Put(FrameWriter& out, const GenerateImportKeyRequest& request) {
+  out.PutRaw(request.id.View());
+  out.PutText(request.label);
+}
+void Put(FrameWriter& out, const DecryptImportRequest& request) {
+  Put(out, request.key);
+  out.Put8(static_cast<std::uint8_t>(request.hash));
+  out.PutBytes(request.ciphertext);
+}
+void Put(FrameWriter& out, const DestroyImportKeyRequest& request) {
+  out.PutRaw(request.id.View());
+}
 
 void PutCut(FrameWriter& out, std::string_view text) {
   out.PutText(text.substr(0, kMaxErrorTextBytes));
@@ -88,6 +101,10 @@ void Put(FrameWriter& out, const DeviceStatistics& statistics) {
   out.Put32(statistics.sessions_open);
   out.Put32(statistics.sessions_in_use);
   out.Put32(statistics.requests_waiting);
+}
+void Put(FrameWriter& out, const std::optional<ImportKeyRecord>& record) {
+  out.Put8(record.has_value() ? 1 : 0);
+  if (record.has_value()) Put(out, *record);
 }
 
 // ---- Get: one per body -------------------------------------------------------------------------
@@ -162,6 +179,26 @@ Status Get(FrameReader& in, RandomRequest& request) {
   return Ok();
 }
 Status Get(FrameReader& /*in*/, StatisticsRequest& /*request*/) { return Ok(); }
+Status Get(FrameReader& in, ImportKeyRecord& record) {
+  const ByteView encoded = KMS_TRY(in.GetView());
+  record = KMS_TRY(ImportKeyRecord::Decode(encoded));
+  return Ok();
+}
+Status Get(FrameReader& in, GenerateImportKeyRequest& request) {
+  request.id = KMS_TRY(in.GetUuid());
+  request.label = KMS_TRY(in.GetText());
+  return Ok();
+}
+Status Get(FrameReader& in, DecryptImportRequest& request) {
+  KMS_TRY(Get(in, request.key));
+  request.hash = KMS_TRY(GetEnum(in, HashAlgorithm::kSha3_512));
+  request.ciphertext = KMS_TRY(in.GetBytes());
+  return Ok();
+}
+Status Get(FrameReader& in, DestroyImportKeyRequest& request) {
+  request.id = KMS_TRY(in.GetUuid());
+  return Ok();
+}
 
 Status Get(FrameReader& in, Error& error) {
   const ErrorCode code = KMS_TRY(GetEnum(in, ErrorCode::kInternal));
@@ -206,6 +243,13 @@ Status Get(FrameReader& in, DeviceStatistics& statistics) {
   statistics.sessions_in_use = KMS_TRY(in.Get32());
   statistics.requests_waiting = KMS_TRY(in.Get32());
   return Ok();
+}
+Status Get(FrameReader& in, std::optional<ImportKeyRecord>& record) {
+  const std::uint8_t present = KMS_TRY(in.Get8());
+  if (present > 1) {
+    return Malformed("number out of range");
+  }
+  return present == 1 ? Get(in, record.emplace()) : Ok();
 }
 
 // ---- variants ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -20,7 +21,7 @@
 
 namespace kms::pkcs11 {
 
-inline constexpr std::uint8_t kWorkerProtocolVersion = 1;
+inline constexpr std::uint8_t kWorkerProtocolVersion = 2;
 inline constexpr std::size_t kMaxWorkerFrameBytes = std::size_t{64} << 10U;
 // The longest time left that a request can carry; a later deadline is cut to it.
 inline constexpr std::chrono::milliseconds kMaxWorkerBudget = std::chrono::hours(1);
@@ -62,11 +63,24 @@ struct RandomRequest {
 };
 // Answered at once, whatever the token is doing.
 struct StatisticsRequest {};
+struct GenerateImportKeyRequest {
+  Uuid id;
+  std::string label;
+};
+struct DecryptImportRequest {
+  ImportKeyRecord key;
+  HashAlgorithm hash = HashAlgorithm::kSha2_256;
+  Bytes ciphertext;
+};
+struct DestroyImportKeyRequest {
+  Uuid id;
+};
 
 using WorkerRequestBody =
     std::variant<HelloRequest, DescribeRequest, GenerateRequest, WrapRequest, UnwrapRequest,
                  CheckSentinelRequest, DestroyRequest, SignRequest, PublicKeyRequest, RandomRequest,
-                 StatisticsRequest>;
+                 StatisticsRequest, GenerateImportKeyRequest, DecryptImportRequest,
+                 DestroyImportKeyRequest>;
 
 struct WorkerRequest {
   std::uint64_t id = 0;
@@ -79,7 +93,8 @@ struct WorkerRequest {
 struct Done {};
 
 using WorkerReplyBody = std::variant<Error, Done, DeviceDescription, MasterKeyRecord, WrappedKey,
-                                     SecretBytes, Bytes, DeviceStatistics>;
+                                     SecretBytes, Bytes, DeviceStatistics,
+                                     std::optional<ImportKeyRecord>>;
 
 struct WorkerReply {
   std::uint64_t id = 0;

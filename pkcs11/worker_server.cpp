@@ -76,6 +76,16 @@ class Execute {
   WorkerReplyBody operator()(const RandomRequest& request) const {
     return ToReply(device_.Random(request.size, deadline_));
   }
+  WorkerReplyBody operator()(const GenerateImportKeyRequest& request) const {
+    return ToReply(device_.GenerateImportKey(request.id, request.label, deadline_));
+  }
+  WorkerReplyBody operator()(const DecryptImportRequest& request) const {
+    return ToReply(
+        device_.DecryptImport(request.key, request.hash, request.ciphertext, deadline_));
+  }
+  WorkerReplyBody operator()(const DestroyImportKeyRequest& request) const {
+    return ToReply(device_.DestroyImportKey(request.id, deadline_));
+  }
   WorkerReplyBody operator()(const StatisticsRequest& /*request*/) const {
     return device_.Statistics();
   }

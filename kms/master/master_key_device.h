@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,8 @@
 #include "kms/base/ids.h"
 #include "kms/base/result.h"
 #include "kms/base/secret_bytes.h"
+#include "kms/crypto/hash.h"
+#include "kms/master/import_key.h"
 #include "kms/master/wrapped_key.h"
 
 namespace kms {
@@ -89,6 +92,26 @@ class MasterKeyDevice {
 
   // 1..4096 bytes of the HSM's generator; callers mix them with the kernel's.
   virtual Result<SecretBytes> Random(std::size_t size, Deadline deadline) = 0;
+
+  // Generates the RSA-4096 key that callers encrypt imported key material to: private, sensitive,
+  // never extractable, local, for decryption alone; refused and destroyed if the attributes read
+  // back differ. CKA_ID = id, CKA_LABEL = label. Repeating the call with the same id adopts the key
+  // made before. nullopt when this token cannot: it makes no such key, or opens nothing that was
+  // encrypted to it by RSA-OAEP with SHA-256; nothing stays in the token then. Takes seconds; other
+  // calls go on meanwhile.
+  virtual Result<std::optional<ImportKeyRecord>> GenerateImportKey(const Uuid& id,
+                                                                   const std::string& label,
+                                                                   Deadline deadline) = 0;
+
+  // Opens what was encrypted to it by RSA-OAEP with `hash` for hash and mask and no label. More
+  // errors: kInvalidArgument "crypto/rsa: decryption error" for whatever does not open, one text for
+  // every cause; kInvalidArgument when the key's record says that the token does not open this hash.
+  virtual Result<SecretBytes> DecryptImport(const ImportKeyRecord& key, HashAlgorithm hash,
+                                            ByteView ciphertext, Deadline deadline) = 0;
+
+  // Destroys the import key with that id, and no other kind of key: kFailedPrecondition then.
+  // Success when it is already gone.
+  virtual Status DestroyImportKey(const Uuid& id, Deadline deadline) = 0;
 
   // Never blocks and never fails: what is known now.
   virtual DeviceStatistics Statistics() const = 0;

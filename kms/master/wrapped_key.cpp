@@ -15,82 +15,23 @@
 //     | public key bytes(n) | sentinel bytes(n): a WrappedKey in its own form
 #include "kms/master/wrapped_key.h"
 
-#include <utility>
-
 #include "kms/base/digest.h"
+#include "kms/master/record_form.h"
 
 namespace kms {
 namespace {
+
+using record_form::Damaged;
+using record_form::Reader;
+using record_form::Unknown;
+using record_form::Writer;
 
 constexpr std::uint8_t kWrappedKeyKind = 'W';
 constexpr std::uint8_t kMasterKeyRecordKind = 'M';
 constexpr std::uint8_t kFormat = 1;
 
-class Writer {
- public:
-  template <typename Number>
-  void Put(Number value) {
-    for (std::size_t shift = sizeof(Number) * 8; shift > 0; shift -= 8) {
-      out_.push_back(static_cast<std::uint8_t>(static_cast<std::uint64_t>(value) >> (shift - 8)));
-    }
-  }
-  void PutRaw(ByteView bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }
-  void PutSized(ByteView bytes) {
-    Put(static_cast<std::uint32_t>(bytes.size()));
-    PutRaw(bytes);
-  }
-  Bytes Take() { return std::move(out_); }
-
- private:
-  Bytes out_;
-};
-
-// Reads in order; the first read past the end makes every later one fail too.
-class Reader {
- public:
-  explicit Reader(ByteView in) : in_(in) {}
-
-  template <typename Number>
-  Number Get() {
-    std::uint64_t value = 0;
-    for (const std::uint8_t byte : GetRaw(sizeof(Number))) value = value << 8U | byte;
-    return static_cast<Number>(value);
-  }
-  ByteView GetRaw(std::size_t size) {
-    if (failed_ || size > in_.size()) {
-      failed_ = true;
-      return {};
-    }
-    const ByteView taken = in_.first(size);
-    in_ = in_.subspan(size);
-    return taken;
-  }
-  ByteView GetSized() { return GetRaw(Get<std::uint32_t>()); }
-  std::string GetText() { return std::string(AsText(GetSized())); }
-  Uuid GetUuid() { return Uuid::FromBytes(GetRaw(Uuid::kBytes)).value_or(Uuid()); }
-
-  // Everything was there and nothing is left.
-  [[nodiscard]] bool Finished() const { return !failed_ && in_.empty(); }
-
- private:
-  ByteView in_;
-  bool failed_ = false;
-};
-
-Error Damaged(std::string_view what, std::string_view how) {
-  return Corrupted("damaged " + std::string(what) + ": " + std::string(how));
-}
-
-Error Unknown(std::string_view what, std::string_view field, std::uint8_t number) {
-  return Damaged(what, "unknown " + std::string(field) + " " + std::to_string(number) +
-                           "; it may be of a newer release");
-}
-
 Status CheckHead(Reader& reader, std::uint8_t kind, std::string_view what) {
-  if (reader.Get<std::uint8_t>() != kind) return Damaged(what, "not one of ours");
-  const auto format = reader.Get<std::uint8_t>();
-  if (format != kFormat) return Unknown(what, "format", format);
-  return Ok();
+  return record_form::CheckHead(reader, kind, kFormat, what);
 }
 
 Result<WrapMechanism> DecodeMechanism(std::uint8_t number, std::string_view what) {

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
+#include <openssl/rsa.h>
 #include <openssl/x509.h>
 
 #include <atomic>
@@ -31,6 +32,28 @@ int VerifyEcdsa(const Bytes& public_key, ByteView message, const Bytes& signatur
   return EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(),
                           message.size());
 }
+
+// RSA-OAEP as a caller does it who imports a key.
+Bytes EncryptTo(const Bytes& public_key, HashAlgorithm hash, ByteView plaintext) {
+  const std::uint8_t* in = public_key.data();
+  const std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> key{
+      d2i_PUBKEY(nullptr, &in, static_cast<long>(public_key.size())), EVP_PKEY_free};
+  const std::unique_ptr<EVP_PKEY_CTX, void (*)(EVP_PKEY_CTX*)> context{
+      EVP_PKEY_CTX_new(key.get(), nullptr), EVP_PKEY_CTX_free};
+  const EVP_MD* const digest = EVP_get_digestbyname(TraitsOf(hash).provider_name);
+  Bytes ciphertext(kImportCiphertextBytes);
+  std::size_t size = ciphertext.size();
+  EXPECT_TRUE(context != nullptr && EVP_PKEY_encrypt_init(context.get()) == 1 &&
+              EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_OAEP_PADDING) == 1 &&
+              EVP_PKEY_CTX_set_rsa_oaep_md(context.get(), digest) == 1 &&
+              EVP_PKEY_CTX_set_rsa_mgf1_md(context.get(), digest) == 1 &&
+              EVP_PKEY_encrypt(context.get(), ciphertext.data(), &size, plaintext.data(),
+                               plaintext.size()) == 1);
+  EXPECT_EQ(size, kImportCiphertextBytes);
+  return ciphertext;
+}
+
+constexpr const char* kDoesNotOpen = "crypto/rsa: decryption error";
 
 }  // namespace
 
@@ -219,6 +242,126 @@ TEST_P(MasterKeyDeviceContract, KeepsItsSigningKey) {
   KMS_ASSERT_OK_AND_ASSIGN(const Bytes first, device().SigningPublicKey(InSeconds(10)));
   KMS_ASSERT_OK_AND_ASSIGN(const Bytes second, device().SigningPublicKey(InSeconds(10)));
   EXPECT_EQ(first, second);
+}
+
+TEST_P(MasterKeyDeviceContract, ImportKeyOpensWhatWasEncryptedToIt) {
+  const Uuid id = Uuid::Random();
+  KMS_ASSERT_OK_AND_ASSIGN(const auto made,
+                           device().GenerateImportKey(id, "import-label", InSeconds(90)));
+  ASSERT_TRUE(made.has_value());
+  const ImportKeyRecord& key = *made;
+  EXPECT_EQ(key.id, id);
+  EXPECT_EQ(key.label, "import-label");
+  EXPECT_FALSE(key.token_label.empty());
+  EXPECT_GT(key.created_unix_seconds, 0);
+  for (const HashAlgorithm hash : kImportHashes) {
+    EXPECT_NE(key.PlaceOf(hash), OaepPlace::kNowhere) << TraitsOf(hash).name;
+    // Nothing, an AES key, and the longest that fits.
+    for (const std::size_t size : {std::size_t{0}, std::size_t{32},
+                                   kImportCiphertextBytes - 2 * TraitsOf(hash).bytes - 2}) {
+      Bytes secret(size, 0);
+      FillRandom(secret);
+      KMS_ASSERT_OK_AND_ASSIGN(
+          const SecretBytes opened,
+          device().DecryptImport(key, hash, EncryptTo(key.public_key, hash, secret),
+                                 InSeconds(10)));
+      EXPECT_TRUE(EqualInConstantTime(opened.View(), secret)) << TraitsOf(hash).name << size;
+    }
+  }
+}
+
+TEST_P(MasterKeyDeviceContract, GenerateImportKeyAdoptsTheKeyOfAnEarlierCall) {
+  const ImportKeyRecord first = MakeImportKey();
+  KMS_ASSERT_OK_AND_ASSIGN(const auto second,
+                           device().GenerateImportKey(first.id, first.label, InSeconds(90)));
+  ASSERT_TRUE(second.has_value());
+  EXPECT_EQ(second->public_key, first.public_key);
+  EXPECT_EQ(second->places, first.places);
+}
+
+TEST_P(MasterKeyDeviceContract, C15_EveryDamagedImportHasOneTextAndIsNoDeviceFailure) {
+  const ImportKeyRecord key = MakeImportKey();
+  const Bytes secret(32, 7);
+  for (const HashAlgorithm hash : {HashAlgorithm::kSha1, HashAlgorithm::kSha2_256}) {
+    const Bytes good = EncryptTo(key.public_key, hash, secret);
+    std::vector<Bytes> damaged = {Bytes(),
+                                  Bytes(kImportCiphertextBytes, 0),
+                                  Bytes(kImportCiphertextBytes, 0xFF),
+                                  Bytes(good.begin(), good.end() - 1),
+                                  good,
+                                  EncryptTo(key.public_key, HashAlgorithm::kSha2_384, secret)};
+    damaged[4].push_back(0);
+    for (std::size_t index = 0; index < good.size(); index += 73) {
+      damaged.push_back(good);
+      damaged.back()[index] ^= 1U;
+    }
+    for (const Bytes& ciphertext : damaged) {
+      EXPECT_THAT(device().DecryptImport(key, hash, ciphertext, InSeconds(20)),
+                  HasError(ErrorCode::kInvalidArgument, ::testing::StrEq(kDoesNotOpen)));
+    }
+    EXPECT_THAT(device().DecryptImport(key, hash, good, InSeconds(20)), IsOk());
+  }
+  const DeviceStatistics after = device().Statistics();
+  EXPECT_EQ(after.state, DeviceState::kReady);
+  EXPECT_EQ(after.reconnects, 0U);
+  EXPECT_EQ(after.worker_restarts, 0U);
+}
+
+TEST_P(MasterKeyDeviceContract, C15_ImportKeysAndMasterKeysDoNotReplaceEachOther) {
+  const MasterKeyRecord master = MakeMaster();
+  const ImportKeyRecord key = MakeImportKey();
+
+  ImportKeyRecord master_as_import = key;
+  master_as_import.id = master.id;
+  EXPECT_THAT(device().DecryptImport(
+                  master_as_import, HashAlgorithm::kSha2_256,
+                  EncryptTo(key.public_key, HashAlgorithm::kSha2_256, Bytes(32)), InSeconds(10)),
+              HasError(ErrorCode::kFailedPrecondition));
+  EXPECT_THAT(device().GenerateImportKey(master.id, "stolen", InSeconds(90)),
+              HasError(ErrorCode::kFailedPrecondition));
+  EXPECT_THAT(device().DestroyImportKey(master.id, InSeconds(10)),
+              HasError(ErrorCode::kFailedPrecondition));
+  EXPECT_THAT(device().CheckSentinel(master, InSeconds(10)), IsOk());
+
+  MasterKeyRecord import_as_master = master;
+  import_as_master.id = key.id;
+  EXPECT_THAT(device().Wrap(import_as_master, RandomKey(32), context_, InSeconds(10)),
+              HasError(ErrorCode::kFailedPrecondition));
+  import_as_master.mechanism = WrapMechanism::kOaepSha256;
+  import_as_master.public_key = key.public_key;
+  EXPECT_FALSE(device().CheckSentinel(import_as_master, InSeconds(10)).has_value());
+  EXPECT_THAT(device().GenerateMasterKey(key.id, 1, "stolen", InSeconds(10)),
+              HasError(ErrorCode::kFailedPrecondition));
+}
+
+TEST_P(MasterKeyDeviceContract, DestroyedImportKeyOpensNothing) {
+  const ImportKeyRecord key = MakeImportKey();
+  const Bytes ciphertext = EncryptTo(key.public_key, HashAlgorithm::kSha2_256, Bytes(32));
+  EXPECT_THAT(device().DestroyImportKey(key.id, InSeconds(10)), IsOk());
+  EXPECT_THAT(device().DecryptImport(key, HashAlgorithm::kSha2_256, ciphertext, InSeconds(20)),
+              HasError(ErrorCode::kFailedPrecondition));
+  EXPECT_THAT(device().DestroyImportKey(key.id, InSeconds(10)), IsOk()) << "a second time";
+}
+
+TEST_P(MasterKeyDeviceContract, ImportKeyCallsRefuseADeadlineThatHasPassed) {
+  const Deadline passed = std::chrono::steady_clock::now() - std::chrono::seconds(1);
+  EXPECT_THAT(device().GenerateImportKey(Uuid::Random(), "late", passed),
+              HasError(ErrorCode::kUnavailable));
+  ImportKeyRecord key;
+  key.places.fill(OaepPlace::kToken);
+  EXPECT_THAT(device().DecryptImport(key, HashAlgorithm::kSha2_256, Bytes(512), passed),
+              HasError(ErrorCode::kUnavailable));
+  EXPECT_THAT(device().DestroyImportKey(Uuid::Random(), passed),
+              HasError(ErrorCode::kUnavailable));
+}
+
+TEST_P(MasterKeyDeviceContract, RefusesAHashFunctionThatTheRecordDoesNotName) {
+  ImportKeyRecord key;
+  key.places[1] = OaepPlace::kNowhere;
+  for (const HashAlgorithm hash : {HashAlgorithm::kSha2_224, HashAlgorithm::kSha3_256}) {
+    EXPECT_THAT(device().DecryptImport(key, hash, Bytes(512), InSeconds(10)),
+                HasError(ErrorCode::kInvalidArgument, ::testing::HasSubstr("hash function")));
+  }
 }
 
 TEST_P(MasterKeyDeviceContract, RandomBytesHaveTheSizeAskedForAndDiffer) {

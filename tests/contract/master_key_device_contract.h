@@ -62,6 +62,15 @@ class MasterKeyDeviceContract : public ::testing::TestWithParam<DeviceFactory> {
     return record.value_or(MasterKeyRecord{});
   }
 
+  // Takes seconds where the token is a real one.
+  ImportKeyRecord MakeImportKey() {
+    const Uuid id = Uuid::Random();
+    auto record = device().GenerateImportKey(id, "import-" + id.ToString(), InSeconds(90));
+    EXPECT_THAT(record, IsOk());
+    EXPECT_TRUE(record.has_value() && record->has_value()) << "the token makes no import keys";
+    return record.has_value() ? record->value_or(ImportKeyRecord{}) : ImportKeyRecord{};
+  }
+
   const Bytes context_ = {'e', 'n', 'v', 0, 1};
 
  private:

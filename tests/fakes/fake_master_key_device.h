@@ -3,6 +3,8 @@
 #pragma once
 
 #include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/x509.h>
 
 #include <algorithm>
@@ -12,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -32,13 +35,26 @@ struct FakeDigestContextDeleter {
   void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
 };
 
+using FakeEvpPkey = std::unique_ptr<EVP_PKEY, FakeEvpPkeyDeleter>;
+
+// Making RSA keys takes seconds: the first two of every token are read from files.
+inline FakeEvpPkey MakeFakeImportKey(std::size_t number) {
+  const std::string path =
+      KMS_SOURCE_DIR "/tests/vectors/fake_import_key_" + std::to_string(number) + ".pem";
+  const std::unique_ptr<BIO, decltype(&BIO_free)> file{BIO_new_file(path.c_str(), "r"), &BIO_free};
+  return FakeEvpPkey(file != nullptr
+                         ? PEM_read_bio_PrivateKey(file.get(), nullptr, nullptr, nullptr)
+                         : EVP_RSA_gen(kImportKeyBits));
+}
+
 // What stays when a process or a connection ends: share one between devices to play a restart.
 struct FakeToken {
   std::string label = "fake";
   std::string serial = "0001";
   std::mutex mutex;
   std::map<Uuid, SecretBytes> master_keys;                    // guarded by mutex
-  std::unique_ptr<EVP_PKEY, FakeEvpPkeyDeleter> signing_key;  // guarded by mutex
+  FakeEvpPkey signing_key;                                    // guarded by mutex
+  std::map<Uuid, FakeEvpPkey> import_keys;                    // guarded by mutex
 };
 
 // Thread rule: any thread, the fault members too.
@@ -90,6 +106,11 @@ class FakeMasterKeyDevice : public MasterKeyDevice {
     const std::lock_guard lock(mutex_);
     corrupt_next_wrap_ = true;
   }
+  // As a token that makes no RSA-4096 keys: GenerateImportKey finds that it cannot.
+  void SetMakesImportKeys(bool makes) {
+    const std::lock_guard lock(mutex_);
+    makes_import_keys_ = makes;
+  }
   // Puts another key under the same id (H13).
   void ReplaceMasterKey(const Uuid& id) {
     const std::lock_guard lock(token_->mutex);
@@ -111,6 +132,7 @@ class FakeMasterKeyDevice : public MasterKeyDevice {
     failures_before_.clear();
     failures_after_.clear();
     corrupt_next_wrap_ = false;
+    makes_import_keys_ = true;
   }
 
   // ---- what happened ---------------------------------------------------------------------------
@@ -123,6 +145,14 @@ class FakeMasterKeyDevice : public MasterKeyDevice {
     const std::lock_guard lock(token_->mutex);
     std::set<Uuid> ids;
     for (const auto& [id, key] : token_->master_keys) {
+      ids.insert(id);
+    }
+    return ids;
+  }
+  [[nodiscard]] std::set<Uuid> import_key_ids() const {
+    const std::lock_guard lock(token_->mutex);
+    std::set<Uuid> ids;
+    for (const auto& [id, key] : token_->import_keys) {
       ids.insert(id);
     }
     return ids;
@@ -215,15 +245,61 @@ class FakeMasterKeyDevice : public MasterKeyDevice {
   Result<Bytes> SigningPublicKey(Deadline deadline) override {
     return Run<Bytes>(deadline, [&]() -> Result<Bytes> {
       const std::lock_guard lock(token_->mutex);
-      EVP_PKEY* const key = SigningKey();
-      const int size = i2d_PUBKEY(key, nullptr);
-      if (size <= 0) {
-        return Internal("the fake cannot encode its public key");
+      return EncodePublicKey(SigningKey());
+    });
+  }
+
+  Result<std::optional<ImportKeyRecord>> GenerateImportKey(const Uuid& id, const std::string& label,
+                                                           Deadline deadline) override {
+    using Made = std::optional<ImportKeyRecord>;
+    return Run<Made>(deadline, [&]() -> Result<Made> {
+      if (!MakesImportKeys()) {
+        return Made();
       }
-      Bytes encoded(static_cast<std::size_t>(size));
-      std::uint8_t* out = encoded.data();
-      i2d_PUBKEY(key, &out);
-      return encoded;
+      const std::lock_guard lock(token_->mutex);
+      if (token_->master_keys.contains(id)) {
+        return FailedPrecondition("the object with the import key's id is no import key");
+      }
+      FakeEvpPkey& key = token_->import_keys[id];
+      if (key == nullptr) {
+        key = MakeFakeImportKey(token_->import_keys.size());
+      }
+      ImportKeyRecord record;
+      record.id = id;
+      record.label = label;
+      record.token_label = token_->label;
+      record.token_serial = token_->serial;
+      record.module_description = "token in memory";
+      record.public_key = KMS_TRY(EncodePublicKey(key.get()));
+      record.places.fill(OaepPlace::kToken);
+      record.created_unix_seconds = ToUnixSeconds(clock_->Now());
+      return Made(std::move(record));
+    });
+  }
+
+  Result<SecretBytes> DecryptImport(const ImportKeyRecord& key, HashAlgorithm hash,
+                                    ByteView ciphertext, Deadline deadline) override {
+    return Run<SecretBytes>(deadline, [&]() -> Result<SecretBytes> {
+      if (key.PlaceOf(hash) == OaepPlace::kNowhere) {
+        return InvalidArgument("the HSM does not open imports of this hash function");
+      }
+      const std::lock_guard lock(token_->mutex);
+      const auto found = token_->import_keys.find(key.id);
+      if (found == token_->import_keys.end()) {
+        return FailedPrecondition("import key " + key.id.ToString() + " is not in the token");
+      }
+      return OpenOaep(found->second.get(), hash, ciphertext);
+    });
+  }
+
+  Status DestroyImportKey(const Uuid& id, Deadline deadline) override {
+    return Run<void>(deadline, [&]() -> Status {
+      const std::lock_guard lock(token_->mutex);
+      if (token_->master_keys.contains(id)) {
+        return FailedPrecondition("the object with the import key's id is no import key");
+      }
+      token_->import_keys.erase(id);
+      return Ok();
     });
   }
 
@@ -288,6 +364,39 @@ class FakeMasterKeyDevice : public MasterKeyDevice {
     return Ok();
   }
 
+  bool MakesImportKeys() {
+    const std::lock_guard lock(mutex_);
+    return makes_import_keys_;
+  }
+
+  static Result<Bytes> EncodePublicKey(EVP_PKEY* key) {
+    const int size = i2d_PUBKEY(key, nullptr);
+    if (size <= 0) {
+      return Internal("the fake cannot encode its public key");
+    }
+    Bytes encoded(static_cast<std::size_t>(size));
+    std::uint8_t* out = encoded.data();
+    i2d_PUBKEY(key, &out);
+    return encoded;
+  }
+
+  static Result<SecretBytes> OpenOaep(EVP_PKEY* key, HashAlgorithm hash, ByteView ciphertext) {
+    const EVP_MD* const digest = EVP_get_digestbyname(TraitsOf(hash).provider_name);
+    const std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context{
+        EVP_PKEY_CTX_new(key, nullptr), &EVP_PKEY_CTX_free};
+    SecretBytes opened = KMS_TRY(SecretBytes::OfSize(kImportCiphertextBytes));
+    std::size_t size = opened.size();
+    const bool good =
+        EVP_PKEY_decrypt_init(context.get()) == 1 &&
+        EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_OAEP_PADDING) == 1 &&
+        EVP_PKEY_CTX_set_rsa_oaep_md(context.get(), digest) == 1 &&
+        EVP_PKEY_CTX_set_rsa_mgf1_md(context.get(), digest) == 1 &&
+        EVP_PKEY_decrypt(context.get(), opened.MutableView().data(), &size, ciphertext.data(),
+                         ciphertext.size()) == 1;
+    return good ? SecretBytes::CopyOf(opened.View().first(size))
+                : InvalidArgument("crypto/rsa: decryption error");
+  }
+
   bool TakeCorruption() {
     const std::lock_guard lock(mutex_);
     return std::exchange(corrupt_next_wrap_, false);
@@ -297,6 +406,9 @@ class FakeMasterKeyDevice : public MasterKeyDevice {
     const std::lock_guard lock(token_->mutex);
     if (token_->master_keys.contains(id)) {
       return Ok();
+    }
+    if (token_->import_keys.contains(id)) {
+      return FailedPrecondition("the object with the master key's id is no master key");
     }
     SecretBytes key = KMS_TRY(SecretBytes::OfSize(32));
     FillRandom(key.MutableView());
@@ -395,6 +507,7 @@ class FakeMasterKeyDevice : public MasterKeyDevice {
   std::map<std::uint64_t, Error> failures_after_;
   bool stuck_ = false;
   bool corrupt_next_wrap_ = false;
+  bool makes_import_keys_ = true;
   std::function<void(MutableByteView)> generator_;
 };
 

@@ -55,6 +55,17 @@ class SharedDevice final : public MasterKeyDevice {
   Result<SecretBytes> Random(std::size_t size, Deadline deadline) override {
     return device_->Random(size, deadline);
   }
+  Result<std::optional<ImportKeyRecord>> GenerateImportKey(const Uuid& id, const std::string& label,
+                                                           Deadline deadline) override {
+    return device_->GenerateImportKey(id, label, deadline);
+  }
+  Result<SecretBytes> DecryptImport(const ImportKeyRecord& key, HashAlgorithm hash,
+                                    ByteView ciphertext, Deadline deadline) override {
+    return device_->DecryptImport(key, hash, ciphertext, deadline);
+  }
+  Status DestroyImportKey(const Uuid& id, Deadline deadline) override {
+    return device_->DestroyImportKey(id, deadline);
+  }
   [[nodiscard]] DeviceStatistics Statistics() const override { return device_->Statistics(); }
 
  private:

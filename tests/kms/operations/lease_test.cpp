@@ -200,6 +200,17 @@ class LyingDevice final : public MasterKeyDevice {
   Result<SecretBytes> Random(std::size_t size, Deadline deadline) override {
     return honest_.Random(size, deadline);
   }
+  Result<std::optional<ImportKeyRecord>> GenerateImportKey(const Uuid& id, const std::string& label,
+                                                           Deadline deadline) override {
+    return honest_.GenerateImportKey(id, label, deadline);
+  }
+  Result<SecretBytes> DecryptImport(const ImportKeyRecord& key, HashAlgorithm hash,
+                                    ByteView ciphertext, Deadline deadline) override {
+    return honest_.DecryptImport(key, hash, ciphertext, deadline);
+  }
+  Status DestroyImportKey(const Uuid& id, Deadline deadline) override {
+    return honest_.DestroyImportKey(id, deadline);
+  }
   DeviceStatistics Statistics() const override { return honest_.Statistics(); }
 
  private:
