@@ -2,10 +2,12 @@
 // Creating, tuning and deleting environments. Each step is recorded before the next one begins, so
 // that whatever was interrupted goes on where it stood.
 #include <array>
+#include <mutex>
 #include <utility>
 
 #include "kms/base/random.h"
 #include "kms/operations/environments_impl.h"
+#include "kms/operations/wrapping_key.h"
 
 namespace kms {
 
@@ -35,6 +37,20 @@ Result<SealedMutation> Put(std::string path, const Bytes& encoded, Revision expe
 
 SealedMutation Drop(std::string path) {
   return {.path = std::move(path), .value = std::nullopt, .expected_revision = std::nullopt};
+}
+
+// A wrapping key that is being made would be left in the HSM: it is waited for, and no other is
+// begun once the environment is sealed. `environment` may be none.
+Result<std::unique_lock<std::timed_mutex>> AwaitWrappingKey(Environment* environment,
+                                                            std::chrono::milliseconds timeout) {
+  if (environment == nullptr) {
+    return std::unique_lock<std::timed_mutex>{};
+  }
+  std::unique_lock lock(environment->wrapping_key_mutex(), timeout);
+  if (!lock.owns_lock()) {
+    return Unavailable("the wrapping key of the environment is being made; retry later");
+  }
+  return lock;
 }
 
 }  // namespace
@@ -160,6 +176,8 @@ Status Environments::Delete(const EnvironmentName& name) {
   if (!stored) {
     return impl_->DropPending(name.text());
   }
+  const std::shared_ptr<Environment> live = Find(name.text());
+  const auto nothing_is_made = KMS_TRY(AwaitWrappingKey(live.get(), impl_->options.hsm_timeout));
   if (stored->record.stage == EnvironmentStage::kActive) {
     if (stored->record.settings.is_protected) {
       return ProtectedError(name.text());
@@ -183,6 +201,7 @@ Status Environments::Impl::FinishDeletion(const EnvironmentRecord& record) {
     const MasterKeyRecord master_key = KMS_TRY(MasterKeyRecord::Decode(master->value));
     KMS_TRY(device.DestroyMasterKey(master_key, HsmDeadline()));
   }
+  KMS_TRY(device.DestroyImportKey(WrappingKeyId(id), HsmDeadline()));
   const std::string path = EnvironmentPath(record.identity.name);
   std::vector<SealedMutation> entries;
   entries.push_back(Drop(path));
