@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "kms/base/base64.h"
+#include "kms/crypto/crc32c.h"
 #include "tests/tools/kmsctl_fixture.h"
 
 namespace kms::testing {
@@ -74,9 +75,12 @@ TEST_F(DataCommands, EncryptSendsBase64AndPrintsTheCiphertext) {
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_EQ(OnlyRequest().method, "POST");
   EXPECT_EQ(OnlyRequest().target, "/v1/dev/encrypt/orders");
-  EXPECT_EQ(Json(OnlyRequest().body), (nlohmann::json{{"plaintext", Base64("hello")},
-                                                      {"associated_data", Base64("row 7")},
-                                                      {"key_version", 1}}));
+  EXPECT_EQ(Json(OnlyRequest().body),
+            (nlohmann::json{{"plaintext", Base64("hello")},
+                            {"plaintext_crc32c", Crc32c(AsBytes("hello"))},
+                            {"associated_data", Base64("row 7")},
+                            {"associated_data_crc32c", Crc32c(AsBytes("row 7"))},
+                            {"key_version", 1}}));
   EXPECT_EQ(run.out, "vault:v1:abc\n");
 }
 
@@ -111,7 +115,8 @@ TEST_F(DataCommands, EveryLineIsSentWithTheContext) {
 TEST_F(DataCommands, EncryptOfNothingSendsTheEmptyPlaintext) {
   ReplyData({{"ciphertext", "vault:v1:abc"}});
   EXPECT_EQ(Run({"encrypt", "orders"}, "").status, 0);
-  EXPECT_EQ(Json(OnlyRequest().body), (nlohmann::json{{"plaintext", ""}}));
+  EXPECT_EQ(Json(OnlyRequest().body),
+            (nlohmann::json{{"plaintext", ""}, {"plaintext_crc32c", 0}}));
 }
 
 TEST_F(DataCommands, StandardInputIsTakenByteForByte) {
@@ -133,7 +138,9 @@ TEST_F(DataCommands, AFileAndAFileOfAadAreTakenByteForByte) {
 TEST_F(DataCommands, DecryptGivesBackEveryByteAndNothingMore) {
   ReplyData({{"plaintext", Base64(EveryByte())}});
   const ToolRun run = Run({"decrypt", "orders"}, "vault:v1:abc\n");
-  EXPECT_EQ(Json(OnlyRequest().body), (nlohmann::json{{"ciphertext", "vault:v1:abc"}}));
+  EXPECT_EQ(Json(OnlyRequest().body),
+            (nlohmann::json{{"ciphertext", "vault:v1:abc"},
+                            {"ciphertext_crc32c", Crc32c(AsBytes("vault:v1:abc"))}}));
   EXPECT_EQ(run.out, EveryByte());
 }
 
@@ -169,7 +176,9 @@ TEST_F(DataCommands, RewrapSendsTheCiphertext) {
   ReplyData({{"ciphertext", "vault:v2:def"}, {"key_version", 2}});
   const ToolRun run = Run({"rewrap", "orders", "vault:v1:abc", "--json"});
   EXPECT_EQ(OnlyRequest().target, "/v1/dev/rewrap/orders");
-  EXPECT_EQ(Json(OnlyRequest().body), (nlohmann::json{{"ciphertext", "vault:v1:abc"}}));
+  EXPECT_EQ(Json(OnlyRequest().body),
+            (nlohmann::json{{"ciphertext", "vault:v1:abc"},
+                            {"ciphertext_crc32c", Crc32c(AsBytes("vault:v1:abc"))}}));
   EXPECT_EQ(Json(run.out), (nlohmann::json{{"ciphertext", "vault:v2:def"}, {"key_version", 2}}));
 }
 
@@ -267,6 +276,76 @@ TEST_F(DataCommands, WrappedDataKeyHidesThePlaintext) {
 TEST_F(DataCommands, DataKeyRefusesOtherSizes) {
   EXPECT_EQ(Run({"datakey", "orders", "--bits", "100"}).status, 2);
   EXPECT_TRUE(server_.requests().empty());
+}
+
+TEST_F(DataCommands, ManyDataKeysComeInOneCall) {
+  ReplyData({{"key_pairs",
+              {{{"ciphertext", "vault:v1:abc"}, {"plaintext", "AAAA"}},
+               {{"ciphertext", "vault:v1:def"}, {"plaintext", "BBBB"}}}},
+             {"key_version", 1}});
+  EXPECT_THAT(Run({"datakey", "orders", "--count", "2"}).out,
+              AllOf(HasSubstr("AAAA"), HasSubstr("vault:v1:abc"), HasSubstr("BBBB"),
+                    HasSubstr("vault:v1:def")));
+  EXPECT_EQ(OnlyRequest().target, "/v1/dev/datakeys/plaintext/orders");
+  EXPECT_EQ(Json(OnlyRequest().body), (nlohmann::json{{"bits", 256}, {"count", 2}}));
+  EXPECT_EQ(Run({"datakey", "orders", "--count", "0"}).status, 2);
+}
+
+// ---- checksums ---------------------------------------------------------------------------------
+
+nlohmann::json VerifiedEncryption(std::string_view ciphertext, std::uint32_t checksum) {
+  return {{"ciphertext", ciphertext},
+          {"ciphertext_crc32c", checksum},
+          {"verified_plaintext_crc32c", true}};
+}
+
+TEST_F(DataCommands, AVerifiedAnswerIsTakenWithoutAWord) {
+  ReplyData(VerifiedEncryption("vault:v1:abc", Crc32c(AsBytes("vault:v1:abc"))));
+  const ToolRun encrypted = Run({"encrypt", "orders", "hello"});
+  EXPECT_EQ(encrypted.status, 0);
+  EXPECT_EQ(encrypted.out, "vault:v1:abc\n");
+  EXPECT_EQ(encrypted.err, "");
+  ReplyData({{"plaintext", Base64("hello")},
+             {"plaintext_crc32c", Crc32c(AsBytes("hello"))},
+             {"verified_ciphertext_crc32c", true}});
+  const ToolRun decrypted = Run({"decrypt", "orders", "vault:v1:abc"});
+  EXPECT_EQ(decrypted.out, "hello");
+  EXPECT_EQ(decrypted.err, "");
+}
+
+TEST_F(DataCommands, ADamagedAnswerIsNotUsed) {
+  WriteFile(FilePath("out"), "before");
+  ReplyData(VerifiedEncryption("vault:v1:abd", Crc32c(AsBytes("vault:v1:abc"))));
+  const ToolRun run = Run({"encrypt", "orders", "hello", "--out", FilePath("out")});
+  EXPECT_NE(run.status, 0);
+  EXPECT_EQ(ReadFile(FilePath("out")), "before");
+  EXPECT_THAT(run.err, HasSubstr("does not match the server's ciphertext_crc32c"));
+}
+
+TEST_F(DataCommands, AServerWithoutChecksumsIsNamed) {
+  ReplyData({{"ciphertext", "vault:v1:abc"}, {"key_version", 1}});
+  constexpr char kNote[] = "this server does not know checksums";
+  EXPECT_THAT(Run({"encrypt", "orders", "hello"}).err, HasSubstr(kNote));
+  EXPECT_EQ(Run({"encrypt", "orders", "hello", "--no-checksums"}).err, "");
+  EXPECT_EQ(Json(server_.requests().back().body), (nlohmann::json{{"plaintext", Base64("hello")}}));
+  // What was sent with associated data counts as verified only with it.
+  ReplyData(VerifiedEncryption("vault:v1:abc", Crc32c(AsBytes("vault:v1:abc"))));
+  EXPECT_THAT(Run({"encrypt", "orders", "hello", "--aad", "row"}).err, HasSubstr(kNote));
+}
+
+TEST_F(DataCommands, LinesAreNotedOnceAndRefusedOneByOne) {
+  const ToolRun noted = RunLines({"encrypt", "k"}, "one\ntwo\n");
+  const std::size_t first = noted.err.find("does not know checksums");
+  ASSERT_NE(first, std::string::npos);
+  EXPECT_EQ(noted.err.find("does not know checksums", first + 1), std::string::npos);
+  EXPECT_EQ(RunLines({"encrypt", "k", "--no-checksums"}, "one\n").err, "encrypted 1 lines\n");
+  nlohmann::json results = {VerifiedEncryption("vault:v1:abc", 1),
+                            VerifiedEncryption("vault:v1:abc", Crc32c(AsBytes("vault:v1:abc")))};
+  ReplyData({{"batch_results", results}});
+  const ToolRun damaged = Run({"encrypt", "k", "--lines"}, "one\ntwo\n");
+  EXPECT_EQ(damaged.status, 5);
+  EXPECT_EQ(damaged.out, "\nvault:v1:abc\n");
+  EXPECT_THAT(damaged.err, HasSubstr("line 1: what arrived does not match"));
 }
 
 }  // namespace

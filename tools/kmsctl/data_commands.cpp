@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kms/base/base64.h"
+#include "tools/kmsctl/checksums.h"
 #include "tools/kmsctl/commands.h"
 #include "tools/kmsctl/data_verb.h"
 #include "tools/kmsctl/input_output.h"
@@ -25,6 +26,7 @@ struct DataArguments {
   DataParameters parameters;
   bool lines = false;
   bool base64 = false;
+  bool no_checksums = false;
   std::size_t batch_size = LineBatchOptions{}.lines_per_batch;
 };
 
@@ -35,6 +37,7 @@ std::string VerbPath(const DataVerb& verb, const DataArguments& arguments) {
 
 Result<DataParameters> ParametersOf(const DataArguments& arguments) {
   DataParameters parameters = arguments.parameters;
+  parameters.checksums = !arguments.no_checksums;
   parameters.associated_data = arguments.aad;
   if (!arguments.aad_file.empty()) {
     const PlaintextBuffer content = KMS_TRY(ReadInput({std::nullopt, arguments.aad_file}));
@@ -71,7 +74,7 @@ Status RunOne(Session& session, const DataVerb& verb, const DataArguments& argum
   const PlaintextBuffer input = KMS_TRY(ReadInput(arguments.input));
   JsonBody body(Base64EncodedSize(input.size()) +
                 Base64EncodedSize(parameters.associated_data.size()) +
-                Base64EncodedSize(parameters.context.size()) + 256);
+                Base64EncodedSize(parameters.context.size()) + 512);
   body.BeginObject();
   AddInput(body, verb, AsText(input.View()), parameters);
   body.EndObject();
@@ -81,6 +84,10 @@ Status RunOne(Session& session, const DataVerb& verb, const DataArguments& argum
   const bool keep_base64 = arguments.base64 || session.options.json;
   if (!answer.contains("data") || !answer["data"].is_object()) {
     answer["data"] = nlohmann::json::object();
+  }
+  if (parameters.checksums &&
+      KMS_TRY(CheckAnswer(answer["data"], verb, parameters)) == ChecksumAnswer::kUnknownToServer) {
+    NoteUnknownChecksums();
   }
   const PlaintextBuffer output = KMS_TRY(TakeOutput(answer["data"], verb, keep_base64));
   if (session.options.json) {
@@ -131,6 +138,8 @@ CLI::App& AddVerb(CLI::App& root, Session& session, const DataVerb& verb,
       .add_option("--context", taken.parameters.context,
                   "What a derived key derives from: the same to encrypt and to decrypt")
       ->type_name("TEXT");
+  command.add_flag("--no-checksums", taken.no_checksums,
+                   "Do not have input and result verified from end to end");
   command.add_flag("--lines", taken.lines, "One input per line, one result per line, in batches");
   command.add_option("--batch-size", taken.batch_size, "Lines per request with --lines")
       ->type_name("N")

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kms/base/base64.h"
+#include "tools/kmsctl/checksums.h"
 
 namespace kms::tools {
 
@@ -26,6 +27,9 @@ void AddInput(JsonBody& body, const DataVerb& verb, std::string_view input,
   }
   if (parameters.key_version != 0) {
     body.AddNumber("key_version", parameters.key_version);
+  }
+  if (parameters.checksums) {
+    AddChecksums(body, verb, input, parameters);
   }
 }
 

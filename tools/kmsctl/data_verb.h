@@ -31,6 +31,7 @@ struct DataParameters {
   std::string associated_data;   // raw bytes; empty: none
   std::int64_t key_version = 0;  // 0: the latest
   std::string context;           // raw bytes, for derived keys; empty: none
+  bool checksums = true;         // sent with everything and demanded of the answer
 };
 
 // Adds the fields of one input to the object that `body` has open.

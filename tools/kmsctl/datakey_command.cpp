@@ -19,36 +19,72 @@ struct DataKeyArguments {
   std::int64_t key_version = 0;
   std::string context;
   bool wrapped = false;
+  std::int64_t count = 0;  // 0: one, as datakey answers it
 };
 
-Status Generate(Session& session, const DataKeyArguments& arguments) {
+Error NoKeyService(std::string_view missing) {
+  return MakeError(ErrorCode::kInternal, "the answer has no " + std::string(missing) +
+                                             ": is this the address of a key service?");
+}
+
+std::string PathOf(const DataKeyArguments& arguments) {
+  const std::string verb = arguments.count == 0 ? "datakey/" : "datakeys/";
+  const std::string kind = arguments.wrapped ? "wrapped/" : "plaintext/";
+  return EnvironmentPath(arguments.environment, verb + kind + EncodePathSegment(arguments.key));
+}
+
+nlohmann::json BodyOf(const DataKeyArguments& arguments) {
   nlohmann::json body = {{"bits", arguments.bits}};
+  if (arguments.count != 0) {
+    body["count"] = arguments.count;
+  }
   if (arguments.key_version != 0) {
     body["key_version"] = arguments.key_version;
   }
   if (!arguments.context.empty()) {
     body["context"] = Base64Encode(AsBytes(arguments.context));
   }
-  const std::string kind = arguments.wrapped ? "wrapped" : "plaintext";
-  const nlohmann::json answer = KMS_TRY(
-      session.Call("POST",
-                   EnvironmentPath(arguments.environment,
-                                   "datakey/" + kind + "/" + EncodePathSegment(arguments.key)),
-                   body));
+  return body;
+}
+
+std::string RenderOne(const nlohmann::json& data, bool wrapped) {
+  std::vector<Field> fields = {{"ciphertext", Cell(data, "ciphertext")},
+                               {"key version", Cell(data, "key_version")}};
+  if (!wrapped) {
+    fields.insert(fields.begin(), {"plaintext (base64)", Cell(data, "plaintext")});
+  }
+  return RenderFields(fields);
+}
+
+std::string RenderPairs(const nlohmann::json& data, bool wrapped) {
+  Table table{.titles = {"CIPHERTEXT"}, .rows = {}};
+  if (!wrapped) {
+    table.titles.insert(table.titles.begin(), "PLAINTEXT (BASE64)");
+  }
+  for (const nlohmann::json& pair : data["key_pairs"]) {
+    std::vector<std::string> row = {Cell(pair, "ciphertext")};
+    if (!wrapped) {
+      row.insert(row.begin(), Cell(pair, "plaintext"));
+    }
+    table.rows.push_back(std::move(row));
+  }
+  return RenderTable(table);
+}
+
+Status Generate(Session& session, const DataKeyArguments& arguments) {
+  const nlohmann::json answer =
+      KMS_TRY(session.Call("POST", PathOf(arguments), BodyOf(arguments)));
   const nlohmann::json& data = DataOf(answer);
-  if (!data.contains("ciphertext")) {
-    return MakeError(ErrorCode::kInternal,
-                     "the answer has no ciphertext: is this the address of a key service?");
+  const std::string_view expected = arguments.count == 0 ? "ciphertext" : "key_pairs";
+  if (!data.contains(std::string(expected)) ||
+      (arguments.count != 0 && !data["key_pairs"].is_array())) {
+    return NoKeyService(expected);
   }
   if (session.options.json) {
     return Print(ToJsonLine(data) + "\n");
   }
-  std::vector<Field> fields = {{"ciphertext", Cell(data, "ciphertext")},
-                               {"key version", Cell(data, "key_version")}};
-  if (!arguments.wrapped) {
-    fields.insert(fields.begin(), {"plaintext (base64)", Cell(data, "plaintext")});
-  }
-  return Print(RenderFields(fields));
+  return Print(arguments.count == 0 ? RenderOne(data, arguments.wrapped)
+                                    : RenderPairs(data, arguments.wrapped));
 }
 
 }  // namespace
@@ -58,6 +94,7 @@ void AddDataKeyCommand(CLI::App& root, Session& session) {
       AddCommand(root, "datakey", "A new key for encryption on your side, with its wrapped form",
                  "  kmsctl datakey backups --json | jq -r .plaintext\n"
                  "  kmsctl datakey backups --wrapped      (nobody sees the key before decrypt)\n"
+                 "  kmsctl datakey backups --wrapped --count 100 --json\n"
                  "  kmsctl decrypt backups CIPHERTEXT     (gives the key again)\n");
   auto arguments = std::make_shared<DataKeyArguments>();
   AddEnvironmentOption(command, arguments->environment);
@@ -66,6 +103,9 @@ void AddDataKeyCommand(CLI::App& root, Session& session) {
       ->type_name("N")
       ->check(CLI::IsMember({128, 256, 512}));
   command.add_flag("--wrapped", arguments->wrapped, "Only the wrapped form");
+  command.add_option("--count", arguments->count, "Make that many in one call")
+      ->type_name("N")
+      ->check(CLI::Range(1, 10000));
   command.add_option("--key-version", arguments->key_version, "Wrap with this version")
       ->type_name("N");
   command

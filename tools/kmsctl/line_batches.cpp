@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "tools/kmsctl/checksums.h"
 #include "tools/kmsctl/output.h"
 
 namespace kms::tools {
@@ -98,6 +99,9 @@ Status LineBatches::WriteResult(std::size_t index, nlohmann::json& result) {
   if (const std::string reason = Cell(result, "error"); reason != "-") {
     return WriteFailure(index, reason);
   }
+  if (const Status matches = CheckChecksums(result); !matches.has_value()) {
+    return WriteFailure(index, matches.error().public_message);
+  }
   const bool keep_base64 = options_.keep_base64 || options_.json;
   const Result<PlaintextBuffer> output = TakeOutput(result, verb_, keep_base64);
   if (!output.has_value()) {
@@ -108,6 +112,19 @@ Status LineBatches::WriteResult(std::size_t index, nlohmann::json& result) {
     return WriteFailure(index, "the plaintext has a line end in it: use --base64 or --json");
   }
   return WriteLine(lines_done_ + index + 1, verb_.output_field, text);
+}
+
+Status LineBatches::CheckChecksums(const nlohmann::json& result) {
+  if (!parameters_.checksums) {
+    return Ok();
+  }
+  const bool unknown =
+      KMS_TRY(CheckAnswer(result, verb_, parameters_)) == ChecksumAnswer::kUnknownToServer;
+  if (unknown && !noted_unknown_checksums_) {
+    noted_unknown_checksums_ = true;
+    NoteUnknownChecksums();
+  }
+  return Ok();
 }
 
 Status LineBatches::WriteLine(std::uint64_t number, std::string_view field, std::string_view text) {

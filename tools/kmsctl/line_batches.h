@@ -17,7 +17,8 @@
 namespace kms::tools {
 
 struct LineBatchOptions {
-  std::size_t lines_per_batch = 250;  // 500 JSON strings: within every server's default limits
+  // At most 960 JSON strings, names included: within every server's default limits.
+  std::size_t lines_per_batch = 160;
   bool keep_base64 = false;
   bool json = false;  // one JSON object per line instead of the bare result
 };
@@ -39,6 +40,7 @@ class LineBatches {
   Status Flush();
   Status WriteResults(nlohmann::json& answer);
   Status WriteResult(std::size_t index, nlohmann::json& result);
+  Status CheckChecksums(const nlohmann::json& result);
   Status WriteLine(std::uint64_t number, std::string_view field, std::string_view text);
   Status WriteFailure(std::size_t index, std::string_view reason);
   void ReportProgress(bool last);
@@ -55,6 +57,7 @@ class LineBatches {
   std::uint64_t lines_done_ = 0;
   std::uint64_t lines_failed_ = 0;
   std::uint64_t lines_blank_ = 0;
+  bool noted_unknown_checksums_ = false;
   std::chrono::steady_clock::time_point next_report_;
 };
 
