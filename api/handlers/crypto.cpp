@@ -25,6 +25,7 @@ Result<CryptoRequest> ReadItems(Call& call) {
 Result<CryptoResult> RunCounted(Call& call, KeyHandle key, const CryptoRequest& request,
                                 std::string& data) {
   constexpr int kAttempts = 8;
+  KMS_TRY(CheckUse(*key, request.verb));
   const CryptoRules rules = RulesOf(*call.environment, call.services.options.max_body_bytes);
   const KeyName name = KMS_TRY(KeyName::Parse(key->policy().name));
   const std::vector<std::int64_t> versions = EncryptionVersions(request);

@@ -16,6 +16,8 @@
 namespace kms::api {
 namespace {
 
+constexpr std::size_t kMaxDataKeyBytes = 512 / 8;
+
 struct Scratch {
   PlaintextBuffer plaintext;
   PlaintextBuffer associated_data;
@@ -147,8 +149,10 @@ Status CheckReturnable(const ItemRun& run, std::size_t plaintext_bytes) {
   if (request <= run.rules.max_request_bytes) [[likely]] {
     return Ok();
   }
-  return InvalidArgument("the plaintext is too long: its ciphertext would not fit into a request of " +
-                         std::to_string(run.rules.max_request_bytes) + " bytes");
+  return InvalidArgument(
+      "plaintext, associated data and context are too long: the ciphertext and they would not fit "
+      "into a request of " +
+      std::to_string(run.rules.max_request_bytes) + " bytes, and so never be decrypted");
 }
 
 // ---- the verbs ---------------------------------------------------------------------------------
@@ -275,6 +279,7 @@ Result<DataKeyInput> DataKeyInputOf(const ItemRun& run) {
   if (!context) {
     return InvalidArgument("failed to base64-decode context");
   }
+  KMS_TRY(CheckReturnable(run, kMaxDataKeyBytes));
   return DataKeyInput{
       .bits = run.request.bits,
       .associated_data = KMS_TRY(DecodeAssociatedData(run, scratch.associated_data)),

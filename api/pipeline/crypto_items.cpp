@@ -155,14 +155,14 @@ Result<CryptoResult> RunSingle(const Key& key, const CryptoRequest& request,
   return result;
 }
 
+}  // namespace
+
 // A rewrap decrypts first.
-Status CheckSupported(const Key& key, HotVerb verb) {
+Status CheckUse(const Key& key, HotVerb verb) {
   KMS_TRY(CheckUsable(key));
   const bool decrypts = verb == HotVerb::kDecrypt || verb == HotVerb::kRewrap;
   return decrypts ? CheckDecrypts(key) : CheckEncrypts(key);
 }
-
-}  // namespace
 
 CryptoRules RulesOf(const Environment& environment, std::size_t max_request_bytes) {
   return {.max_request_bytes = max_request_bytes,
@@ -223,7 +223,7 @@ std::vector<std::int64_t> EncryptionVersions(const CryptoRequest& request) {
 
 Result<CryptoResult> RunCrypto(const Key& key, const CryptoRequest& request,
                                const CryptoRules& rules, std::string& data) {
-  KMS_TRY(CheckSupported(key, request.verb));
+  KMS_TRY(CheckUse(key, request.verb));
   Reserve(request, data);
   Result<CryptoResult> result = request.is_batch ? Batch(key, request, rules).Run(data)
                                                  : RunSingle(key, request, rules, data);

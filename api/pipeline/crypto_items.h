@@ -79,15 +79,18 @@ struct CryptoResult {
 // Errors: kInvalidArgument.
 Status CheckCryptoRequest(const CryptoRequest& request);
 
+// Whether the key may be used for it at all. Errors: kInvalidArgument "refusing to use soft-deleted
+// key", "message encryption not supported for key type T" and its sibling.
+Status CheckUse(const Key& key, HotVerb verb);
+
 // The versions that the request encrypts under, one for each encryption (0: the latest); empty for
 // decrypt.
 std::vector<std::int64_t> EncryptionVersions(const CryptoRequest& request);
 
 // Runs a checked request and appends the envelope's `data` object to `data`. On an error nothing
-// is appended. Errors: "refusing to use soft-deleted key", "message encryption not supported for key
-// type T" and its sibling; of a single item, those of the operation; of a batch only when a rewrap
-// fails for a reason that is ours and UsageLeaseUsedUp, after which the whole request may be
-// repeated. Any thread; keeps buffers per thread and wipes them.
+// is appended. Errors: those of CheckUse; of a single item, those of the operation; of a batch only
+// when a rewrap fails for a reason that is ours and UsageLeaseUsedUp, after which the whole request
+// may be repeated. Any thread; keeps buffers per thread and wipes them.
 Result<CryptoResult> RunCrypto(const Key& key, const CryptoRequest& request,
                                const CryptoRules& rules, std::string& data);
 
