@@ -52,6 +52,60 @@ TEST_F(KeyCommands, CreateSendsEverySetting) {
                                                       {"auto_rotate_period", "30d"}}));
 }
 
+TEST_F(KeyCommands, CreateTakesTheSizeOfAnHmacKey) {
+  ReplyData(KeyData());
+  EXPECT_EQ(Run({"key", "create", "k", "--type", "hmac", "--key-size", "64"}).status, 0);
+  EXPECT_EQ(Json(OnlyRequest().body), (nlohmann::json{{"type", "hmac"}, {"key_size", 64}}));
+}
+
+TEST_F(KeyCommands, ShowTellsHowMuchOfTheLimitIsUsed) {
+  nlohmann::json key = KeyData();
+  key["usage"] = {{"1", {{"encryptions", 428}, {"limit", 4278190080}, {"days_left", 123456}}},
+                  {"2", {{"encryptions", 1069547520}, {"limit", 4278190080}, {"days_left", 90}}}};
+  ReplyData(key);
+  const ToolRun run = Run({"key", "show", "orders"});
+  EXPECT_THAT(run.out, HasSubstr("VERSION  CREATED                  ENCRYPTS    ENCRYPTIONS  "
+                                 "OF LIMIT  DAYS LEFT\n"));
+  EXPECT_THAT(run.out, HasSubstr("on request  428          < 0.1 %   123456\n"));
+  EXPECT_THAT(run.out, HasSubstr("latest      1069547520   25.0 %    90\n"));
+
+  const ToolRun machine = Run({"key", "show", "orders", "--json"});
+  EXPECT_EQ(Json(machine.out)["usage"]["2"]["encryptions"], 1069547520);
+}
+
+TEST_F(KeyCommands, ShowSurvivesAUsageOfAnotherShape) {
+  for (const nlohmann::json& usage : {nlohmann::json(7), nlohmann::json{{"2", 7}},
+                                      nlohmann::json{{"2", {{"limit", "x"}}}}}) {
+    nlohmann::json key = KeyData();
+    key["usage"] = usage;
+    ReplyData(key);
+    const ToolRun run = Run({"key", "show", "orders"});
+    EXPECT_EQ(run.status, 0) << run.err;
+    EXPECT_THAT(run.out, HasSubstr("2        2026-02-01"));
+  }
+}
+
+TEST_F(KeyCommands, SoftDeleteAsksFirstAndRestoreUndoesIt) {
+  ReplyData(KeyData());
+  EXPECT_NE(Run({"key", "soft-delete", "orders"}).status, 0);
+  EXPECT_TRUE(server_.requests().empty());
+  EXPECT_EQ(Run({"key", "soft-delete", "orders", "--yes"}).status, 0);
+  EXPECT_EQ(Run({"key", "restore", "orders", "-e", "prod"}).status, 0);
+  const auto requests = server_.requests();
+  ASSERT_EQ(requests.size(), 2U);
+  EXPECT_EQ(requests[0].method + " " + requests[0].target,
+            "DELETE /v1/dev/keys/orders/soft-delete");
+  EXPECT_EQ(requests[1].method + " " + requests[1].target,
+            "POST /v1/prod/keys/orders/soft-delete-restore");
+}
+
+TEST_F(KeyCommands, SoftDeleteOfAnUnknownKeyIsNoSuccess) {
+  ReplyData(nlohmann::json::object());
+  const ToolRun run = Run({"key", "soft-delete", "orders", "--yes"});
+  EXPECT_NE(run.status, 0);
+  EXPECT_THAT(run.err, HasSubstr("there is no key orders in dev"));
+}
+
 TEST_F(KeyCommands, CreateDerivedIsNotConvergentUnlessAsked) {
   ReplyData(KeyData());
   EXPECT_EQ(Run({"key", "create", "k", "--derived"}).status, 0);

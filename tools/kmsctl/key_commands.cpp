@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// kmsctl key create|list|show|rotate|config|trim|delete.
+// kmsctl key create|list|show|rotate|config|trim|soft-delete|restore|delete.
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -18,6 +18,7 @@ struct KeyArguments {
   std::string name;
   std::string type = "aes256-gcm96";
   std::string auto_rotate_period;
+  std::int64_t key_size = 0;
   bool derived = false;
   bool convergent = false;
   bool exportable = false;
@@ -56,6 +57,9 @@ Status Create(Session& session, const KeyArguments& arguments) {
   }
   if (!arguments.auto_rotate_period.empty()) {
     body["auto_rotate_period"] = arguments.auto_rotate_period;
+  }
+  if (arguments.key_size != 0) {
+    body["key_size"] = arguments.key_size;
   }
   return ShowKeyAnswer(session, KMS_TRY(session.Call("POST", KeyPath(arguments), body)));
 }
@@ -134,6 +138,28 @@ Status Trim(Session& session, const KeyArguments& arguments) {
                                     {{"min_available_version", arguments.min_available_version}})));
 }
 
+// The answer of a request that the server takes silently for a key that does not exist.
+Status ShowIfThere(const Session& session, const KeyArguments& arguments,
+                   const nlohmann::json& answer) {
+  if (!DataOf(answer).is_object() || DataOf(answer).empty()) {
+    return NotFound("there is no key " + arguments.name + " in " + arguments.environment);
+  }
+  return ShowKeyAnswer(session, answer);
+}
+
+Status SoftDelete(Session& session, const KeyArguments& arguments) {
+  KMS_TRY(Confirm("Refuse every use of key " + arguments.name + " in " + arguments.environment +
+                      "? Nothing is lost; `kmsctl key restore` undoes it.",
+                  arguments.yes));
+  return ShowIfThere(session, arguments,
+                     KMS_TRY(session.Call("DELETE", KeyPath(arguments, "/soft-delete"))));
+}
+
+Status Restore(Session& session, const KeyArguments& arguments) {
+  return ShowIfThere(session, arguments,
+                     KMS_TRY(session.Call("POST", KeyPath(arguments, "/soft-delete-restore"))));
+}
+
 Status Delete(Session& session, const KeyArguments& arguments) {
   KMS_TRY(Confirm("Delete key " + arguments.name + " in " + arguments.environment +
                       " with all its versions? What it encrypted is lost.",
@@ -181,9 +207,12 @@ void AddCreate(CLI::App& family, Session& session) {
   const auto arguments = TakeName(command, session, Create);
   command
       .add_option("--type", arguments->type,
-                  "aes256-gcm96 (default), aes128-gcm96, chacha20-poly1305, or another type that "
-                  "the server knows")
+                  "aes256-gcm96 (default), aes128-gcm96, chacha20-poly1305, xchacha20-poly1305, "
+                  "ed25519, ecdsa-p256, -p384, -p521, rsa-2048, -3072, -4096, hmac, or another "
+                  "type that the server knows")
       ->type_name("TYPE");
+  command.add_option("--key-size", arguments->key_size, "Bytes of an hmac key, 32 to 512")
+      ->type_name("BYTES");
   command.add_flag("--derived", arguments->derived, "Derive a key for each context");
   command.add_flag("--convergent", arguments->convergent,
                    "Equal plaintexts give equal ciphertexts; implies --derived");
@@ -237,6 +266,13 @@ void AddKeyCommands(CLI::App& root, Session& session) {
       ->type_name("N")
       ->required();
   AddYesOption(trim, trimmed->yes);
+
+  CLI::App& hide = AddCommand(family, "soft-delete", "Refuse every use of a key; can be undone",
+                              "  kmsctl key soft-delete orders --yes\n");
+  const auto hidden = TakeName(hide, session, SoftDelete);
+  AddYesOption(hide, hidden->yes);
+  TakeName(AddCommand(family, "restore", "Undo soft-delete", "  kmsctl key restore orders\n"),
+           session, Restore);
 
   CLI::App& remove = AddCommand(family, "delete", "Delete a key with all its versions",
                                 "  kmsctl key config orders --deletion-allowed true\n"

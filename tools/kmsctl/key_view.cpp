@@ -2,7 +2,10 @@
 // Fields and tables of key objects.
 #include "tools/kmsctl/key_view.h"
 
+#include <algorithm>
 #include <charconv>
+#include <cstdio>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -32,6 +35,39 @@ std::string UseCell(const nlohmann::json& key, std::int64_t version) {
   return min_encryption != 0 && version < min_encryption ? "decrypt only" : "on request";
 }
 
+// What the server counted under one version; null when it does not say.
+nlohmann::json UsageOf(const nlohmann::json& key, std::int64_t version) {
+  const auto usage = key.find("usage");
+  if (usage == key.end() || !usage->is_object()) {
+    return nullptr;
+  }
+  return usage->value(std::to_string(version), nlohmann::json());
+}
+
+double NumberOf(const nlohmann::json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_number() ? found->get<double>() : 0;
+}
+
+// "0.4 %" of what one version may encrypt.
+std::string ShareCell(const nlohmann::json& usage) {
+  const double limit = NumberOf(usage, "limit");
+  if (limit <= 0) {
+    return "-";
+  }
+  const double share = 100 * NumberOf(usage, "encryptions") / limit;
+  char text[32];
+  std::snprintf(text, sizeof text, share > 0 && share < 0.1 ? "< 0.1 %%" : "%.1f %%", share);
+  return text;
+}
+
+std::vector<std::string> UsageCells(const nlohmann::json& usage) {
+  if (!usage.is_object()) {
+    return {"-", "-", "-"};
+  }
+  return {Cell(usage, "encryptions"), ShareCell(usage), Cell(usage, "days_left")};
+}
+
 std::string RenderVersions(const nlohmann::json& key) {
   const auto versions = key.find("keys");
   if (versions == key.end() || !versions->is_object()) {
@@ -44,8 +80,16 @@ std::string RenderVersions(const nlohmann::json& key) {
     created[number] = CreationCell(version);
   }
   Table table{{"VERSION", "CREATED", "ENCRYPTS"}, {}};
+  const bool counted = key.contains("usage");
+  if (counted) {
+    table.titles.insert(table.titles.end(), {"ENCRYPTIONS", "OF LIMIT", "DAYS LEFT"});
+  }
   for (const auto& [number, time] : created) {
-    table.rows.push_back({std::to_string(number), time, UseCell(key, number)});
+    std::vector<std::string> row = {std::to_string(number), time, UseCell(key, number)};
+    if (counted) {
+      std::ranges::move(UsageCells(UsageOf(key, number)), std::back_inserter(row));
+    }
+    table.rows.push_back(std::move(row));
   }
   return "\n" + RenderTable(table);
 }
@@ -70,6 +114,7 @@ std::string RenderKey(const nlohmann::json& key) {
              {"exportable", Cell(key, "exportable")},
              {"plaintext backup", Cell(key, "allow_plaintext_backup")},
              {"derived", Cell(key, "derived")},
+             {"soft-deleted", Cell(key, "soft_deleted")},
          }) +
          RenderVersions(key);
 }
