@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <thread>
 #include <utility>
@@ -297,13 +298,15 @@ Status Serve(const Config& config, const ServeOptions& options) {
   int signal = 0;
   {
     const LeaseKeeper leases(*environments, config.lease.interval);
-    const RotationKeeper rotations(*environments, config.rotation.check_interval);
+    std::optional<RotationKeeper> rotations(std::in_place, *environments,
+                                            config.rotation.check_interval);
     HangupTargets targets{*audit, *server};
     signal = AwaitStopSignal(OnHangup, &targets);
     LimitStop();
     LogInfo(signal == SIGTERM ? "stopping on SIGTERM" : "stopping on SIGINT");
     const DrainReport drained =
         server->Drain(std::chrono::steady_clock::now() + config.limits.drain_timeout);
+    rotations.reset();  // what it records belongs before the signed head
     for (const std::shared_ptr<Environment>& environment : environments->List()) {
       ReturnLeases(*environment, clock.SteadyNow() + kReturnTimeout);
     }
