@@ -67,6 +67,7 @@ int Run(int argc, char** argv) {
   AddStatusCommands(root, session);
   AddEnvironmentCommands(root, session);
   AddKeyCommands(root, session);
+  AddKeyTransferCommands(root, session);
   AddDataCommands(root, session);
   AddDataKeyCommand(root, session);
   AddKeylessCommands(root, session);
