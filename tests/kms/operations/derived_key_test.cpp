@@ -78,8 +78,8 @@ TEST(DerivedKey, PublishedCiphertextsDecryptAndConvergentOnesComeOutAgain) {
     }
     ++rows;
   }
-  EXPECT_EQ(rows, 7);
-  EXPECT_EQ(convergent_rows, 4);
+  EXPECT_EQ(rows, 8);
+  EXPECT_EQ(convergent_rows, 5);
 }
 
 TEST(DerivedKey, EveryTypeRoundTripsUnderItsContextOnly) {
