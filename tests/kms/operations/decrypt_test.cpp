@@ -163,7 +163,7 @@ TEST(Decrypt, C8_RefusesCiphertextMovedBetweenVersionsKeysAndTypes) {
       }
     }
   }
-  EXPECT_EQ(refused, 6 * 3 * 6 * 3 - 6 * 3);
+  EXPECT_EQ(refused, 8 * 3 * 8 * 3 - 8 * 3);
 }
 
 TEST(Decrypt, D30_ARecreatedKeyNeverOpensItsPredecessorsCiphertext) {
