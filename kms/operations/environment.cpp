@@ -115,7 +115,13 @@ bool Environment::allows_pkcs1v15() const {
   return impl_->allows_pkcs1v15.load(std::memory_order_relaxed);
 }
 
-KeyHandle Environment::WarmKey(std::string_view name) const { return impl_->cache.Find(name); }
+KeyHandle Environment::WarmKey(std::string_view name) const {
+  KeyHandle key = impl_->cache.Find(name);
+  if (key != nullptr && key->policy().soft_deleted) {
+    return nullptr;
+  }
+  return key;
+}
 
 Result<KeyHandle> Environment::FindKey(const KeyName& name) {
   Result<KeyHandle> found = impl_->cache.FindOrLoad(name.text(), [&] {

@@ -76,6 +76,69 @@ TEST(CreateKey, RefusesWhatDoesNotFit) {
   EXPECT_TRUE(world.store.Contents().empty());
 }
 
+TEST(CreateKey, MakesEveryType) {
+  KeyWorld world;
+  for (const KeyTypeTraits& traits : AllKeyTypes()) {
+    const std::string name(traits.name);
+    KMS_ASSERT_OK_AND_ASSIGN(const CreateKeyOutcome outcome,
+                             CreateKey(world.environment(), Name(name), {.type = traits.type}));
+    EXPECT_EQ(outcome.key->policy().type, traits.type);
+    EXPECT_EQ(outcome.key->policy().key_size, traits.type == KeyType::kHmac ? 32U : 0U);
+  }
+  world.Restart();
+  for (const KeyTypeTraits& traits : AllKeyTypes()) {
+    const KeyHandle key = world.Find(traits.name);
+    ASSERT_NE(key, nullptr) << traits.name;
+    EXPECT_EQ(key->FindAsymmetric(1) != nullptr, traits.is_asymmetric()) << traits.name;
+    EXPECT_EQ(key->FindUsage(1) != nullptr, traits.supports_encryption) << traits.name;
+  }
+}
+
+struct RefusedRow {
+  CreateKeyRequest request;
+  const char* text;
+};
+
+TEST(CreateKey, RefusesWhatATypeCannotDoWithTheContractsTexts) {
+  KeyWorld world;
+  using enum KeyType;
+  constexpr const char* kNoDerivation =
+      "key derivation and convergent encryption not supported for keys of type ";
+  const RefusedRow rows[] = {
+      {{.type = kAes256Gcm96, .key_size = 32}, "key_size is not valid for algorithm aes256-gcm96"},
+      {{.type = kEd25519, .key_size = -1}, "key_size is not valid for algorithm ed25519"},
+      {{.type = kHmac, .key_size = 31}, "invalid key_size 31"},
+      {{.type = kHmac, .key_size = 513}, "invalid key_size 513"},
+      {{.type = kHmac, .key_size = -32}, "invalid key_size -32"},
+      {{.type = kHmac, .key_size = std::int64_t{1} << 32U}, "invalid key_size 4294967296"},
+      {{.type = kEd25519, .derived = true, .convergent_encryption = true},
+       "convergent encryption not supported for keys of type ed25519"},
+  };
+  for (const RefusedRow& row : rows) {
+    EXPECT_THAT(CreateKey(world.environment(), Name("app"), row.request),
+                HasError(ErrorCode::kInvalidArgument, row.text));
+  }
+  for (const KeyTypeTraits& traits : AllKeyTypes()) {
+    if (!traits.supports_derivation) {
+      EXPECT_THAT(
+          CreateKey(world.environment(), Name("app"), {.type = traits.type, .derived = true}),
+          HasError(ErrorCode::kInvalidArgument, kNoDerivation + std::string(traits.name)));
+    }
+  }
+  EXPECT_TRUE(world.store.Contents().empty());
+}
+
+TEST(CreateKey, TakesTheBoundsOfHmacSizes) {
+  KeyWorld world;
+  for (const std::int64_t size : {32, 512}) {
+    KMS_ASSERT_OK_AND_ASSIGN(
+        const CreateKeyOutcome outcome,
+        CreateKey(world.environment(), Name("key" + std::to_string(size)),
+                  {.type = KeyType::kHmac, .key_size = size}));
+    EXPECT_EQ(outcome.key->versions()[0].material.size(), static_cast<std::size_t>(size));
+  }
+}
+
 TEST(CreateKey, GivesAReCreatedNameAnotherIncarnation) {
   KeyWorld world;
   const Uuid first = world.Create()->policy().incarnation;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,8 @@
 #include "kms/operations/list_keys.h"
 #include "kms/operations/rotate_key.h"
 #include "kms/operations/trim_key.h"
+#include "kms/operations/usable_key.h"
+#include "kms/operations/usage.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/memory_store.h"
 #include "tests/support/matchers.h"
@@ -32,6 +35,27 @@ struct Promise {
   std::string plaintext;
 };
 
+// Encrypts with the key of that name as the pool's lane does: leases uses when there are none.
+inline Result<KeyVersionNumber> EncryptUnder(Environment& environment, std::string_view name,
+                                             std::string_view plaintext, std::string& ciphertext,
+                                             std::int64_t version = 0) {
+  KeyHandle key = KMS_TRY(environment.FindKey(Name(name)));
+  if (key == nullptr) {
+    return NotFound("encryption key not found");
+  }
+  const EncryptInput input{
+      .plaintext = AsBytes(plaintext), .associated_data = {}, .key_version = version};
+  while (true) {
+    KMS_TRY(CheckUsable(*key));
+    ciphertext.clear();
+    Result<KeyVersionNumber> used = kms::Encrypt(*key, input, ciphertext);
+    if (used.has_value() || !IsUsageLeaseUsedUp(used.error())) {
+      return used;
+    }
+    key = KMS_TRY(PrepareUsage(environment, Name(name), std::move(key), std::span(&version, 1)));
+  }
+}
+
 class KeyWorld {
  public:
   KeyWorld() { Restart(); }
@@ -40,7 +64,7 @@ class KeyWorld {
   void Restart() {
     environment_ = std::make_unique<Environment>(
         EnvironmentIdentity{.id = id_, .name = "dev", .accessor = "transit_00000001"},
-        EnvironmentSettings{}, store, clock);
+        EnvironmentSettings{}, store, clock, limits);
     environment_->Unseal(1, SecretBytes::CopyOf(Bytes(32, 0x11)).value());
   }
 
@@ -80,14 +104,11 @@ class KeyWorld {
 
   // Encrypts with the latest version and remembers the promise.
   void Encrypt(std::string_view name = "app") {
-    const KeyHandle key = Find(name);
-    ASSERT_NE(key, nullptr);
     Promise promise;
     promise.plaintext = "plaintext " + std::to_string(promises.size());
     KMS_ASSERT_OK_AND_ASSIGN(
         promise.version,
-        kms::Encrypt(*key, {.plaintext = AsBytes(promise.plaintext), .associated_data = {}},
-                     promise.ciphertext));
+        EncryptUnder(environment(), name, promise.plaintext, promise.ciphertext));
     promises.push_back(std::move(promise));
   }
 
@@ -144,6 +165,7 @@ class KeyWorld {
 
   MemoryStore store;
   ManualClock clock;
+  EnvironmentLimits limits;  // of the next restart
   std::vector<Promise> promises;
 
  private:

@@ -10,6 +10,7 @@
 namespace kms {
 namespace {
 
+using testing::EncryptUnder;
 using testing::HasError;
 using testing::IsOk;
 using testing::KeyWorld;
@@ -69,6 +70,67 @@ TEST(RotateKey, SaysSoWhenAFailedCommitChangedNothing) {
   EXPECT_EQ(world.Find()->policy().latest_version, 1U);
 }
 
+struct TypeRow {
+  KeyType type;
+  std::int64_t key_size;
+};
+
+TEST(RotateKey, KeepsTypeAndSizeOfEveryType) {
+  KeyWorld world;
+  for (const auto& [type, key_size] :
+       {TypeRow{KeyType::kHmac, 64}, TypeRow{KeyType::kEd25519, 0}, TypeRow{KeyType::kEcdsaP384, 0},
+        TypeRow{KeyType::kXChaCha20Poly1305, 0}, TypeRow{KeyType::kRsa2048, 0}}) {
+    const KeyName name = Name("key" + std::to_string(static_cast<int>(type)));
+    KMS_ASSERT_OK_AND_ASSIGN(const CreateKeyOutcome made,
+                             CreateKey(world.environment(), name, {.type = type, .key_size = key_size}));
+    KMS_ASSERT_OK_AND_ASSIGN(const KeyHandle rotated, RotateKey(world.environment(), name));
+    ASSERT_EQ(rotated->versions().size(), 2U);
+    EXPECT_EQ(rotated->policy().type, type);
+    EXPECT_EQ(rotated->policy().key_size, key_size);
+    EXPECT_NE(rotated->versions()[1].material, made.key->versions()[0].material);
+    EXPECT_EQ(rotated->versions()[1].material.size() == 64, type == KeyType::kHmac);
+  }
+}
+
+TEST(RotateKey, LeavesAloneWhatSomeoneElseRotatedAlready) {
+  KeyWorld world;
+  world.CreateVersions(2);
+
+  KMS_ASSERT_OK_AND_ASSIGN(const KeyHandle same, RotateKey(world.environment(), Name("app"), 1));
+  EXPECT_EQ(same->policy().latest_version, 2U);
+  KMS_ASSERT_OK_AND_ASSIGN(const KeyHandle next, RotateKey(world.environment(), Name("app"), 2));
+  EXPECT_EQ(next->policy().latest_version, 3U);
+}
+
+// Makes the stored key one that was imported.
+KeyHandle MarkImported(KeyWorld& world, bool allow_rotation) {
+  const LoadedKey loaded = LoadKey(world.environment(), "app").value().value();
+  KeyPolicy policy = loaded.key->policy();
+  policy.imported = true;
+  policy.imported_allow_rotation = allow_rotation;
+  std::vector<KeyVersion> versions;
+  for (const KeyVersion& version : loaded.key->versions()) {
+    versions.push_back(version.Clone().value());
+  }
+  return StoreKey(world.environment(), Key::Create(policy, std::move(versions)).value(),
+                  loaded.revision, {})
+      .value();
+}
+
+TEST(RotateKey, AsksWhetherAnImportedKeyMayRotate) {
+  KeyWorld world;
+  world.Create();
+  MarkImported(world, false);
+  EXPECT_THAT(RotateKey(world.environment(), Name("app")),
+              HasError(ErrorCode::kInvalidArgument,
+                       "imported key app does not allow rotation within Vault"));
+
+  MarkImported(world, true);
+  KMS_ASSERT_OK_AND_ASSIGN(const KeyHandle rotated, RotateKey(world.environment(), Name("app")));
+  EXPECT_EQ(rotated->policy().latest_version, 2U);
+  EXPECT_FALSE(rotated->policy().imported);
+}
+
 TEST(RotateKey, D15_TwoNodesNeverMakeTwoMaterialsOfOneVersion) {
   KeyWorld world;
   world.Create();
@@ -106,13 +168,10 @@ TEST(RotateKey, IsSeenWholeByThreadsThatEncrypt) {
     std::vector<Promise> mine;
     KeyVersionNumber last = 0;
     while (!stop || mine.empty()) {
-      const Result<KeyHandle> key = world.environment().FindKey(Name("app"));
-      ASSERT_THAT(key, IsOk());
       Promise promise;
       promise.plaintext = "m" + std::to_string(mine.size());
-      const Result<KeyVersionNumber> version = Encrypt(
-          **key, {.plaintext = AsBytes(promise.plaintext), .associated_data = {}},
-          promise.ciphertext);
+      const Result<KeyVersionNumber> version =
+          EncryptUnder(world.environment(), "app", promise.plaintext, promise.ciphertext);
       ASSERT_THAT(version, IsOk());
       ASSERT_GE(*version, last) << "latest went back";
       last = promise.version = *version;
