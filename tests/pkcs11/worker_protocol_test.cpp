@@ -33,6 +33,15 @@ MasterKeyRecord SampleRecord() {
   return record;
 }
 
+ImportKeyRecord SampleImportKey() {
+  ImportKeyRecord key;
+  key.id = Uuid::Random();
+  key.label = "import";
+  key.public_key = Bytes(550, 4);
+  key.places[2] = OaepPlace::kWorker;
+  return key;
+}
+
 std::vector<WorkerRequestBody> SampleRequests() {
   const MasterKeyRecord record = SampleRecord();
   std::vector<WorkerRequestBody> bodies;
@@ -57,6 +66,11 @@ std::vector<WorkerRequestBody> SampleRequests() {
   bodies.emplace_back(PublicKeyRequest());
   bodies.emplace_back(RandomRequest{.size = 48});
   bodies.emplace_back(StatisticsRequest());
+  bodies.emplace_back(GenerateImportKeyRequest{.id = record.id, .label = "import"});
+  bodies.emplace_back(DecryptImportRequest{.key = SampleImportKey(),
+                                           .hash = HashAlgorithm::kSha2_384,
+                                           .ciphertext = Bytes(512, 3)});
+  bodies.emplace_back(DestroyImportKeyRequest{.id = record.id});
   return bodies;
 }
 
@@ -85,6 +99,7 @@ std::vector<WorkerReplyBody> SampleReplies() {
                                        .sessions_open = 6,
                                        .sessions_in_use = 7,
                                        .requests_waiting = 8});
+  bodies.emplace_back(std::optional(SampleImportKey()));
   return bodies;
 }
 
