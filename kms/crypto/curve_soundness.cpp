@@ -135,7 +135,7 @@ constexpr std::string_view kCurveD =
 // order 8. The sign of x makes no difference.
 constexpr std::array<std::string_view, 5> kSmallOrderY = {
     "00", "01", "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffec",
-    "7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd83d3d7a6a17c7",
+    "7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7",
     "05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826"};
 
 Result<BigNumber> FromHexDigits(std::string_view digits) {

@@ -38,12 +38,8 @@ struct Numbers {
   BigNumber n, e, d, p, q, d_mod_p, d_mod_q, q_inverse;
 };
 
-struct Workspace {
-  BigNumberContext context{BN_CTX_secure_new()};
-  BN_CTX* get() const { return context.get(); }
-};
-
 BigNumber Scratch() { return BigNumber(BN_secure_new()); }
+BigNumber PublicScratch() { return BigNumber(BN_new()); }
 
 Error ArithmeticFailed() {
   ERR_clear_error();
@@ -79,7 +75,7 @@ unsigned SmallFactorOf(const BIGNUM* number) {
 
 // Newton's method from above; `root` becomes the integer part of the square root.
 bool SquareRoot(const BIGNUM* number, BIGNUM* root, BN_CTX* context) {
-  const BigNumber next = Scratch();
+  const BigNumber next = PublicScratch();
   BN_zero(root);
   if (next == nullptr || BN_set_bit(root, (BN_num_bits(number) + 1) / 2) != 1) {
     return false;
@@ -100,7 +96,7 @@ bool SquareRoot(const BIGNUM* number, BIGNUM* root, BN_CTX* context) {
 
 // Whether `number` is a square; sets `root` to the integer part of its square root.
 Result<bool> IsSquare(const BIGNUM* number, BIGNUM* root, BN_CTX* context) {
-  const BigNumber square = Scratch();
+  const BigNumber square = PublicScratch();
   if (square == nullptr || !SquareRoot(number, root, context) ||
       BN_sqr(square.get(), root, context) != 1) {
     return ArithmeticFailed();
@@ -111,8 +107,8 @@ Result<bool> IsSquare(const BIGNUM* number, BIGNUM* root, BN_CTX* context) {
 // Fermat's method: n = a^2 - b^2 for the smallest a above its square root, when p and q are close.
 Result<bool> HasCloseFactors(const BIGNUM* modulus, const BIGNUM* root, BN_CTX* context) {
   const BigNumber a(BN_dup(root));
-  const BigNumber b_squared = Scratch();
-  const BigNumber b = Scratch();
+  const BigNumber b_squared = PublicScratch();
+  const BigNumber b = PublicScratch();
   if (a == nullptr || b_squared == nullptr || b == nullptr) {
     return ArithmeticFailed();
   }
@@ -142,7 +138,7 @@ Status CheckExponent(const BIGNUM* e) {
   return Ok();
 }
 
-Status CheckModulus(const BIGNUM* n, std::size_t modulus_bits, BN_CTX* context) {
+Status CheckModulus(const BIGNUM* n, std::size_t modulus_bits) {
   if (const auto bits = static_cast<std::size_t>(BN_num_bits(n)); bits != modulus_bits) {
     return InvalidArgument("RSA modulus has " + std::to_string(bits) + " bits instead of " +
                            std::to_string(modulus_bits));
@@ -156,15 +152,16 @@ Status CheckModulus(const BIGNUM* n, std::size_t modulus_bits, BN_CTX* context) 
   if (HasRocaFingerprint(n)) {
     return InvalidArgument("RSA modulus has the ROCA fingerprint (CVE-2017-15361)");
   }
-  const BigNumber root = Scratch();
-  if (root == nullptr) {
+  const BigNumberContext context(BN_CTX_new());
+  const BigNumber root = PublicScratch();
+  if (context == nullptr || root == nullptr) {
     return ArithmeticFailed();
   }
-  const bool is_square = KMS_TRY(IsSquare(n, root.get(), context));
+  const bool is_square = KMS_TRY(IsSquare(n, root.get(), context.get()));
   if (is_square) {
     return InvalidArgument("RSA modulus is a square: its factors are equal");
   }
-  const bool has_close_factors = KMS_TRY(HasCloseFactors(n, root.get(), context));
+  const bool has_close_factors = KMS_TRY(HasCloseFactors(n, root.get(), context.get()));
   if (has_close_factors) {
     return InvalidArgument("RSA factors are too close to each other");
   }
@@ -258,22 +255,22 @@ Result<Numbers> PrivateNumbers(const RsaNumbers& key) {
 }  // namespace
 
 Status CheckRsaSoundness(const RsaNumbers& key, std::size_t modulus_bits) {
-  const Workspace workspace;
-  if (workspace.context == nullptr) {
-    return ArithmeticFailed();
-  }
   const BigNumber n = KMS_TRY(PublicBigNumber(key.n));
   const BigNumber e = KMS_TRY(PublicBigNumber(key.e));
   KMS_TRY(CheckExponent(e.get()));
   if (!key.has_private) {
-    return CheckModulus(n.get(), modulus_bits, workspace.get());
+    return CheckModulus(n.get(), modulus_bits);
   }
   const Numbers numbers = KMS_TRY(PrivateNumbers(key));
   if (BN_cmp(numbers.p.get(), numbers.q.get()) == 0) {
     return InvalidArgument("RSA factors are equal");
   }
-  KMS_TRY(CheckModulus(n.get(), modulus_bits, workspace.get()));
-  return CheckPrivateHalf(numbers, workspace.get());
+  KMS_TRY(CheckModulus(n.get(), modulus_bits));
+  const BigNumberContext context(BN_CTX_secure_new());
+  if (context == nullptr) {
+    return Unavailable("secret memory is exhausted");
+  }
+  return CheckPrivateHalf(numbers, context.get());
 }
 
 }  // namespace kms::internal
