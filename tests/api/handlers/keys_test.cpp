@@ -18,7 +18,8 @@ std::string KeyInfo(std::string_view name, std::string_view type = "aes256-gcm96
          R"("min_encryption_version":0,"latest_version":1,"keys":{"1":1767225600},)"
          R"("supports_encryption":true,"supports_decryption":true,"supports_signing":false,)"
          R"("supports_derivation":true,"auto_rotate_period":0,"imported_key":false,)"
-         R"("soft_deleted":false})";
+         R"("soft_deleted":false,)"
+         R"("usage":{"1":{"encryptions":0,"limit":4278190080,"encryptions_per_day":0}}})";
 }
 
 TEST(CreateKey, AnswersWithTheKeyObject) {

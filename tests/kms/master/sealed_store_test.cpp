@@ -2,7 +2,9 @@
 #include "kms/master/sealed_store.h"
 
 #include <fstream>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "tests/fakes/memory_store.h"
 #include "tests/support/matchers.h"
@@ -55,6 +57,20 @@ class SealedStoreTest : public ::testing::Test {
   const Uuid id_ = Uuid::Parse("6f0c8d6a-6f0e-4f1c-9b1e-0a4f1d0f8f11").value();
   SealedStore sealed_{store_, keys_, id_};
 };
+
+TEST_F(SealedStoreTest, C4_EverySealOfAnEntryHasAKeyOfItsOwn) {
+  constexpr std::size_t kSeals = 10'000;
+  constexpr std::size_t kSaltAt = 5;
+  constexpr std::size_t kSaltBytes = 32;
+  std::set<Bytes> salts;
+  for (std::size_t seal = 0; seal < kSeals; ++seal) {
+    std::vector<SealedMutation> mutations;
+    mutations.push_back(Put("keys/app", "secret"));
+    KMS_ASSERT_OK_AND_ASSIGN(const std::vector<Mutation> sealed, sealed_.Seal(mutations));
+    salts.insert(CopyOf(ByteView(*sealed.front().value).subspan(kSaltAt, kSaltBytes)));
+  }
+  EXPECT_EQ(salts.size(), kSeals);
+}
 
 TEST_F(SealedStoreTest, ReturnsWhatWasStored) {
   ASSERT_THAT(Write(sealed_, "keys/app", "secret"), IsOk());
