@@ -223,7 +223,7 @@ TEST(CompatibilityPage, NamesAsNotOfferedOnlyWhatIsAbsent) {
         continue;
       }
       for (const Row& parameter : group.parameters) {
-        refused += parameter.offered() ? 0 : 1;
+        refused += parameter.offered() ? 0U : 1U;
         const auto route = routes.find(endpoint.what);
         EXPECT_FALSE(!parameter.offered() && route != routes.end() &&
                      route->second.contains(parameter.what))
