@@ -117,6 +117,36 @@ TEST(DataKey, WrappedDoesNotRevealTheKey) {
   EXPECT_THAT(made.body, Not(HasSubstr("plaintext")));
 }
 
+TEST(Decrypt, C8_ACiphertextOfAnotherEnvironmentIsRefused) {
+  ApiService api;
+  api.Post("/v1/dev/keys/app");
+  api.Post("/v1/prod/keys/app");
+  const std::string body = R"({"ciphertext":")" + Encrypted(api) + "\"}";
+  EXPECT_EQ(api.Post("/v1/dev/decrypt/app", body).status, 200);
+  const ApiAnswer moved = api.Post("/v1/prod/decrypt/app", body);
+  EXPECT_EQ(moved.status, 400);
+  EXPECT_EQ(moved.body, Errors("cipher: message authentication failed"));
+}
+
+TEST(Decrypt, C6_AssociatedDataAndContextDoNotStandForEachOther) {
+  ApiService api;
+  api.Post("/v1/dev/keys/app", R"({"derived":true})");
+  const auto members = [](std::string_view aad, std::string_view context) {
+    return R"("associated_data":")" + std::string(aad) + R"(","context":")" +
+           std::string(context) + R"(",)";
+  };
+  const std::string ciphertext =
+      Encrypted(api, "app", "{" + members("cm93", "dGVuYW50") + R"("plaintext":"aGk="})");
+  const std::string input = R"("ciphertext":")" + ciphertext + "\"}";
+  EXPECT_EQ(api.Post("/v1/dev/decrypt/app", "{" + members("cm93", "dGVuYW50") + input).status, 200);
+  for (const auto& [aad, context] : {std::pair("dGVuYW50", "cm93"), std::pair("", "dGVuYW50"),
+                                     std::pair("cm93", "cm93"), std::pair("", "cm93dGVuYW50")}) {
+    const ApiAnswer answer = api.Post("/v1/dev/decrypt/app", "{" + members(aad, context) + input);
+    EXPECT_EQ(answer.status, 400) << aad << " " << context;
+    EXPECT_EQ(answer.body, Errors("cipher: message authentication failed"));
+  }
+}
+
 struct Row {
   const char* target;
   const char* body;
@@ -140,6 +170,10 @@ TEST(CryptoEndpoints, AnswerUserErrorsWithTheContractsTexts) {
       {"encrypt/fresh", R"({"plaintext":"","type":"rsa-2048"})", "unknown key type rsa-2048"},
       {"encrypt/fresh", R"({"plaintext":"","type":"ecdsa-p256"})",
        "key type ecdsa-p256 not supported for this operation"},
+      {"encrypt/fresh", R"({"plaintext":"","type":"ed25519"})", "unknown key type ed25519"},
+      {"encrypt/fresh", R"({"plaintext":"","type":"hmac"})", "unknown key type hmac"},
+      {"encrypt/fresh", R"({"plaintext":"","type":"ecdsa-p999"})",
+       "key type ecdsa-p999 not supported for this operation"},
       {"encrypt/fresh", R"({"plaintext":"","convergent_encryption":true})",
        "convergent encryption requires derivation to be enabled, so context is required"},
       {"encrypt/app", R"({"batch_input":[]})", "missing batch input to process"},
@@ -177,12 +211,28 @@ TEST(CryptoEndpoints, AnswerUserErrorsWithTheContractsTexts) {
        "failed to decode JSON input: duplicate key \"plaintext\""},
       {"encrypt/app", R"({"plaintext":"","pl\u0061intext":""})",
        "failed to decode JSON input: duplicate key \"plaintext\""},
+      {"encrypt/signer", R"({"plaintext":""})",
+       "message encryption not supported for key type ed25519"},
+      {"encrypt/signer", R"({"batch_input":[{"plaintext":""}]})",
+       "message encryption not supported for key type ed25519"},
+      {"decrypt/signer", R"({"ciphertext":"vault:v1:AAAA"})",
+       "message decryption not supported for key type ed25519"},
+      {"rewrap/signer", R"({"ciphertext":"vault:v1:AAAA"})",
+       "message decryption not supported for key type ed25519"},
+      {"datakey/wrapped/signer", "{}", "message encryption not supported for key type ed25519"},
+      {"encrypt/app", R"({"plaintext":"","nonce":"AAAA"})", "nonce provided when not allowed"},
+      {"decrypt/app", R"({"ciphertext":"vault:v2:AAAA","nonce":"AAAA"})",
+       "nonce provided when not allowed"},
+      {"rewrap/app", R"({"ciphertext":"vault:v2:AAAA","nonce":"AAAA"})",
+       "nonce provided when not allowed"},
+      {"datakey/wrapped/app", R"({"nonce":"AAAA"})", "nonce provided when not allowed"},
       {"encrypt/app", "[]", "failed to decode JSON input: expected an object"},
       {"encrypt/app", "{", "failed to decode JSON input: unexpected end of JSON input"},
       {"encrypt/app", R"({"plaintext" "x"})", "failed to decode JSON input: malformed JSON"},
   };
   ApiService api;
   api.Post("/v1/dev/keys/app");
+  api.Post("/v1/dev/keys/signer", R"({"type":"ed25519"})");
   api.Post("/v1/dev/keys/app/rotate");
   api.Post("/v1/dev/keys/app/rotate");
   api.Post("/v1/dev/keys/app/config", R"({"min_decryption_version":2,"min_encryption_version":2})");
