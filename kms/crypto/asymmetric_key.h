@@ -45,10 +45,10 @@ class AsymmetricKey {
   // From PrivateKeyInfo DER (RFC 5958; Ed25519: RFC 8410) or SubjectPublicKeyInfo DER as ToPkcs8
   // and public_key give them. Checks type, curve and size, not the soundness of the numbers: what
   // comes from a caller goes through kms/crypto/key_import.h.
-  // Errors: kInvalidArgument for anything else than exactly one key of that algorithm.
+  // Errors: kInvalidArgument for all but exactly one key of that algorithm; kUnavailable (memory).
   static Result<AsymmetricKey> FromPkcs8(AsymmetricAlgorithm algorithm, ByteView pkcs8);
   static Result<AsymmetricKey> FromPublicKey(AsymmetricAlgorithm algorithm, ByteView spki);
-  // From the 32-byte seed of RFC 8032. Errors: kInvalidArgument (size), kInternal.
+  // From the 32-byte seed of RFC 8032. Errors: kInvalidArgument (size), kUnavailable (memory).
   static Result<AsymmetricKey> FromEd25519Seed(ByteView seed);
 
   [[nodiscard]] AsymmetricAlgorithm algorithm() const { return algorithm_; }
