@@ -16,7 +16,8 @@ namespace kms::tools {
 void AddStatusCommands(CLI::App& root, Session& session);       // status, version
 void AddEnvironmentCommands(CLI::App& root, Session& session);  // env …
 void AddKeyCommands(CLI::App& root, Session& session);          // key …
-// More of key …: import, export, csr, set-certificate, derive. After AddKeyCommands.
+// More of key …: import, export, csr, set-certificate, derive, backup, restore-backup. After
+// AddKeyCommands.
 void AddKeyTransferCommands(CLI::App& root, Session& session);
 void AddDataCommands(CLI::App& root, Session& session);         // encrypt, decrypt, rewrap
 void AddDataKeyCommand(CLI::App& root, Session& session);       // datakey

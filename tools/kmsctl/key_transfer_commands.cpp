@@ -14,6 +14,8 @@ void AddKeyTransferCommands(CLI::App& root, Session& session) {
   AddKeyExport(family, session);
   AddKeyCertificates(family, session);
   AddKeyDerive(family, session);
+  AddKeyBackup(family, session);
+  AddKeyRestoreBackup(family, session);
 }
 
 }  // namespace kms::tools

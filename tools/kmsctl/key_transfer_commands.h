@@ -13,6 +13,8 @@ void AddKeyImport(CLI::App& family, Session& session);
 void AddKeyExport(CLI::App& family, Session& session);
 void AddKeyCertificates(CLI::App& family, Session& session);  // csr, set-certificate
 void AddKeyDerive(CLI::App& family, Session& session);
+void AddKeyBackup(CLI::App& family, Session& session);
+void AddKeyRestoreBackup(CLI::App& family, Session& session);
 
 // "/v1/ENVIRONMENT/keys/NAME" and `verb` behind it.
 std::string KeyVerbPath(const std::string& environment, const std::string& name,
