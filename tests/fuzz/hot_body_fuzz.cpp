@@ -22,6 +22,14 @@ constexpr std::array kFields = {
     FieldSpec{.name = "context", .kind = FieldKind::kBase64},
     FieldSpec{.name = "key_version", .kind = FieldKind::kInteger},
     FieldSpec{.name = "associated_data", .kind = FieldKind::kBase64},
+    FieldSpec{.name = "plaintext_crc32c", .kind = FieldKind::kInteger},
+    FieldSpec{.name = "ciphertext_crc32c", .kind = FieldKind::kInteger},
+    FieldSpec{.name = "associated_data_crc32c", .kind = FieldKind::kInteger},
+    FieldSpec{.name = "checksum", .kind = FieldKind::kBoolean},
+    FieldSpec{.name = "padding_scheme", .kind = FieldKind::kString},
+    FieldSpec{.name = "decrypt_padding_scheme", .kind = FieldKind::kString},
+    FieldSpec{.name = "encrypt_padding_scheme", .kind = FieldKind::kString},
+    FieldSpec{.name = "nonce", .kind = FieldKind::kBase64},
     FieldSpec{.name = "bits", .kind = FieldKind::kInteger, .fallback = "256"},
     FieldSpec{.name = "partial_failure_response_code", .kind = FieldKind::kInteger},
     FieldSpec{.name = "batch_input", .kind = FieldKind::kSlice},
@@ -35,13 +43,19 @@ void Require(bool condition) {
 
 void RequireEqual(const kms::api::CryptoRequest& a, const kms::api::CryptoRequest& b) {
   Require(a.is_batch == b.is_batch && a.items.size() == b.items.size() && a.bits == b.bits &&
-          a.partial_failure_status == b.partial_failure_status);
+          a.partial_failure_status == b.partial_failure_status &&
+          a.wants_checksums == b.wants_checksums);
   for (std::size_t i = 0; i < a.items.size(); ++i) {
     Require(a.items[i].input == b.items[i].input && a.items[i].context == b.items[i].context &&
             a.items[i].has_input == b.items[i].has_input &&
             a.items[i].associated_data == b.items[i].associated_data &&
             a.items[i].reference == b.items[i].reference &&
-            a.items[i].key_version == b.items[i].key_version);
+            a.items[i].key_version == b.items[i].key_version &&
+            a.items[i].input_crc32c == b.items[i].input_crc32c &&
+            a.items[i].associated_data_crc32c == b.items[i].associated_data_crc32c &&
+            a.items[i].nonce == b.items[i].nonce &&
+            a.items[i].padding_scheme == b.items[i].padding_scheme &&
+            a.items[i].decrypt_padding_scheme == b.items[i].decrypt_padding_scheme);
   }
 }
 
