@@ -55,6 +55,7 @@ class OpensslCommand {
     return {std::istreambuf_iterator<char>(file), {}};
   }
   [[nodiscard]] Bytes Content(const std::string& name) const { return CopyOf(AsBytes(Text(name))); }
+  [[nodiscard]] std::string Path(const std::string& name) const { return directory_ / name; }
   // What the last command printed.
   [[nodiscard]] std::string Output() const { return Text("out"); }
 
