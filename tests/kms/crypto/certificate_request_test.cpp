@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <map>
 #include <string>
 
 #include "kms/crypto/pem_text.h"
@@ -23,12 +24,12 @@ using enum AsymmetricAlgorithm;
 constexpr std::array<AsymmetricAlgorithm, 5> kAlgorithms = {kEcdsaP256, kEcdsaP384, kEcdsaP521,
                                                             kEd25519, kRsa2048};
 
-const AsymmetricKey& KeyOf(AsymmetricAlgorithm algorithm) {  // in the order of the enumeration
-  static const std::array<AsymmetricKey, kAlgorithms.size()> keys = {
-      AsymmetricKey::Generate(kEcdsaP256).value(), AsymmetricKey::Generate(kEcdsaP384).value(),
-      AsymmetricKey::Generate(kEcdsaP521).value(), AsymmetricKey::Generate(kEd25519).value(),
-      AsymmetricKey::Generate(kRsa2048).value()};
-  return keys[static_cast<std::size_t>(algorithm)];
+const AsymmetricKey& KeyOf(AsymmetricAlgorithm algorithm) {
+  static std::map<AsymmetricAlgorithm, AsymmetricKey> keys;
+  const auto found = keys.find(algorithm);
+  return found != keys.end()
+             ? found->second
+             : keys.emplace(algorithm, AsymmetricKey::Generate(algorithm).value()).first->second;
 }
 
 // A request with a subject, extensions and a further attribute, by a key of its own.

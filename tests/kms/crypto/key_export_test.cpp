@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <map>
 #include <string>
 
 #include "kms/base/base64.h"
@@ -27,12 +28,11 @@ constexpr std::array<AsymmetricAlgorithm, 7> kAll = {kEcdsaP256, kEcdsaP384, kEc
                                                      kRsa2048,   kRsa3072,   kRsa4096};
 
 const AsymmetricKey& KeyOf(AsymmetricAlgorithm algorithm) {
-  static const std::array<AsymmetricKey, kAll.size()> keys = {
-      AsymmetricKey::Generate(kEcdsaP256).value(), AsymmetricKey::Generate(kEcdsaP384).value(),
-      AsymmetricKey::Generate(kEcdsaP521).value(), AsymmetricKey::Generate(kEd25519).value(),
-      AsymmetricKey::Generate(kRsa2048).value(),   AsymmetricKey::Generate(kRsa3072).value(),
-      AsymmetricKey::Generate(kRsa4096).value()};
-  return keys[static_cast<std::size_t>(algorithm)];
+  static std::map<AsymmetricAlgorithm, AsymmetricKey> keys;
+  const auto found = keys.find(algorithm);
+  return found != keys.end()
+             ? found->second
+             : keys.emplace(algorithm, AsymmetricKey::Generate(algorithm).value()).first->second;
 }
 
 std::string Trimmed(std::string text) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <optional>
 #include <string>
 
 #include "tests/support/der_builder.h"
@@ -58,20 +59,14 @@ MadeKey MakeKey(const std::string& generate) {
   return {openssl.Content("key.der"), openssl.Content("public.der"), openssl.Text("public.pem")};
 }
 
-// One key of each kind, made once for all tests.
-const std::array<MadeKey, kKinds.size()>& MadeKeys() {
-  static const auto keys = [] {
-    std::array<MadeKey, kKinds.size()> made;
-    for (std::size_t index = 0; index < made.size(); ++index) {
-      made[index] = MakeKey(kKinds[index].generate);
-    }
-    return made;
-  }();
-  return keys;
-}
-
+// One key of each kind, made when it is first asked for.
 const MadeKey& Made(AsymmetricAlgorithm algorithm) {
-  return MadeKeys()[static_cast<std::size_t>(algorithm)];
+  static std::array<std::optional<MadeKey>, kKinds.size()> keys;
+  const auto row = static_cast<std::size_t>(algorithm);
+  if (!keys[row].has_value()) {
+    keys[row] = MakeKey(kKinds[row].generate);
+  }
+  return *keys[row];
 }
 
 TEST(KeyImport, TakesPrivateKeysThatOpensslMade) {
