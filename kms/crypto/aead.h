@@ -35,8 +35,8 @@ constexpr std::size_t AeadNonceBytes(AeadAlgorithm algorithm) {
 // another key for each nonce, so of it only the key is kept.
 class Aead {
  public:
-  // `key` has AeadKeyBytes(algorithm) bytes. Errors: kInvalidArgument (length), kUnavailable (secret
-  // memory), kInternal.
+  // `key` has AeadKeyBytes(algorithm) bytes. Errors: kInvalidArgument (length), kUnavailable
+  // (secret memory), kInternal.
   static Result<Aead> Create(AeadAlgorithm algorithm, ByteView key);
 
   Aead(Aead&&) noexcept;

@@ -54,7 +54,7 @@ class AsymmetricKey {
   [[nodiscard]] AsymmetricAlgorithm algorithm() const { return algorithm_; }
   [[nodiscard]] bool has_private() const { return has_private_; }
 
-  // PrivateKeyInfo DER. Errors: kFailedPrecondition without a private half; kUnavailable, kInternal.
+  // PrivateKeyInfo DER. Errors: kFailedPrecondition (no private half), kUnavailable, kInternal.
   [[nodiscard]] Result<SecretBytes> ToPkcs8() const;
   // SubjectPublicKeyInfo DER. Errors: kInternal.
   [[nodiscard]] Result<Bytes> PublicKey() const;

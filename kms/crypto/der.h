@@ -41,8 +41,8 @@ class DerReader {
   Result<ByteView> TakeLast(DerTag tag);
   // The next INTEGER as it stands: two's complement, minimal. Errors: kInvalidArgument.
   Result<ByteView> TakeInteger();
-  // The magnitude of the next INTEGER without leading zeros (empty for 0). Errors: kInvalidArgument,
-  // for negative numbers too.
+  // The magnitude of the next INTEGER without leading zeros (empty for 0). Errors:
+  // kInvalidArgument, for negative numbers too.
   Result<ByteView> TakeUnsigned();
   // Errors: kInvalidArgument unless nothing is left.
   [[nodiscard]] Status Finish() const;

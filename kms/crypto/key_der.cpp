@@ -195,7 +195,7 @@ Result<EvpKey> BuildEcPair(AsymmetricAlgorithm algorithm, ByteView scalar, ByteV
   return parts.Build(TraitsOf(algorithm).type, EVP_PKEY_KEYPAIR);
 }
 
-// ECPrivateKey ::= SEQUENCE { INTEGER 1, OCTET STRING, [0] curve OPTIONAL, [1] BIT STRING OPTIONAL }
+// SEQUENCE { INTEGER 1, OCTET STRING, [0] curve OPTIONAL, [1] BIT STRING OPTIONAL } (RFC 5915)
 Result<EvpKey> DecodeEcPrivate(AsymmetricAlgorithm algorithm, ByteView der) {
   DerReader outer(der);
   DerReader fields(KMS_TRY(outer.TakeLast(DerTag::kSequence)));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keys as DER and as OpenSSL's objects. Private to asymmetric_key.cpp.
 //
-//   PrivateKeyInfo ::= SEQUENCE { INTEGER 0, AlgorithmIdentifier, OCTET STRING private }  (RFC 5958)
-//   SubjectPublicKeyInfo ::= SEQUENCE { AlgorithmIdentifier, BIT STRING public }          (RFC 5280)
+//   PrivateKeyInfo ::= SEQUENCE { INTEGER 0, AlgorithmIdentifier, OCTET STRING private } (RFC 5958)
+//   SubjectPublicKeyInfo ::= SEQUENCE { AlgorithmIdentifier, BIT STRING public }         (RFC 5280)
 //     EC       private: ECPrivateKey (RFC 5915)   public: 04 || x || y
 //     Ed25519  private: OCTET STRING seed         public: the 32 bytes              (RFC 8410)
 //     RSA      private: RSAPrivateKey             public: RSAPublicKey              (RFC 8017)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every failed decryption ends in one code and one text. With OAEP that is enough (RFC 8017, 7.1.2).
-// With PKCS #1 v1.5 whether a decryption succeeds tells an attacker the padding all the same:
-// OpenSSL 3.0 has no implicit rejection (3.2 has), which is why that padding is off unless an
+// Every failed decryption ends in one code and one text. With OAEP that is enough (RFC 8017,
+// 7.1.2). With PKCS #1 v1.5 whether a decryption succeeds tells an attacker the padding all the
+// same: OpenSSL 3.0 has no implicit rejection (3.2 has), which is why that padding is off unless an
 // environment allows it.
 #include "kms/crypto/rsa_encryption.h"
 
@@ -80,7 +80,8 @@ Status Encrypt(const AsymmetricKey& key, OaepHash hash, ByteView message, Mutabl
 }
 
 // Writes the message to the front of `out`, which is as long as the modulus, and returns its size;
-// nullopt when there is none.
+// nullopt when there is none. OpenSSL 3.0 frees the block that OAEP stood in, still masked, without
+// wiping it.
 Result<std::optional<std::size_t>> Decrypt(const AsymmetricKey& key, OaepHash hash,
                                            ByteView ciphertext, MutableByteView out) {
   if (!key.has_private()) {

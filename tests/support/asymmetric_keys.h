@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asymmetric keys for tests, read from tests/vectors/asymmetric_keys.txt: making RSA keys takes long.
+// Asymmetric keys for tests, from tests/vectors/asymmetric_keys.txt: making RSA keys takes long.
 #pragma once
 
 #include <string>

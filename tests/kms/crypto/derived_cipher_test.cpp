@@ -73,7 +73,8 @@ TEST_P(DerivedCipherOf, C13_ConvergentNoncesDependOnTheAssociatedData) {
   KMS_ASSERT_OK_AND_ASSIGN(const Bytes without, Seal(cipher, GetParam().algorithm, {}));
   KMS_ASSERT_OK_AND_ASSIGN(const Bytes with, Seal(cipher, GetParam().algorithm, AsBytes("row-7")));
   for (std::size_t at = 0; at + 8 <= AeadNonceBytes(GetParam().algorithm); ++at) {
-    EXPECT_NE(HexEncode(ByteView(with).subspan(at, 8)), HexEncode(ByteView(without).subspan(at, 8)));
+    EXPECT_NE(HexEncode(ByteView(with).subspan(at, 8)),
+              HexEncode(ByteView(without).subspan(at, 8)));
   }
   EXPECT_THAT(Seal(cipher, GetParam().algorithm, AsBytes("row-7")), IsOkAndHolds(with));
   ExpectOpens(cipher, AsBytes("row-7"), with);
