@@ -3,13 +3,30 @@
 #include "api/handlers/handlers.h"
 #include "api/pipeline/call.h"
 #include "api/pipeline/json_writer.h"
+#include "kms/operations/wrapping_key.h"
 
 namespace kms::api {
 namespace {
 
 constexpr std::chrono::milliseconds kDescribeTimeout{2000};
 
-void AppendEnvironment(const EnvironmentStatus& status, std::string& out) {
+// Where the private half of an environment's wrapping key is: "hsm" or "store"; null while there is
+// none, or nobody can tell.
+void AppendWrappingKey(const Environments& environments, const std::string& name,
+                       JsonObject& object) {
+  std::optional<WrappingKeyPlace> place;
+  if (const std::shared_ptr<Environment> environment = environments.Find(name)) {
+    place = FindWrappingKeyPlace(*environment).value_or(std::nullopt);
+  }
+  if (!place) {
+    object.Null("wrapping_key");
+    return;
+  }
+  object.String("wrapping_key", *place == WrappingKeyPlace::kHsm ? "hsm" : "store");
+}
+
+void AppendEnvironment(const Environments& environments, const EnvironmentStatus& status,
+                       std::string& out) {
   JsonObject object(out);
   object.String("name", status.name);
   object.Boolean("sealed", status.sealed);
@@ -23,13 +40,14 @@ void AppendEnvironment(const EnvironmentStatus& status, std::string& out) {
   } else {
     object.Null("lease_age_ms");
   }
+  AppendWrappingKey(environments, status.name, object);
   object.Close();
 }
 
 void AppendEnvironments(const Environments& environments, std::string& out) {
   JsonArray array(out);
   for (const EnvironmentStatus& status : environments.Statuses()) {
-    AppendEnvironment(status, array.Next());
+    AppendEnvironment(environments, status, array.Next());
   }
   array.Close();
 }

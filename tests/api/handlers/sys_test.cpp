@@ -241,6 +241,13 @@ TEST(HsmStatus, ShowsDeviceAndEnvironments) {
   EXPECT_THAT(api.Get("/v1/sys/hsm/status").body, HasSubstr(R"("state":"down")"));
 }
 
+TEST(HsmStatus, SaysWhereTheWrappingKeyIs) {
+  ApiService api;
+  EXPECT_THAT(api.Get("/v1/sys/hsm/status").body, Not(HasSubstr(R"("wrapping_key":")")));
+  EXPECT_EQ(api.Get("/v1/dev/wrapping_key").status, 200);
+  EXPECT_THAT(api.Get("/v1/sys/hsm/status").body, HasSubstr(R"("wrapping_key":"hsm")"));
+}
+
 TEST(Metrics, CountRoutesAndStates) {
   ApiService api;
   api.Post("/v1/dev/keys/app");
