@@ -127,7 +127,7 @@ func TestGoReadsAnEcKey(t *testing.T) {
 	version := read.Policy.Keys["2"]
 	key := ecdsa.PrivateKey{D: version.EcD,
 		PublicKey: ecdsa.PublicKey{Curve: elliptic.P384(), X: version.EcX, Y: version.EcY}}
-	equal(t, key.PublicKey.Equal(publicKey(t, name)), true)
+	equal(t, key.PublicKey.Equal(publicKeyOf(t, name, "2")), true)
 	digest := sha256.Sum256([]byte("hello"))
 	signature, err := ecdsa.SignASN1(rand.Reader, &key, digest[:])
 	if err != nil {

@@ -23,7 +23,12 @@ func versionOf(t *testing.T, name, version string) fields {
 
 func publicKey(t *testing.T, name string) interface{} {
 	t.Helper()
-	block, _ := pem.Decode([]byte(versionOf(t, name, "1")["public_key"].(string)))
+	return publicKeyOf(t, name, "1")
+}
+
+func publicKeyOf(t *testing.T, name, version string) interface{} {
+	t.Helper()
+	block, _ := pem.Decode([]byte(versionOf(t, name, version)["public_key"].(string)))
 	key, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
 		t.Fatal(err)
