@@ -104,8 +104,8 @@ class MasterKeyDevice {
                                                                    Deadline deadline) = 0;
 
   // Opens what was encrypted to it by RSA-OAEP with `hash` for hash and mask and no label. More
-  // errors: kInvalidArgument "crypto/rsa: decryption error" for whatever does not open, one text for
-  // every cause; kInvalidArgument when the key's record says that the token does not open this hash.
+  // errors: kInvalidArgument "crypto/rsa: decryption error" for whatever does not open, whatever
+  // the cause; kInvalidArgument when the record says that the token does not open this hash.
   virtual Result<SecretBytes> DecryptImport(const ImportKeyRecord& key, HashAlgorithm hash,
                                             ByteView ciphertext, Deadline deadline) = 0;
 

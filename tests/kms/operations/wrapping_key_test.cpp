@@ -59,7 +59,8 @@ class WrappingKeys : public ::testing::Test {
   }
   void ExpectOpens(const Bytes& public_key) {
     for (const HashAlgorithm hash : kImportHashes) {
-      KMS_ASSERT_OK_AND_ASSIGN(const SecretBytes opened, Decrypt(EncryptTo(public_key, hash), hash));
+      KMS_ASSERT_OK_AND_ASSIGN(const SecretBytes opened,
+                               Decrypt(EncryptTo(public_key, hash), hash));
       EXPECT_TRUE(EqualInConstantTime(opened.View(), Bytes(32, 7))) << TraitsOf(hash).name;
     }
   }
