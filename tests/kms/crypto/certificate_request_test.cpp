@@ -5,10 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <map>
 #include <string>
 
 #include "kms/crypto/pem_text.h"
+#include "tests/support/asymmetric_keys.h"
 #include "tests/support/matchers.h"
 #include "tests/support/openssl_command.h"
 
@@ -17,20 +17,13 @@ namespace {
 
 using ::kms::testing::HasError;
 using ::kms::testing::OpensslCommand;
+using ::kms::testing::TestKey;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 using enum AsymmetricAlgorithm;
 
 constexpr std::array<AsymmetricAlgorithm, 5> kAlgorithms = {kEcdsaP256, kEcdsaP384, kEcdsaP521,
                                                             kEd25519, kRsa2048};
-
-const AsymmetricKey& KeyOf(AsymmetricAlgorithm algorithm) {
-  static std::map<AsymmetricAlgorithm, AsymmetricKey> keys;
-  const auto found = keys.find(algorithm);
-  return found != keys.end()
-             ? found->second
-             : keys.emplace(algorithm, AsymmetricKey::Generate(algorithm).value()).first->second;
-}
 
 // A request with a subject, extensions and a further attribute, by a key of its own.
 const std::string& Template() {
@@ -55,13 +48,13 @@ TEST(CertificateRequest, OfEveryKeyTypeIsVerifiedByOpenssl) {
     for (const std::string& csr_template : {std::string(), Template()}) {
       OpensslCommand openssl;
       KMS_ASSERT_OK_AND_ASSIGN(const std::string pem,
-                               SignCertificateRequest(KeyOf(algorithm), csr_template));
+                               SignCertificateRequest(TestKey(algorithm), csr_template));
       EXPECT_TRUE(pem.starts_with("-----BEGIN CERTIFICATE REQUEST-----\n"));
       EXPECT_TRUE(pem.ends_with("-----END CERTIFICATE REQUEST-----\n"));
       openssl.Write("request.pem", pem);
       EXPECT_TRUE(openssl.Run("req -verify -noout -in request.pem"));
       ASSERT_TRUE(openssl.Run("req -noout -pubkey -in request.pem"));
-      KMS_ASSERT_OK_AND_ASSIGN(const Bytes spki, KeyOf(algorithm).PublicKey());
+      KMS_ASSERT_OK_AND_ASSIGN(const Bytes spki, TestKey(algorithm).PublicKey());
       EXPECT_EQ(openssl.Output(),
                 internal::EncodePem("PUBLIC KEY", spki, internal::PemEnding::kNewline));
     }
@@ -72,7 +65,7 @@ TEST(CertificateRequest, KeepsSubjectExtensionsAndAttributesOfTheTemplate) {
   for (const AsymmetricAlgorithm algorithm : kAlgorithms) {
     OpensslCommand openssl;
     KMS_ASSERT_OK_AND_ASSIGN(const std::string pem,
-                             SignCertificateRequest(KeyOf(algorithm), Template()));
+                             SignCertificateRequest(TestKey(algorithm), Template()));
     openssl.Write("request.pem", pem);
     ASSERT_TRUE(openssl.Run("req -noout -text -in request.pem"));
     const std::string text = openssl.Output();
@@ -86,7 +79,7 @@ TEST(CertificateRequest, KeepsSubjectExtensionsAndAttributesOfTheTemplate) {
 
 TEST(CertificateRequest, WithoutATemplateHasNoSubjectAndNoAttributes) {
   OpensslCommand openssl;
-  KMS_ASSERT_OK_AND_ASSIGN(const std::string pem, SignCertificateRequest(KeyOf(kEcdsaP256), ""));
+  KMS_ASSERT_OK_AND_ASSIGN(const std::string pem, SignCertificateRequest(TestKey(kEcdsaP256), ""));
   openssl.Write("request.pem", pem);
   ASSERT_TRUE(openssl.Run("req -noout -text -in request.pem"));
   EXPECT_THAT(openssl.Output(), HasSubstr("Subject: \n"));
@@ -99,7 +92,7 @@ TEST(CertificateRequest, IsSignedAsStronglyAsItsKey) {
       "sha256WithRSAEncryption"};
   for (std::size_t index = 0; index < kAlgorithms.size(); ++index) {
     OpensslCommand openssl;
-    openssl.Write("request.pem", SignCertificateRequest(KeyOf(kAlgorithms[index]), "").value());
+    openssl.Write("request.pem", SignCertificateRequest(TestKey(kAlgorithms[index]), "").value());
     ASSERT_TRUE(openssl.Run("req -noout -text -in request.pem"));
     EXPECT_THAT(openssl.Output(), HasSubstr(std::string("Signature Algorithm: ") + kNames[index]));
   }
@@ -112,7 +105,7 @@ TEST(CertificateRequest, DoesNotMindADamagedSignatureOfTheTemplate) {
   OpensslCommand openssl;
   KMS_ASSERT_OK_AND_ASSIGN(
       const std::string pem,
-      SignCertificateRequest(KeyOf(kEd25519),
+      SignCertificateRequest(TestKey(kEd25519),
                              internal::EncodePem("CERTIFICATE REQUEST", block->content,
                                                  internal::PemEnding::kNewline)));
   openssl.Write("request.pem", pem);
@@ -121,7 +114,7 @@ TEST(CertificateRequest, DoesNotMindADamagedSignatureOfTheTemplate) {
 
 TEST(CertificateRequest, RefusesATemplateThatIsNotPem) {
   for (const std::string_view text : {"x", "-----BEGIN CERTIFICATE REQUEST-----", "MIIB"}) {
-    EXPECT_THAT(SignCertificateRequest(KeyOf(kEcdsaP256), text),
+    EXPECT_THAT(SignCertificateRequest(TestKey(kEcdsaP256), text),
                 HasError(ErrorCode::kInvalidArgument, "could not decode PEM CSR"));
   }
 }
@@ -134,7 +127,7 @@ TEST(CertificateRequest, RefusesATemplateThatIsNoRequest) {
   const Bytes shorter(block->content.begin(), block->content.end() - 1);
   for (const Bytes& der : {Bytes(), Bytes{0x30, 0x00}, longer, shorter}) {
     EXPECT_THAT(SignCertificateRequest(
-                    KeyOf(kEcdsaP256),
+                    TestKey(kEcdsaP256),
                     internal::EncodePem("CERTIFICATE REQUEST", der, internal::PemEnding::kNewline)),
                 HasError(ErrorCode::kInvalidArgument, StartsWith("could not parse the CSR: ")));
   }
@@ -142,13 +135,13 @@ TEST(CertificateRequest, RefusesATemplateThatIsNoRequest) {
 
 TEST(CertificateRequest, RefusesATemplateThatIsTooLong) {
   EXPECT_THAT(
-      SignCertificateRequest(KeyOf(kEcdsaP256),
+      SignCertificateRequest(TestKey(kEcdsaP256),
                              Template() + std::string(kMaxRequestTemplateBytes, '\n')),
       HasError(ErrorCode::kInvalidArgument, "could not parse the CSR: longer than 65536 bytes"));
 }
 
 TEST(CertificateRequest, NeedsAPrivateHalf) {
-  KMS_ASSERT_OK_AND_ASSIGN(const Bytes spki, KeyOf(kEcdsaP256).PublicKey());
+  KMS_ASSERT_OK_AND_ASSIGN(const Bytes spki, TestKey(kEcdsaP256).PublicKey());
   KMS_ASSERT_OK_AND_ASSIGN(const AsymmetricKey key, AsymmetricKey::FromPublicKey(kEcdsaP256, spki));
   EXPECT_THAT(SignCertificateRequest(key, ""),
               HasError(ErrorCode::kInvalidArgument,

@@ -11,6 +11,7 @@
 #include "kms/crypto/key_export.h"
 #include "kms/crypto/key_wrap.h"
 #include "kms/crypto/rsa_encryption.h"
+#include "tests/support/asymmetric_keys.h"
 #include "tests/support/matchers.h"
 #include "tests/support/openssl_command.h"
 
@@ -20,6 +21,7 @@ namespace {
 using ::kms::testing::HasError;
 using ::kms::testing::IsOk;
 using ::kms::testing::OpensslCommand;
+using ::kms::testing::TestKey;
 using ::testing::ElementsAreArray;
 
 constexpr std::array<std::pair<std::string_view, HashAlgorithm>, 5> kHashes = {{
@@ -31,7 +33,7 @@ constexpr std::array<std::pair<std::string_view, HashAlgorithm>, 5> kHashes = {{
 }};
 
 const AsymmetricKey& WrappingKey() {
-  static const AsymmetricKey key = AsymmetricKey::Generate(AsymmetricAlgorithm::kRsa2048).value();
+  static const AsymmetricKey key = TestKey(AsymmetricAlgorithm::kRsa2048);
   return key;
 }
 
@@ -54,8 +56,7 @@ TEST(ImportBlob, OpensWhatItSealedWithEveryHash) {
 }
 
 TEST(ImportBlob, OfAnAes256KeyUnderRsa4096Has552Bytes) {
-  KMS_ASSERT_OK_AND_ASSIGN(const AsymmetricKey key,
-                           AsymmetricKey::Generate(AsymmetricAlgorithm::kRsa4096));
+  const AsymmetricKey key = TestKey(AsymmetricAlgorithm::kRsa4096);
   KMS_ASSERT_OK_AND_ASSIGN(const Bytes blob,
                            SealImportBlob(key, HashAlgorithm::kSha2_256, Bytes(32, 1)));
   EXPECT_EQ(blob.size(), 552U);

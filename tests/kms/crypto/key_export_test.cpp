@@ -5,11 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <map>
 #include <string>
 
 #include "kms/base/base64.h"
 #include "kms/crypto/key_import.h"
+#include "tests/support/asymmetric_keys.h"
 #include "tests/support/matchers.h"
 #include "tests/support/openssl_command.h"
 #include "tests/support/vectors.h"
@@ -21,19 +21,12 @@ using ::kms::testing::FromHex;
 using ::kms::testing::HasError;
 using ::kms::testing::IsOkAndHolds;
 using ::kms::testing::OpensslCommand;
+using ::kms::testing::TestKey;
 using ::testing::StrEq;
 using enum AsymmetricAlgorithm;
 
 constexpr std::array<AsymmetricAlgorithm, 7> kAll = {kEcdsaP256, kEcdsaP384, kEcdsaP521, kEd25519,
                                                      kRsa2048,   kRsa3072,   kRsa4096};
-
-const AsymmetricKey& KeyOf(AsymmetricAlgorithm algorithm) {
-  static std::map<AsymmetricAlgorithm, AsymmetricKey> keys;
-  const auto found = keys.find(algorithm);
-  return found != keys.end()
-             ? found->second
-             : keys.emplace(algorithm, AsymmetricKey::Generate(algorithm).value()).first->second;
-}
 
 std::string Trimmed(std::string text) {
   EXPECT_TRUE(text.ends_with('\n'));
@@ -70,7 +63,7 @@ Reference ByOpenssl(const AsymmetricKey& key) {
 
 TEST(KeyExport, OfRsaIsWhatOpensslWrites) {
   for (const AsymmetricAlgorithm algorithm : {kRsa2048, kRsa3072, kRsa4096}) {
-    const AsymmetricKey& key = KeyOf(algorithm);
+    const AsymmetricKey key = TestKey(algorithm);
     const Reference reference = ByOpenssl(key);
     EXPECT_TRUE(reference.traditional_pem.starts_with("-----BEGIN RSA PRIVATE KEY-----\n"));
     EXPECT_EQ(Private(key, KeyFormat::kDefault), reference.traditional_pem);
@@ -86,7 +79,7 @@ TEST(KeyExport, OfRsaIsWhatOpensslWrites) {
 
 TEST(KeyExport, OfEcIsWhatOpensslWritesWithoutTheLastNewline) {
   for (const AsymmetricAlgorithm algorithm : {kEcdsaP256, kEcdsaP384, kEcdsaP521}) {
-    const AsymmetricKey& key = KeyOf(algorithm);
+    const AsymmetricKey key = TestKey(algorithm);
     const Reference reference = ByOpenssl(key);
     EXPECT_TRUE(reference.traditional_pem.starts_with("-----BEGIN EC PRIVATE KEY-----\n"));
     EXPECT_EQ(Private(key, KeyFormat::kDefault), Trimmed(reference.traditional_pem));
@@ -101,7 +94,7 @@ TEST(KeyExport, OfEcIsWhatOpensslWritesWithoutTheLastNewline) {
 }
 
 TEST(KeyExport, OfEd25519IsSeedAndPublicKeyOrWhatOpensslWrites) {
-  const AsymmetricKey& key = KeyOf(kEd25519);
+  const AsymmetricKey key = TestKey(kEd25519);
   const Reference reference = ByOpenssl(key);
   EXPECT_EQ(Private(key, KeyFormat::kPem), Trimmed(reference.pkcs8_pem));
   EXPECT_EQ(Private(key, KeyFormat::kDer), Base64Encode(reference.pkcs8));
@@ -129,7 +122,7 @@ TEST(KeyExport, OfTheEd25519VectorIsThePublishedText) {  // transit-api 16
 
 TEST(KeyExport, ComesBackThroughImport) {
   for (const AsymmetricAlgorithm algorithm : kAll) {
-    const AsymmetricKey& key = KeyOf(algorithm);
+    const AsymmetricKey key = TestKey(algorithm);
     KMS_ASSERT_OK_AND_ASSIGN(const Bytes der, Base64Decode(Private(key, KeyFormat::kDer)));
     KMS_ASSERT_OK_AND_ASSIGN(const AsymmetricKey again, ImportPrivateKey(algorithm, der));
     EXPECT_TRUE(again.SamePublicKey(key));
@@ -142,13 +135,13 @@ TEST(KeyExport, ComesBackThroughImport) {
 TEST(KeyExport, OpensslReadsEveryPemForm) {
   for (const AsymmetricAlgorithm algorithm : kAll) {
     OpensslCommand openssl;
-    openssl.Write("pkcs8.pem", Private(KeyOf(algorithm), KeyFormat::kPem));
+    openssl.Write("pkcs8.pem", Private(TestKey(algorithm), KeyFormat::kPem));
     EXPECT_TRUE(openssl.Run("pkey -in pkcs8.pem -check -noout"));
     if (algorithm != kEd25519) {
-      openssl.Write("default.pem", Private(KeyOf(algorithm), KeyFormat::kDefault));
+      openssl.Write("default.pem", Private(TestKey(algorithm), KeyFormat::kDefault));
       EXPECT_TRUE(openssl.Run("pkey -in default.pem -check -noout"));
     }
-    openssl.Write("public.pem", ExportPublicKey(KeyOf(algorithm), KeyFormat::kPem).value());
+    openssl.Write("public.pem", ExportPublicKey(TestKey(algorithm), KeyFormat::kPem).value());
     EXPECT_TRUE(openssl.Run("pkey -pubin -in public.pem -noout"));
   }
 }
@@ -171,16 +164,16 @@ TEST(KeyExport, HasNoRawFormatOfEcAndRsa) {
     const std::string text = "unknown key format for " +
                              std::string(IsRsa(algorithm) ? "rsa" : "ec") +
                              " key; supported values are ``, `der`, or `pem`";
-    EXPECT_THAT(ExportPrivateKey(KeyOf(algorithm), KeyFormat::kRaw),
+    EXPECT_THAT(ExportPrivateKey(TestKey(algorithm), KeyFormat::kRaw),
                 HasError(ErrorCode::kInvalidArgument, text));
-    EXPECT_THAT(ExportPublicKey(KeyOf(algorithm), KeyFormat::kRaw),
+    EXPECT_THAT(ExportPublicKey(TestKey(algorithm), KeyFormat::kRaw),
                 HasError(ErrorCode::kInvalidArgument, text));
   }
 }
 
 TEST(KeyExport, OfAPublicOnlyVersionIsEmpty) {
   for (const AsymmetricAlgorithm algorithm : kAll) {
-    KMS_ASSERT_OK_AND_ASSIGN(const Bytes spki, KeyOf(algorithm).PublicKey());
+    KMS_ASSERT_OK_AND_ASSIGN(const Bytes spki, TestKey(algorithm).PublicKey());
     KMS_ASSERT_OK_AND_ASSIGN(const AsymmetricKey key,
                              AsymmetricKey::FromPublicKey(algorithm, spki));
     for (const KeyFormat format : {KeyFormat::kDefault, KeyFormat::kDer, KeyFormat::kPem}) {

@@ -5,9 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <optional>
+#include <map>
 #include <string>
 
+#include "tests/support/asymmetric_keys.h"
 #include "tests/support/der_builder.h"
 #include "tests/support/matchers.h"
 #include "tests/support/openssl_command.h"
@@ -30,20 +31,6 @@ std::string Text(std::string_view context, std::string_view reason) {
   return text;
 }
 
-struct Kind {
-  AsymmetricAlgorithm algorithm;
-  const char* generate;  // arguments of `openssl genpkey`
-};
-constexpr std::array<Kind, 7> kKinds = {{
-    {kEcdsaP256, "-algorithm EC -pkeyopt ec_paramgen_curve:P-256"},
-    {kEcdsaP384, "-algorithm EC -pkeyopt ec_paramgen_curve:P-384"},
-    {kEcdsaP521, "-algorithm EC -pkeyopt ec_paramgen_curve:P-521"},
-    {kEd25519, "-algorithm ED25519"},
-    {kRsa2048, "-algorithm RSA -pkeyopt rsa_keygen_bits:2048"},
-    {kRsa3072, "-algorithm RSA -pkeyopt rsa_keygen_bits:3072"},
-    {kRsa4096, "-algorithm RSA -pkeyopt rsa_keygen_bits:4096"},
-}};
-
 struct MadeKey {
   Bytes pkcs8;
   Bytes spki;
@@ -59,38 +46,44 @@ MadeKey MakeKey(const std::string& generate) {
   return {openssl.Content("key.der"), openssl.Content("public.der"), openssl.Text("public.pem")};
 }
 
-// One key of each kind, made when it is first asked for.
+// A key of tests/vectors and what openssl says of it, made when it is first asked for.
 const MadeKey& Made(AsymmetricAlgorithm algorithm) {
-  static std::array<std::optional<MadeKey>, kKinds.size()> keys;
-  const auto row = static_cast<std::size_t>(algorithm);
-  if (!keys[row].has_value()) {
-    keys[row] = MakeKey(kKinds[row].generate);
+  static std::map<AsymmetricAlgorithm, MadeKey> keys;
+  MadeKey& made = keys[algorithm];
+  if (made.pkcs8.empty()) {
+    OpensslCommand openssl;
+    made.pkcs8 = TestKeyPkcs8(algorithm);
+    openssl.Write("key.der", made.pkcs8);
+    EXPECT_TRUE(openssl.Run("pkey -in key.der -inform DER -pubout -out public.pem"));
+    EXPECT_TRUE(openssl.Run("pkey -in key.der -inform DER -pubout -outform DER -out public.der"));
+    made.spki = openssl.Content("public.der");
+    made.public_pem = openssl.Text("public.pem");
   }
-  return *keys[row];
+  return made;
 }
 
 TEST(KeyImport, TakesPrivateKeysThatOpensslMade) {
-  for (const Kind& kind : kKinds) {
-    SCOPED_TRACE(KeyTypeName(kind.algorithm));
+  for (const AsymmetricAlgorithm algorithm : kAsymmetricAlgorithms) {
+    SCOPED_TRACE(KeyTypeName(algorithm));
     KMS_ASSERT_OK_AND_ASSIGN(const AsymmetricKey key,
-                             ImportPrivateKey(kind.algorithm, Made(kind.algorithm).pkcs8));
+                             ImportPrivateKey(algorithm, Made(algorithm).pkcs8));
     EXPECT_TRUE(key.has_private());
-    EXPECT_EQ(key.algorithm(), kind.algorithm);
-    EXPECT_THAT(key.PublicKey(), IsOkAndHolds(Made(kind.algorithm).spki));
+    EXPECT_EQ(key.algorithm(), algorithm);
+    EXPECT_THAT(key.PublicKey(), IsOkAndHolds(Made(algorithm).spki));
     KMS_ASSERT_OK_AND_ASSIGN(const SecretBytes pkcs8, key.ToPkcs8());
-    EXPECT_EQ(CopyOf(pkcs8.View()), Made(kind.algorithm).pkcs8);
+    EXPECT_EQ(CopyOf(pkcs8.View()), Made(algorithm).pkcs8);
   }
 }
 
 TEST(KeyImport, TakesPublicKeysThatOpensslMade) {
-  for (const Kind& kind : kKinds) {
-    SCOPED_TRACE(KeyTypeName(kind.algorithm));
+  for (const AsymmetricAlgorithm algorithm : kAsymmetricAlgorithms) {
+    SCOPED_TRACE(KeyTypeName(algorithm));
     KMS_ASSERT_OK_AND_ASSIGN(const AsymmetricKey key,
-                             ImportPublicKey(kind.algorithm, Made(kind.algorithm).public_pem));
+                             ImportPublicKey(algorithm, Made(algorithm).public_pem));
     EXPECT_FALSE(key.has_private());
-    EXPECT_THAT(key.PublicKey(), IsOkAndHolds(Made(kind.algorithm).spki));
+    EXPECT_THAT(key.PublicKey(), IsOkAndHolds(Made(algorithm).spki));
     KMS_ASSERT_OK_AND_ASSIGN(const AsymmetricKey pair,
-                             ImportPrivateKey(kind.algorithm, Made(kind.algorithm).pkcs8));
+                             ImportPrivateKey(algorithm, Made(algorithm).pkcs8));
     EXPECT_TRUE(pair.SamePublicKey(key));
   }
 }
@@ -194,15 +187,15 @@ std::string MismatchText(AsymmetricAlgorithm expected, AsymmetricAlgorithm got) 
 }
 
 TEST(KeyImport, NamesWhatItGotInsteadOfTheType) {
-  for (const Kind& expected : kKinds) {
-    for (const Kind& got : kKinds) {
-      if (expected.algorithm == got.algorithm) {
+  for (const AsymmetricAlgorithm expected : kAsymmetricAlgorithms) {
+    for (const AsymmetricAlgorithm got : kAsymmetricAlgorithms) {
+      if (expected == got) {
         continue;
       }
-      const std::string text = MismatchText(expected.algorithm, got.algorithm);
-      EXPECT_THAT(ImportPrivateKey(expected.algorithm, Made(got.algorithm).pkcs8),
+      const std::string text = MismatchText(expected, got);
+      EXPECT_THAT(ImportPrivateKey(expected, Made(got).pkcs8),
                   HasError(ErrorCode::kInvalidArgument, text));
-      EXPECT_THAT(ImportPublicKey(expected.algorithm, Made(got.algorithm).public_pem),
+      EXPECT_THAT(ImportPublicKey(expected, Made(got).public_pem),
                   HasError(ErrorCode::kInvalidArgument, text));
     }
   }
