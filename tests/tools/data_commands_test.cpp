@@ -301,13 +301,13 @@ nlohmann::json VerifiedEncryption(std::string_view ciphertext, std::uint32_t che
 
 TEST_F(DataCommands, AVerifiedAnswerIsTakenWithoutAWord) {
   ReplyData(VerifiedEncryption("vault:v1:abc", Crc32c(AsBytes("vault:v1:abc"))));
+  ReplyData({{"plaintext", Base64("hello")},
+             {"plaintext_crc32c", Crc32c(AsBytes("hello"))},
+             {"verified_ciphertext_crc32c", true}});
   const ToolRun encrypted = Run({"encrypt", "orders", "hello"});
   EXPECT_EQ(encrypted.status, 0);
   EXPECT_EQ(encrypted.out, "vault:v1:abc\n");
   EXPECT_EQ(encrypted.err, "");
-  ReplyData({{"plaintext", Base64("hello")},
-             {"plaintext_crc32c", Crc32c(AsBytes("hello"))},
-             {"verified_ciphertext_crc32c", true}});
   const ToolRun decrypted = Run({"decrypt", "orders", "vault:v1:abc"});
   EXPECT_EQ(decrypted.out, "hello");
   EXPECT_EQ(decrypted.err, "");
@@ -328,9 +328,16 @@ TEST_F(DataCommands, AServerWithoutChecksumsIsNamed) {
   EXPECT_THAT(Run({"encrypt", "orders", "hello"}).err, HasSubstr(kNote));
   EXPECT_EQ(Run({"encrypt", "orders", "hello", "--no-checksums"}).err, "");
   EXPECT_EQ(Json(server_.requests().back().body), (nlohmann::json{{"plaintext", Base64("hello")}}));
-  // What was sent with associated data counts as verified only with it.
-  ReplyData(VerifiedEncryption("vault:v1:abc", Crc32c(AsBytes("vault:v1:abc"))));
-  EXPECT_THAT(Run({"encrypt", "orders", "hello", "--aad", "row"}).err, HasSubstr(kNote));
+}
+
+TEST_F(DataCommands, AssociatedDataMustBeVerifiedToo) {
+  nlohmann::json data = VerifiedEncryption("vault:v1:abc", Crc32c(AsBytes("vault:v1:abc")));
+  ReplyData(data);
+  data["verified_associated_data_crc32c"] = true;
+  ReplyData(data);
+  EXPECT_THAT(Run({"encrypt", "orders", "hello", "--aad", "row"}).err,
+              HasSubstr("this server does not know checksums"));
+  EXPECT_EQ(Run({"encrypt", "orders", "hello", "--aad", "row"}).err, "");
 }
 
 TEST_F(DataCommands, LinesAreNotedOnceAndRefusedOneByOne) {
