@@ -44,8 +44,8 @@ Result<Reply> HandleImportVersion(Call& call) {
   const KeyName name = KMS_TRY(KeyName::Parse(call.fields.Text("name")));
   const ImportVersionRequest request{.source = ReadImportSource(call.fields),
                                      .version = call.fields.OptionalInteger("version")};
-  const ImportVersionOutcome outcome = KMS_TRY(
-      ImportVersion(*call.environment, call.services.environments.device(), name, request));
+  const ImportVersionOutcome outcome =
+      KMS_TRY(ImportVersion(*call.environment, call.services.environments.device(), name, request));
   call.key_version = outcome.version;
   return Reply::NoContent();
 }

@@ -23,8 +23,8 @@ struct CreateCsrOutcome {
 };
 
 // `key` is nullptr when there is none of that name. Any thread.
-// Errors: those of CheckCertifiable and SignCertificateRequest; kInvalidArgument "could not create the
-// csr: no such key version".
+// Errors: those of CheckCertifiable and SignCertificateRequest; kInvalidArgument "could not create
+// the csr: no such key version".
 Result<CreateCsrOutcome> CreateCsr(const Key* key, const KeyName& name,
                                    const CreateCsrRequest& request);
 

@@ -55,14 +55,13 @@ Result<KeyHandle> DeriveKey(Environment& environment, const KeyName& name,
                             const DeriveKeyRequest& request) {
   KMS_TRY(CheckRequest(request));
   const KeyHandle base = KMS_TRY(FindBase(environment, request.base_key_name));
-  const KeyVersion* base_version =
-      KMS_TRY(FindVersionOrLatest(*base, request.base_key_version));
+  const KeyVersion* base_version = KMS_TRY(FindVersionOrLatest(*base, request.base_key_version));
   const AsymmetricKey* pair = base->FindAsymmetric(base_version->number);
   const KeyTypeTraits& traits = TraitsOf(request.type);
   const std::size_t size = traits.key_bytes == 0 ? kDerivedHmacBytes : traits.key_bytes;
   SecretBytes material = KMS_TRY(AgreeEcdh(*pair, request.peer_public_key, size));
-  KeyVersion version = KMS_TRY(KeyVersion::FromRawKey(request.type, 1, environment.clock().Now(),
-                                                      std::move(material)));
+  KeyVersion version = KMS_TRY(
+      KeyVersion::FromRawKey(request.type, 1, environment.clock().Now(), std::move(material)));
   Result<KeyHandle> stored = StoreImportedKey(
       environment, {.name = name.text(), .type = request.type}, std::move(version));
   if (!stored && stored.error().code == ErrorCode::kAlreadyExists) {

@@ -33,8 +33,7 @@ Status CheckExportable(const KeyPolicy& policy, ExportType type) {
     return InvalidArgument("signing not supported for the key");
   }
   if (type == ExportType::kCertificateChain && !traits.supports_signing) {
-    return InvalidArgument(
-        "certificate chain not supported for keys that do not support signing");
+    return InvalidArgument("certificate chain not supported for keys that do not support signing");
   }
   if (type == ExportType::kPublicKey && !traits.is_asymmetric()) {
     return InvalidArgument("unknown key type " + std::string(traits.name) +
@@ -71,8 +70,7 @@ Status ExportVersion(const Key& key, const KeyVersion& version, const ExportRequ
       return visit(version.number, text.View());
     }
     case ExportType::kHmacKey: {
-      const SecretBytes text =
-          KMS_TRY(ExportSymmetricKey(version.hmac_key.View(), request.format));
+      const SecretBytes text = KMS_TRY(ExportSymmetricKey(version.hmac_key.View(), request.format));
       return visit(version.number, text.View());
     }
     case ExportType::kPublicKey:
@@ -87,8 +85,8 @@ Status ExportVersion(const Key& key, const KeyVersion& version, const ExportRequ
 }  // namespace
 
 std::optional<ExportType> FindExportType(std::string_view name) {
-  const auto* row = std::ranges::find(kExportTypes, name,
-                                      &std::pair<std::string_view, ExportType>::first);
+  const auto* row =
+      std::ranges::find(kExportTypes, name, &std::pair<std::string_view, ExportType>::first);
   return row == std::end(kExportTypes) ? std::nullopt : std::optional(row->second);
 }
 

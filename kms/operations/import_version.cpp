@@ -64,9 +64,8 @@ Status CheckKey(const Key* key, const KeyName& name, const ImportVersionRequest&
 // The version that `material` completes; nullptr when it is a new one.
 Result<const KeyVersion*> FindHalf(const Key& key, const ImportVersionRequest& request,
                                    const KeyVersion& material) {
-  const KeyVersionNumber number = request.version
-                                      ? static_cast<KeyVersionNumber>(*request.version)
-                                      : key.policy().latest_version;
+  const KeyVersionNumber number = request.version ? static_cast<KeyVersionNumber>(*request.version)
+                                                  : key.policy().latest_version;
   const KeyVersion* half = key.FindVersion(number);
   const bool matches = half->public_key == material.public_key;
   if (request.version && !matches) {
@@ -105,8 +104,8 @@ Result<KeyHandle> Append(Environment& environment, const LoadedKey& loaded,
 
 // `incarnation` is that of the key for which the material was judged.
 Result<ImportVersionOutcome> StoreOnce(Environment& environment, const KeyName& name,
-                                       const ImportVersionRequest& request,
-                                       const Uuid& incarnation, const KeyVersion& material) {
+                                       const ImportVersionRequest& request, const Uuid& incarnation,
+                                       const KeyVersion& material) {
   const std::optional<LoadedKey> loaded = KMS_TRY(LoadKey(environment, name.text()));
   KMS_TRY(CheckKey(loaded ? loaded->key.get() : nullptr, name, request));
   if (loaded->key->policy().incarnation != incarnation) {
@@ -130,9 +129,8 @@ Result<ImportVersionOutcome> ImportVersion(Environment& environment, MasterKeyDe
   const KeyHandle key = KMS_TRY(environment.FindKey(name));
   KMS_TRY(CheckKey(key.get(), name, request));
   const KeyPolicy& policy = key->policy();
-  const KeyVersion material =
-      KMS_TRY(ReadImport(environment, device, request.source,
-                         {.type = policy.type, .hmac_bytes = policy.key_size}));
+  const KeyVersion material = KMS_TRY(ReadImport(
+      environment, device, request.source, {.type = policy.type, .hmac_bytes = policy.key_size}));
   const ScopedLock lock(environment.KeyWriteMutex(name.text()));
   for (int attempt = 1;; ++attempt) {
     Result<ImportVersionOutcome> outcome =

@@ -27,9 +27,8 @@ Result<SecretBytes> OpenBlob(Environment& environment, MasterKeyDevice& device,
                              const ImportSource& source) {
   const Bytes bytes = KMS_TRY(Base64Decode(*source.ciphertext));
   const ImportBlob blob = KMS_TRY(SplitImportBlob(bytes, kWrappingCiphertextBytes));
-  const SecretBytes ephemeral =
-      KMS_TRY(DecryptUnderWrappingKey(environment, device, *FindImportHash(source.hash_function),
-                                      blob.wrapped_ephemeral));
+  const SecretBytes ephemeral = KMS_TRY(DecryptUnderWrappingKey(
+      environment, device, *FindImportHash(source.hash_function), blob.wrapped_ephemeral));
   return OpenImportTarget(ephemeral, blob.wrapped_target);
 }
 
@@ -65,8 +64,8 @@ Result<KeyVersion> ReadImport(Environment& environment, MasterKeyDevice& device,
   KMS_TRY(CheckImportSource(source, target.type));
   const WallTime now = environment.clock().Now();
   if (!source.is_private()) {
-    const AsymmetricKey key = KMS_TRY(
-        ImportPublicKey(TraitsOf(target.type).asymmetric, source.public_key.value_or("")));
+    const AsymmetricKey key =
+        KMS_TRY(ImportPublicKey(TraitsOf(target.type).asymmetric, source.public_key.value_or("")));
     return KeyVersion::FromAsymmetricKey(1, now, key);
   }
   const SecretBytes material = KMS_TRY(OpenBlob(environment, device, source));

@@ -13,7 +13,7 @@
 namespace kms {
 
 struct SetCertificateRequest {
-  std::int64_t version = 0;     // 0: the latest
+  std::int64_t version = 0;    // 0: the latest
   std::string_view chain_pem;  // leaf first
 };
 
@@ -22,8 +22,8 @@ struct SetCertificateOutcome {
   KeyVersionNumber version = 0;  // that has the chain now, in place of any it had
 };
 
-// Any thread. Errors: those of CheckCertifiable, FindVersionOrLatest and ParseCertificateChain; kConflict
-// when the key was changed by others all the while; store errors.
+// Any thread. Errors: those of CheckCertifiable, FindVersionOrLatest and ParseCertificateChain;
+// kConflict when the key was changed by others all the while; store errors.
 Result<SetCertificateOutcome> SetCertificate(Environment& environment, const KeyName& name,
                                              const SetCertificateRequest& request);
 

@@ -2,7 +2,6 @@
 // Keys that the openssl program made move into a real kmsd, work there as they did outside, and
 // come out again in every form; between environments they move wrapped.
 #include <gmock/gmock.h>
-
 #include <sys/stat.h>
 
 #include <cstdlib>
@@ -23,9 +22,9 @@ const std::string kKmsctl = std::string{KMS_BINARY_DIR} + "/kmsctl";
 
 struct Pair {
   std::string type;
-  std::string make;      // arguments of openssl, writing the file given to kmsctl to key.file
+  std::string make;  // arguments of openssl, writing the file given to kmsctl to key.file
   std::string file_option;
-  std::string verify;    // arguments of openssl that verify `signature` over `message`
+  std::string verify;  // arguments of openssl that verify `signature` over `message`
 };
 
 const std::vector<Pair>& Pairs() {
@@ -60,7 +59,8 @@ class KeyTransferTest : public ::testing::Test {
     arguments.insert(arguments.begin(), {kKmsctl, "--timeout", "300"});
     std::string output;
     EXPECT_EQ(RunProgram(arguments, &output, std::chrono::seconds{300}), expected_status)
-        << ::testing::PrintToString(arguments) << "\n" << output;
+        << ::testing::PrintToString(arguments) << "\n"
+        << output;
     return output;
   }
   // The data of an answer that must be `status`.
@@ -88,13 +88,13 @@ class KeyTransferTest : public ::testing::Test {
   // Every private form that is exported is the key that went in.
   void ExpectExportsOf(const Pair& pair) {
     for (const char* format : {"", "pem", "der"}) {
-      std::vector<std::string> arguments = {"key",    "export",      pair.type, "--type",
-                                            "signing-key", "--out", File("exported")};
+      std::vector<std::string> arguments = {"key",         "export", pair.type,       "--type",
+                                            "signing-key", "--out",  File("exported")};
       if (*format != '\0') {
         arguments.insert(arguments.end(), {"--format", format});
       }
       Ctl(arguments);
-      struct stat status {};
+      struct stat status{};
       ASSERT_EQ(::stat(File("exported").c_str(), &status), 0);
       EXPECT_EQ(status.st_mode & 0777U, 0600U);
       if (pair.type == "ed25519" && *format == '\0') {  // raw, which openssl does not read
@@ -105,8 +105,8 @@ class KeyTransferTest : public ::testing::Test {
       if (!form.empty()) {
         ASSERT_TRUE(openssl_.Run("base64 -d -A -in exported -out exported.der"));
       }
-      ASSERT_TRUE(openssl_.Run("pkey -pubout" + form + " -in exported" +
-                               (form.empty() ? "" : ".der")))
+      ASSERT_TRUE(
+          openssl_.Run("pkey -pubout" + form + " -in exported" + (form.empty() ? "" : ".der")))
           << pair.type << " " << format;
       EXPECT_EQ(openssl_.Output(), openssl_.Text("public.pem")) << pair.type << " " << format;
     }
@@ -114,8 +114,9 @@ class KeyTransferTest : public ::testing::Test {
   void ExpectCertificateOf(const Pair& pair) {
     Ctl({"key", "csr", pair.type, "--template", File("template.csr"), "--out", File("made.csr")});
     ASSERT_TRUE(openssl_.Run("req -in made.csr -verify -noout")) << pair.type;
-    ASSERT_TRUE(openssl_.Run("x509 -req -in made.csr -CA ca.pem -CAkey ca.key -CAcreateserial "
-                             "-days 9 -out leaf.pem"));
+    ASSERT_TRUE(
+        openssl_.Run("x509 -req -in made.csr -CA ca.pem -CAkey ca.key -CAcreateserial "
+                     "-days 9 -out leaf.pem"));
     openssl_.Write("chain.pem", openssl_.Text("leaf.pem") + openssl_.Text("ca.pem"));
     Ctl({"key", "set-certificate", pair.type, "--chain", File("chain.pem")});
     const json key = Data(client_->Get("/v1/dev/keys/" + pair.type));
@@ -131,10 +132,12 @@ class KeyTransferTest : public ::testing::Test {
 };
 
 TEST_F(KeyTransferTest, OpensslsKeysSignComeOutAgainAndGetCertificates) {
-  ASSERT_TRUE(openssl_.Run("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 "
-                           "-keyout ca.key -out ca.pem -subj /CN=authority"));
-  ASSERT_TRUE(openssl_.Run("req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "
-                           "t.key -out template.csr -subj /CN=web.example"));
+  ASSERT_TRUE(
+      openssl_.Run("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 "
+                   "-keyout ca.key -out ca.pem -subj /CN=authority"));
+  ASSERT_TRUE(
+      openssl_.Run("req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "
+                   "t.key -out template.csr -subj /CN=web.example"));
   for (const Pair& pair : Pairs()) {
     SCOPED_TRACE(pair.type);
     ASSERT_TRUE(openssl_.Run(pair.make));
@@ -149,7 +152,8 @@ TEST_F(KeyTransferTest, OpensslsKeysSignComeOutAgainAndGetCertificates) {
 }
 
 TEST_F(KeyTransferTest, ABlobThatOpensslMadeImports) {
-  openssl_.Write("wrapping.pem", Data(client_->Get("/v1/dev/wrapping_key")).value("public_key", ""));
+  openssl_.Write("wrapping.pem",
+                 Data(client_->Get("/v1/dev/wrapping_key")).value("public_key", ""));
   const Bytes target(32, 0x42);
   openssl_.Write("target", target);
   ASSERT_TRUE(openssl_.Run("rand -out ephemeral 32"));
@@ -158,12 +162,10 @@ TEST_F(KeyTransferTest, ABlobThatOpensslMadeImports) {
       "rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha512 -pkeyopt rsa_mgf1_md:sha512"));
   ASSERT_TRUE(openssl_.Run("enc -id-aes256-wrap-pad -iv A65959A6 -in target -out second -K " +
                            HexEncode(openssl_.Content("ephemeral"))));
-  const std::string blob =
-      Base64Encode(AsBytes(openssl_.Text("first") + openssl_.Text("second")));
+  const std::string blob = Base64Encode(AsBytes(openssl_.Text("first") + openssl_.Text("second")));
   Post("dev/keys/aes/import",
        {{"ciphertext", blob}, {"hash_function", "SHA512"}, {"exportable", true}}, 204);
-  EXPECT_EQ(Ctl({"key", "export", "aes", "--type", "encryption-key"}),
-            Base64Encode(target) + "\n");
+  EXPECT_EQ(Ctl({"key", "export", "aes", "--type", "encryption-key"}), Base64Encode(target) + "\n");
   Post("dev/keys/flipped/import",
        {{"ciphertext", "A" + blob.substr(1)}, {"hash_function", "SHA512"}}, 400);
 }
@@ -190,8 +192,9 @@ TEST_F(KeyTransferTest, U4_KeysMoveBetweenEnvironmentsOnlyWrappedForTheOther) {
   Ctl({"key", "import", "app", "--env", "staging", "--new-version", "--raw-file", File("next")});
   EXPECT_EQ(Post("staging/decrypt/app", {{"ciphertext", ciphertext}}).value("plaintext", ""),
             Base64Encode(AsBytes("kept")));
-  EXPECT_THAT(Ctl({"key", "import", "bad", "--type", "ecdsa-p256", "--pem", File("staging.pem")}, 2),
-              HasSubstr("no private key in PEM format"));
+  EXPECT_THAT(
+      Ctl({"key", "import", "bad", "--type", "ecdsa-p256", "--pem", File("staging.pem")}, 2),
+      HasSubstr("no private key in PEM format"));
 }
 
 }  // namespace

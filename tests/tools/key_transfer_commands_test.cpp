@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // kmsctl key import, export, csr, set-certificate, derive: what is sent, what is printed.
 #include <gmock/gmock.h>
-
 #include <sys/stat.h>
 
 #include "kms/base/base64.h"
@@ -105,8 +104,8 @@ TEST_F(KeyTransferCommands, ANewVersionIsReadAsTheKeysTypeSays) {
 
 TEST_F(KeyTransferCommands, APublicKeyIsSentAsItIs) {
   ReplyRaw(204, "");
-  EXPECT_EQ(Run({"key", "import", "a", "--type", "rsa-2048", "--public-key", FileWith("PEM")}).status,
-            0);
+  EXPECT_EQ(
+      Run({"key", "import", "a", "--type", "rsa-2048", "--public-key", FileWith("PEM")}).status, 0);
   EXPECT_EQ(Json(OnlyRequest().body),
             (nlohmann::json{{"type", "rsa-2048"}, {"public_key", "PEM"}}));
 }
@@ -132,11 +131,10 @@ TEST_F(KeyTransferCommands, ImportRefusesWhatItCannotReadBeforeItAsksTheServer) 
 }
 
 TEST_F(KeyTransferCommands, AWeakWrappingKeyGetsNoKey) {
-  ReplyData({{"public_key", "-----BEGIN PUBLIC KEY-----\n" +
-                                Base64Encode(TestKey(AsymmetricAlgorithm::kRsa2048)
-                                                 .PublicKey()
-                                                 .value()) +
-                                "\n-----END PUBLIC KEY-----\n"}});
+  ReplyData(
+      {{"public_key", "-----BEGIN PUBLIC KEY-----\n" +
+                          Base64Encode(TestKey(AsymmetricAlgorithm::kRsa2048).PublicKey().value()) +
+                          "\n-----END PUBLIC KEY-----\n"}});
   const ToolRun run = Run({"key", "import", "a", "--raw-file", FileWith(std::string(32, 'k'))});
   EXPECT_EQ(run.status, 1);
   EXPECT_EQ(server_.requests().size(), 1U);
@@ -155,7 +153,7 @@ TEST_F(KeyTransferCommands, ExportPrintsOneKeyAndWritesFilesForTheirOwnerAlone) 
             "");
   EXPECT_EQ(server_.requests().back().target, "/v1/dev/export/signing-key/a/2?format=pem");
   EXPECT_EQ(ReadFile(file), "c2VjcmV0\n");
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat(file.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777U, 0600U);
 }

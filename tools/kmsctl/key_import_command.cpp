@@ -58,8 +58,8 @@ Result<KeyFile> FileOf(const ImportArguments& arguments) {
 }
 
 Result<std::string> TypeOnServer(Session& session, const ImportArguments& arguments) {
-  const nlohmann::json answer = KMS_TRY(
-      session.Call("GET", KeyVerbPath(arguments.environment, arguments.name, "")));
+  const nlohmann::json answer =
+      KMS_TRY(session.Call("GET", KeyVerbPath(arguments.environment, arguments.name, "")));
   return Cell(DataOf(answer), "type");
 }
 
@@ -79,11 +79,10 @@ Status AddMaterial(Session& session, const ImportArguments& arguments, const std
 }
 
 void AddSettings(const ImportArguments& arguments, nlohmann::json& body) {
-  for (const auto& [name, is_set] :
-       {std::pair{"derived", arguments.derived},
-        {"exportable", arguments.exportable},
-        {"allow_plaintext_backup", arguments.allow_plaintext_backup},
-        {"allow_rotation", arguments.allow_rotation}}) {
+  for (const auto& [name, is_set] : {std::pair{"derived", arguments.derived},
+                                     {"exportable", arguments.exportable},
+                                     {"allow_plaintext_backup", arguments.allow_plaintext_backup},
+                                     {"allow_rotation", arguments.allow_rotation}}) {
     if (is_set) {
       body[name] = true;
     }
@@ -97,9 +96,9 @@ Status Report(const Session& session, const ImportArguments& arguments) {
   if (session.options.json) {
     return Print(ToJsonLine({{"name", arguments.name}, {"imported", true}}) + "\n");
   }
-  return Print(std::string(arguments.adds_version() ? "imported a version of key "
-                                                    : "imported key ") +
-               arguments.name + " in " + arguments.environment + "\n");
+  return Print(
+      std::string(arguments.adds_version() ? "imported a version of key " : "imported key ") +
+      arguments.name + " in " + arguments.environment + "\n");
 }
 
 Status Import(Session& session, const ImportArguments& arguments) {

@@ -114,6 +114,7 @@ std::string RenderKey(const nlohmann::json& key) {
              {"exportable", Cell(key, "exportable")},
              {"plaintext backup", Cell(key, "allow_plaintext_backup")},
              {"derived", Cell(key, "derived")},
+             {"imported", Cell(key, "imported_key")},
              {"soft-deleted", Cell(key, "soft_deleted")},
          }) +
          RenderVersions(key);

@@ -47,13 +47,13 @@ class KeyTransfer : public ::testing::Test {
   }
   ApiAnswer Import(const std::string& name, const std::string& type, ByteView target,
                    const std::string& more = "") {
-    return api_.Post("/v1/dev/keys/" + name + "/import", R"({"type":")" + type +
-                                                             R"(","ciphertext":")" + Blob(target) +
-                                                             "\"" + more + "}");
+    return api_.Post(
+        "/v1/dev/keys/" + name + "/import",
+        R"({"type":")" + type + R"(","ciphertext":")" + Blob(target) + "\"" + more + "}");
   }
   static std::string PublicPem(AsymmetricAlgorithm algorithm) {
-    return "-----BEGIN PUBLIC KEY-----\\n" +
-           Base64Encode(TestKey(algorithm).PublicKey().value()) + "\\n-----END PUBLIC KEY-----\\n";
+    return "-----BEGIN PUBLIC KEY-----\\n" + Base64Encode(TestKey(algorithm).PublicKey().value()) +
+           "\\n-----END PUBLIC KEY-----\\n";
   }
 
   ApiService api_;
@@ -121,8 +121,7 @@ TEST_F(KeyTransfer, ErrorsOfImportAre400WithTheTextsOfTheReference) {
        "allow_rotation must be set to true if auto-rotation is enabled"},
       {"k", R"({"type":"ecdsa-p256","ciphertext":")" + good + R"(","public_key":")" + pem + "\"}",
        "only one of the following fields, ciphertext and public_key, can be set"},
-      {"k", R"({"public_key":")" + pem + "\"}",
-       "provided type does not support public_key import"},
+      {"k", R"({"public_key":")" + pem + "\"}", "provided type does not support public_key import"},
       {"k", R"({"ciphertext":"AAAA"})", "provided ciphertext is too short"},
       {"taken", R"({"ciphertext":")" + good + "\"}",
        "the import path cannot be used with an existing key; use import-version to rotate an "
@@ -133,11 +132,11 @@ TEST_F(KeyTransfer, ErrorsOfImportAre400WithTheTextsOfTheReference) {
     EXPECT_EQ(answer.status, 400) << text;
     EXPECT_EQ(answer.body, Errors(text));
   }
-  EXPECT_EQ(api_.Post("/v1/dev/keys/taken/import_version", R"({"ciphertext":")" + good + "\"}").body,
-            Errors("the import_version endpoint can only be used with an imported key"));
   EXPECT_EQ(
-      api_.Post("/v1/dev/keys/none/import_version", "{}").body,
-      Errors("no key found with name none; to import a new key, use the import/ endpoint"));
+      api_.Post("/v1/dev/keys/taken/import_version", R"({"ciphertext":")" + good + "\"}").body,
+      Errors("the import_version endpoint can only be used with an imported key"));
+  EXPECT_EQ(api_.Post("/v1/dev/keys/none/import_version", "{}").body,
+            Errors("no key found with name none; to import a new key, use the import/ endpoint"));
 }
 
 // The keys themselves are built in tests/kms/crypto; here each kind answers 400 with its reason.
@@ -220,9 +219,8 @@ TEST_F(KeyTransfer, ErrorsOfExportAre400AndAMissingKeyIs404WithoutText) {
 
 TEST_F(KeyTransfer, C15_NothingSecretLeavesAKeyThatIsNotExportable) {
   Import("app", "rsa-2048", TestKeyPkcs8(AsymmetricAlgorithm::kRsa2048));
-  api_.Post("/v1/dev/keys/attacker/import",
-            R"({"type":"rsa-2048","public_key":")" + PublicPem(AsymmetricAlgorithm::kRsa2048) +
-                "\"}");
+  api_.Post("/v1/dev/keys/attacker/import", R"({"type":"rsa-2048","public_key":")" +
+                                                PublicPem(AsymmetricAlgorithm::kRsa2048) + "\"}");
   for (const char* type : {"encryption-key", "signing-key", "hmac-key"}) {
     for (const char* format : {"", "?format=der", "?format=pem"}) {
       const ApiAnswer answer = api_.Get("/v1/dev/export/" + std::string(type) + "/app" + format);
@@ -272,8 +270,9 @@ TEST_F(KeyTransfer, CsrAndSetCertificateNameTheKey) {
   Import("web", "ecdsa-p256", TestKeyPkcs8(AsymmetricAlgorithm::kEcdsaP256));
   const ApiAnswer csr = api_.Post("/v1/dev/keys/web/csr");
   EXPECT_EQ(csr.status, 200);
-  EXPECT_THAT(csr.body,
-              HasSubstr(R"("data":{"name":"web","type":"ecdsa-p256","csr":"-----BEGIN CERTIFICATE)"));
+  EXPECT_THAT(
+      csr.body,
+      HasSubstr(R"("data":{"name":"web","type":"ecdsa-p256","csr":"-----BEGIN CERTIFICATE)"));
   const ApiAnswer refused =
       api_.Post("/v1/dev/keys/web/set-certificate", R"({"certificate_chain":""})");
   EXPECT_EQ(refused.status, 400);
@@ -286,9 +285,8 @@ TEST_F(KeyTransfer, CsrAndSetCertificateNameTheKey) {
 TEST_F(KeyTransfer, DeriveKeyAnswers204AndNamesWhatIsWrong) {
   Import("base", "ecdsa-p256", TestKeyPkcs8(AsymmetricAlgorithm::kEcdsaP256));
   const std::string peer = PublicPem(AsymmetricAlgorithm::kEcdsaP256);
-  const ApiAnswer made =
-      api_.Post("/v1/dev/derive-key/shared",
-                R"({"base_key_name":"base","peer_public_key":")" + peer + "\"}");
+  const ApiAnswer made = api_.Post("/v1/dev/derive-key/shared",
+                                   R"({"base_key_name":"base","peer_public_key":")" + peer + "\"}");
   EXPECT_EQ(made.status, 204) << made.body;
   EXPECT_THAT(api_.Get("/v1/dev/keys/shared").body, HasSubstr(R"("imported_key":true)"));
   EXPECT_EQ(api_.Post("/v1/dev/derive-key/x", R"({"derived_key_type":"des"})").body,

@@ -124,12 +124,10 @@ TEST(PrivateKeyText, RefusesWhatIsNoPrivateKey) {
     EXPECT_THAT(PrivateKeyInfoFromDer(der), HasError(ErrorCode::kInvalidArgument, refusal));
   }
   const std::string no_pem = "no private key in PEM format";
-  for (const char* text :
-       {"", "-----BEGIN PRIVATE KEY", "-----BEGIN PRIVATE KEY-----\nAAAA",
-        "-----BEGIN PRIVATE KEY-----\n!!!!\n-----END PRIVATE KEY-----\n",
-        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}) {
-    EXPECT_THAT(PrivateKeyInfoFromPem(text), HasError(ErrorCode::kInvalidArgument, no_pem))
-        << text;
+  for (const char* text : {"", "-----BEGIN PRIVATE KEY", "-----BEGIN PRIVATE KEY-----\nAAAA",
+                           "-----BEGIN PRIVATE KEY-----\n!!!!\n-----END PRIVATE KEY-----\n",
+                           "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}) {
+    EXPECT_THAT(PrivateKeyInfoFromPem(text), HasError(ErrorCode::kInvalidArgument, no_pem)) << text;
   }
   ASSERT_TRUE(openssl.Run("pkey -in key.pem -pubout -out public.pem"));
   EXPECT_THAT(PrivateKeyInfoFromPem(openssl.Text("public.pem")),
@@ -138,8 +136,8 @@ TEST(PrivateKeyText, RefusesWhatIsNoPrivateKey) {
 
 TEST(PrivateKeyText, RefusesAnEcKeyWithoutItsCurve) {
   const Bytes der = {0x30, 0x06, 2, 1, 1, 4, 1, 7};
-  EXPECT_THAT(PrivateKeyInfoFromDer(der), HasError(ErrorCode::kInvalidArgument,
-                                                   "the EC private key does not name its curve"));
+  EXPECT_THAT(PrivateKeyInfoFromDer(der),
+              HasError(ErrorCode::kInvalidArgument, "the EC private key does not name its curve"));
 }
 
 TEST(PrivateKeyText, EveryTruncationIsRefused) {

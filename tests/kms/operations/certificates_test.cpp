@@ -12,9 +12,9 @@
 namespace kms {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::FailEachCall;
 using testing::HasError;
+using ::testing::HasSubstr;
 using testing::IsOk;
 using testing::NameOf;
 using testing::OpensslCommand;
@@ -37,8 +37,9 @@ std::string CsrOf(TransferWorld& world, std::string_view name, std::string_view 
 class Authority {
  public:
   Authority() {
-    EXPECT_TRUE(openssl_.Run("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 "
-                             "-keyout ca.key -out ca.pem -subj /CN=authority"));
+    EXPECT_TRUE(
+        openssl_.Run("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 "
+                     "-keyout ca.key -out ca.pem -subj /CN=authority"));
   }
   std::string ChainFor(const std::string& csr) {
     openssl_.Write("leaf.csr", csr);
@@ -55,8 +56,9 @@ class Authority {
 TEST(CreateCsr, IsVerifiedByOpensslForEverySigningType) {
   TransferWorld world;
   OpensslCommand openssl;
-  ASSERT_TRUE(openssl.Run("req -new -newkey rsa:2048 -nodes -keyout t.key -out t.csr -subj "
-                          "/C=DE/O=Example/CN=web -addext subjectAltName=DNS:web.example"));
+  ASSERT_TRUE(
+      openssl.Run("req -new -newkey rsa:2048 -nodes -keyout t.key -out t.csr -subj "
+                  "/C=DE/O=Example/CN=web -addext subjectAltName=DNS:web.example"));
   const std::string csr_template = openssl.Text("t.csr");
   for (const KeyTypeTraits& traits : AllKeyTypes()) {
     if (!traits.is_asymmetric()) {
@@ -82,10 +84,10 @@ TEST(CreateCsr, RefusesByTheTextsOfTheReference) {
   ASSERT_THAT(world.ImportBytes("ec", KeyType::kEcdsaP256, TestKeyPkcs8(kEc)), IsOk());
   ASSERT_THAT(world.ImportPublic("half", KeyType::kEcdsaP256, TestKey(kEc)), IsOk());
   const std::string blob = world.Blob(TestKeyPkcs8(AsymmetricAlgorithm::kEd25519));
-  ASSERT_THAT(world.Import("derived", {.type = KeyType::kEd25519,
-                                       .source = {.ciphertext = blob},
-                                       .derived = true}),
-              IsOk());
+  ASSERT_THAT(
+      world.Import("derived",
+                   {.type = KeyType::kEd25519, .source = {.ciphertext = blob}, .derived = true}),
+      IsOk());
   const struct {
     std::string name;
     CreateCsrRequest request;
@@ -97,9 +99,7 @@ TEST(CreateCsr, RefusesByTheTextsOfTheReference) {
       {"ec", {.version = 2, .template_pem = {}}, "could not create the csr: no such key version"},
       {"ec", {.version = -1, .template_pem = {}}, "could not create the csr: no such key version"},
       {"ec", {.version = 0, .template_pem = "nonsense"}, "could not decode PEM CSR"},
-      {"half",
-       {},
-       "could not create the csr: private key not imported for key version selected"},
+      {"half", {}, "could not create the csr: private key not imported for key version selected"},
   };
   for (const auto& [name, request, text] : refusals) {
     EXPECT_THAT(CreateCsr(world.Find(name).get(), NameOf(name), request),
@@ -175,8 +175,8 @@ TEST(SetCertificate, D2_EachStoreCallMayFail) {
   FailEachCall({.arrange =
                     [&](int n) {
                       world = std::make_unique<TransferWorld>();
-                      ASSERT_THAT(
-                          world->ImportBytes("ec", KeyType::kEcdsaP256, TestKeyPkcs8(kEc)), IsOk());
+                      ASSERT_THAT(world->ImportBytes("ec", KeyType::kEcdsaP256, TestKeyPkcs8(kEc)),
+                                  IsOk());
                       if (chain.empty()) {
                         chain = authority.ChainFor(CsrOf(*world, "ec"));
                       }
@@ -210,11 +210,11 @@ TEST(DeriveKey, AgreesWithOpensslOnTheKey) {
                                          {KeyType::kAes128Gcm96, "aes128", 16},
                                          {KeyType::kXChaCha20Poly1305, "xchacha", 32},
                                          {KeyType::kHmac, "hmac", 32}}) {
-    KMS_ASSERT_OK_AND_ASSIGN(const KeyHandle key,
-                             DeriveKey(world.environment(), NameOf(name),
-                                       {.peer_public_key = openssl.Text("peer.pem"),
-                                        .base_key_name = "base",
-                                        .type = type}));
+    KMS_ASSERT_OK_AND_ASSIGN(
+        const KeyHandle key,
+        DeriveKey(
+            world.environment(), NameOf(name),
+            {.peer_public_key = openssl.Text("peer.pem"), .base_key_name = "base", .type = type}));
     ASSERT_TRUE(openssl.Run("kdf -keylen " + std::to_string(size) +
                             " -kdfopt digest:SHA256 -kdfopt hexkey:" + hex +
                             " -kdfopt salt: -kdfopt info: -binary -out derived HKDF"));

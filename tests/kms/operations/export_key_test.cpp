@@ -13,12 +13,12 @@
 namespace kms {
 namespace {
 
+using testing::HasError;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::StartsWith;
-using testing::HasError;
 using testing::IsOk;
 using testing::NameOf;
+using ::testing::StartsWith;
 using testing::TestKey;
 using testing::TestKeyPkcs8;
 using testing::TransferWorld;
@@ -69,8 +69,7 @@ TEST(ExportKey, ExportsTheWorkingSetAndNoMore) {
       {"vv3", "invalid key version"},
   };
   for (const auto& [version, text] : refusals) {
-    EXPECT_THAT(Export(*key, ExportType::kEncryptionKey, version),
-                HasError(kInvalidArgument, text))
+    EXPECT_THAT(Export(*key, ExportType::kEncryptionKey, version), HasError(kInvalidArgument, text))
         << version;
   }
 }
@@ -78,10 +77,10 @@ TEST(ExportKey, ExportsTheWorkingSetAndNoMore) {
 TEST(ExportKey, RefusesWhatTheTypeCannotByTheTextsOfTheReference) {
   TransferWorld world;
   const KeyHandle aes = ThreeVersions(world);
-  const KeyHandle ec =
-      world.ImportBytes("ec", KeyType::kEcdsaP256, TestKeyPkcs8(AsymmetricAlgorithm::kEcdsaP256),
-                        true)
-          .value();
+  const KeyHandle ec = world
+                           .ImportBytes("ec", KeyType::kEcdsaP256,
+                                        TestKeyPkcs8(AsymmetricAlgorithm::kEcdsaP256), true)
+                           .value();
   const KeyHandle hmac = world.ImportBytes("hmac", KeyType::kHmac, Bytes(32, 4), true).value();
   const struct {
     KeyHandle key;
@@ -125,11 +124,11 @@ TEST(ExportKey, HmacKeysOfEveryType) {
 TEST(ExportKey, ThePrivateTextOfAPublicOnlyVersionIsEmpty) {
   TransferWorld world;
   const std::string pem = testing::PemOf(TestKey(AsymmetricAlgorithm::kRsa2048));
-  const KeyHandle key = world
-                            .Import("k", {.type = KeyType::kRsa2048,
-                                          .source = {.public_key = pem},
-                                          .exportable = true})
-                            .value();
+  const KeyHandle key =
+      world
+          .Import("k",
+                  {.type = KeyType::kRsa2048, .source = {.public_key = pem}, .exportable = true})
+          .value();
   EXPECT_THAT(Export(*key, ExportType::kSigningKey).value().at(1), IsEmpty());
   EXPECT_THAT(Export(*key, ExportType::kPublicKey).value().at(1),
               StartsWith("-----BEGIN PUBLIC KEY-----\n"));
@@ -165,9 +164,9 @@ class ByokExports : public ::testing::Test {
   }
   // The wrapping key of `other`, as a key of this environment.
   void ImportDestination(TransferWorld& other) {
-    EXPECT_THAT(world_.ImportPublic("there", KeyType::kRsa4096,
-                                    other.WrappingKeyOf(other.environment())),
-                IsOk());
+    EXPECT_THAT(
+        world_.ImportPublic("there", KeyType::kRsa4096, other.WrappingKeyOf(other.environment())),
+        IsOk());
   }
 
   TransferWorld world_;
@@ -178,7 +177,8 @@ TEST_F(ByokExports, MovesAKeyToAnotherServiceVersionByVersion) {
   ImportDestination(other);
   const KeyHandle source = ThreeVersions(world_);
   for (const HashAlgorithm hash : {HashAlgorithm::kSha2_256, HashAlgorithm::kSha1}) {
-    KMS_ASSERT_OK_AND_ASSIGN(const Exported blobs, Run("there", "aes", {.hash = hash, .version = {}}));
+    KMS_ASSERT_OK_AND_ASSIGN(const Exported blobs,
+                             Run("there", "aes", {.hash = hash, .version = {}}));
     ASSERT_EQ(blobs.size(), 2U);
     const std::string name = hash == HashAlgorithm::kSha1 ? "sha1" : "sha256";
     ASSERT_THAT(other.Import(name, {.source = {.ciphertext = blobs.at(3), .hash_function = name}}),
@@ -235,13 +235,12 @@ TEST_F(ByokExports, RefusesByTheTextsOfTheReference) {
   EXPECT_THAT(Run("aes", "aes"),
               HasError(kInvalidArgument, "unsupported key type in use; must be a rsa key"));
   EXPECT_THAT(Run("there", "aes", {.hash = HashAlgorithm::kSha2_256, .version = "1"}),
-              HasError(kInvalidArgument,
-                       "version for export is below minimum decryption version"));
+              HasError(kInvalidArgument, "version for export is below minimum decryption version"));
   const std::string pem = testing::PemOf(TestKey(AsymmetricAlgorithm::kEcdsaP256));
-  ASSERT_THAT(world_.Import("half", {.type = KeyType::kEcdsaP256,
-                                     .source = {.public_key = pem},
-                                     .exportable = true}),
-              IsOk());
+  ASSERT_THAT(
+      world_.Import(
+          "half", {.type = KeyType::kEcdsaP256, .source = {.public_key = pem}, .exportable = true}),
+      IsOk());
   EXPECT_THAT(Run("there", "half"),
               HasError(kInvalidArgument, HasSubstr("does not have a private counterpart")));
 }

@@ -13,9 +13,9 @@
 namespace kms {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::FailEachCall;
 using testing::HasError;
+using ::testing::HasSubstr;
 using testing::IsOk;
 using testing::NameOf;
 using testing::PemOf;
@@ -208,9 +208,8 @@ TEST(ImportKey, RefusesByTheTextsOfTheReference) {
 TEST(ImportKey, RefusesADerivedKeyWithoutItsPrivateHalf) {
   TransferWorld world;
   const std::string pem = PemOf(TestKey(AsymmetricAlgorithm::kEd25519));
-  EXPECT_THAT(world.Import("k", {.type = KeyType::kEd25519,
-                                 .source = {.public_key = pem},
-                                 .derived = true}),
+  EXPECT_THAT(world.Import(
+                  "k", {.type = KeyType::kEd25519, .source = {.public_key = pem}, .derived = true}),
               HasError(kInvalidArgument, HasSubstr("public half alone")));
 }
 

@@ -10,9 +10,9 @@
 namespace kms {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::FailEachCall;
 using testing::HasError;
+using ::testing::HasSubstr;
 using testing::IsOk;
 using testing::NameOf;
 using testing::PemOf;
@@ -213,10 +213,9 @@ TEST_P(ImportVersionFaults, H6_EachHsmCallMayFail) {
                 .check = [&](const Status& outcome) { Check(outcome); }});
 }
 
-INSTANTIATE_TEST_SUITE_P(Half, ImportVersionFaults, ::testing::Bool(),
-                         [](const auto& parameter) {
-                           return parameter.param ? "CompletesAVersion" : "AppendsAVersion";
-                         });
+INSTANTIATE_TEST_SUITE_P(Half, ImportVersionFaults, ::testing::Bool(), [](const auto& parameter) {
+  return parameter.param ? "CompletesAVersion" : "AppendsAVersion";
+});
 
 }  // namespace
 }  // namespace kms

@@ -77,8 +77,7 @@ class TransferWorld {
     return Import(name, {.type = type, .source = {.public_key = pem}});
   }
   Result<ImportVersionOutcome> ImportVersionBytes(
-      std::string_view name, ByteView target,
-      std::optional<std::int64_t> version = std::nullopt) {
+      std::string_view name, ByteView target, std::optional<std::int64_t> version = std::nullopt) {
     const std::string blob = Blob(target);
     return ImportVersion(*environment_, world_.device, NameOf(name),
                          {.source = {.ciphertext = blob}, .version = version});
@@ -94,9 +93,8 @@ class TransferWorld {
   // A ciphertext under the latest version.
   std::string EncryptUnder(std::string_view name, std::string_view plaintext) {
     const std::int64_t latest = 0;
-    const KeyHandle key = PrepareUsage(*environment_, NameOf(name), Find(name),
-                                       std::span(&latest, 1))
-                              .value();
+    const KeyHandle key =
+        PrepareUsage(*environment_, NameOf(name), Find(name), std::span(&latest, 1)).value();
     std::string ciphertext;
     EXPECT_THAT(Encrypt(*key, {.plaintext = AsBytes(plaintext), .associated_data = {}}, ciphertext),
                 IsOk());
