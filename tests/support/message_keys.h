@@ -72,7 +72,7 @@ inline Result<Key> PublicHalfOf(const Key& key) {
 // PrivateKeyInfo of an RSA key whose private numbers a fault has changed: what its public half
 // encrypts it cannot decrypt.
 inline Bytes DamagedRsa(ByteView pkcs8) {
-  constexpr std::string_view kExponentThenPrivate("\x02\x03\x01\x00\x01\x02\x82", 7);
+  constexpr std::string_view kExponentThenPrivate("\x02\x03\x01\x00\x01\x02", 6);
   Bytes damaged = CopyOf(pkcs8);
   const std::size_t at = AsText(damaged).find(kExponentThenPrivate);
   EXPECT_NE(at, std::string_view::npos);
