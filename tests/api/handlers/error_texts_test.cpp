@@ -5,7 +5,10 @@
 #include <gtest/gtest.h>
 
 #include "kms/base/base64.h"
+#include "kms/crypto/import_blob.h"
 #include "kms/crypto/key_export.h"
+#include "kms/crypto/key_import.h"
+#include "kms/crypto/rsa_encryption.h"
 #include "tests/support/api_service.h"
 #include "tests/support/asymmetric_keys.h"
 
@@ -13,6 +16,7 @@ namespace kms::testing {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 struct Row {
   const char* request;  // verb and path below the environment
@@ -81,6 +85,27 @@ class ErrorTexts : public ::testing::Test {
       EXPECT_EQ(answer.status, row.status) << row.request << " " << row.body << answer.body;
       EXPECT_EQ(answer.body, Errors(row.text)) << row.request << " " << row.body;
     }
+  }
+
+  // Rows whose text goes on with what the cryptographic library or the caller's key adds.
+  void ExpectRefusedBeginning(const std::vector<Row>& rows) {
+    for (const Row& row : rows) {
+      const ApiAnswer answer = Send(row);
+      EXPECT_EQ(answer.status, row.status) << row.request << answer.body;
+      EXPECT_THAT(answer.body, StartsWith(R"({"errors":[")" + std::string(row.text)))
+          << row.request;
+    }
+  }
+
+  AsymmetricKey WrappingKey() {
+    std::string pem = TextAfter(api_.Get("/v1/dev/wrapping_key").body, R"("public_key":")");
+    for (std::size_t at = pem.find("\\n"); at != std::string::npos; at = pem.find("\\n")) {
+      pem.replace(at, 2, "\n");
+    }
+    return ImportPublicKey(AsymmetricAlgorithm::kRsa4096, pem).value();
+  }
+  std::string Blob(ByteView target) {
+    return Base64Encode(SealImportBlob(WrappingKey(), HashAlgorithm::kSha2_256, target).value());
   }
 
   // Rows whose text stands in an item of the batch; the status is the batch's.
@@ -610,6 +635,53 @@ TEST_F(ErrorTexts, Import) {
   EXPECT_EQ(api_.Get("/v1/dev/keys/fresh").status, 404);
 }
 
+// 5.8, 6.21, 6.22: what is found wrong inside a blob
+TEST_F(ErrorTexts, ImportOfBlobs) {
+  ImportPublicHalf("half", AsymmetricAlgorithm::kEcdsaP256, "ecdsa-p256");
+  const Bytes& p256 = TestKeyPkcs8(AsymmetricAlgorithm::kEcdsaP256);
+  const Bytes& rsa = TestKeyPkcs8(AsymmetricAlgorithm::kRsa2048);
+  const auto import = [this](const char* type, ByteView target) {
+    return R"({"type":")" + std::string(type) + R"(","ciphertext":")" + Blob(target) + "\"}";
+  };
+  const auto version = [this](ByteView target) {
+    return R"({"version":1,"ciphertext":")" + Blob(target) + "\"}";
+  };
+  Bytes short_ephemeral =
+      OaepEncrypt(WrappingKey(), HashAlgorithm::kSha2_256, Bytes(16, 1)).value();
+  short_ephemeral.resize(short_ephemeral.size() + 40);
+  ExpectRefused({
+      {"POST keys/x/import", With("ciphertext", Base64Encode(Bytes(552))),
+       "crypto/rsa: decryption error"},
+      {"POST keys/x/import", With("ciphertext", Base64Encode(short_ephemeral)),
+       "expected ephemeral AES key to be 256-bit"},
+      {"POST keys/x/import", import("aes256-gcm96", Bytes(16, 1)),
+       "error importing key: invalid key size 16 bytes for key type aes256-gcm96"},
+      {"POST keys/x/import", import("hmac", Bytes(31, 1)),
+       "error importing key: invalid key size 31 bytes for key type hmac"},
+      {"POST keys/half/import_version",
+       version(TestKeyPkcs8(AsymmetricAlgorithm::kEcdsaP256, 1)),
+       "cannot import key, key pair does not match"},
+      {"POST keys/half/import_version",
+       R"({"version":1,"public_key":"x"})",
+       "cannot add a public key to a key version that already has a public key set"},
+  });
+  ExpectRefusedBeginning({
+      {"POST keys/x/import", import("ecdsa-p256", Bytes(100, 1)),
+       "error importing key: error parsing asymmetric key: "},
+      {"POST keys/x/import", import("ecdsa-p256", rsa),
+       "error importing key: invalid key type: expected "},
+      {"POST keys/x/import", import("rsa-2048", p256),
+       "error importing key: invalid key type: expected "},
+      {"POST keys/x/import", import("ecdsa-p384", p256),
+       "error importing key: invalid curve: expected "},
+      {"POST keys/x/import", import("rsa-3072", rsa),
+       "error importing key: invalid key size: expected "},
+  });
+  ASSERT_EQ(api_.Post("/v1/dev/keys/half/import_version", version(p256)).status, 204);
+  ExpectRefused({{"POST keys/half/import_version", version(p256),
+                  "private key imported, key version cannot be updated"}});
+}
+
 // 6.23: three refusals stay 500, because clients tell them by it (8.3)
 TEST_F(ErrorTexts, BackupAndRestore) {
   Make("kept");
@@ -648,6 +720,8 @@ TEST_F(ErrorTexts, Certificates) {
       {"POST keys/derived/csr", "{}",
        "operation not supported for keys with derivation enabled"},
       {"POST keys/ec/csr", With("csr", "x"), "could not decode PEM CSR"},
+      {"POST keys/ec/set-certificate", With("certificate_chain", "x"),
+       "could not decode a PEM block in the certificate chain"},
       {"POST keys/none/set-certificate", With("certificate_chain", "x"),
        "key with provided name 'none' not found"},
       {"POST keys/app/set-certificate", With("certificate_chain", "x"),
