@@ -222,8 +222,14 @@ TEST(Seal, ClosesOneEnvironmentOnly) {
 TEST(StoreTrouble, D4_ReadsFromMemoryGoOnAndWritesAre503) {
   ApiService api;
   api.Post("/v1/dev/keys/app");
+  // The first encryption under a version leases counts for many more from the store.
+  const ApiAnswer sealed = api.Post("/v1/dev/encrypt/app", R"({"plaintext":"aGk="})");
   api.store.FailEverything();
   EXPECT_EQ(api.Post("/v1/dev/encrypt/app", R"({"plaintext":""})").status, 200);
+  EXPECT_EQ(api.Post("/v1/dev/decrypt/app", R"({"ciphertext":")" +
+                                                TextAfter(sealed.body, R"("ciphertext":")") + "\"}")
+                .status,
+            200);
   EXPECT_EQ(api.Post("/v1/dev/keys/app/rotate").status, 503);
   EXPECT_EQ(api.Post("/v1/dev/encrypt/cold", R"({"plaintext":""})").status, 503);
   api.store.Heal();
