@@ -97,6 +97,8 @@ TEST(Access, L18_NothingChangesAndNobodyIsAnsweredWhileTheAuditLogRefuses) {
   for (const bool at_append : {true, false}) {
     ApiService api;
     api.Post("/v1/dev/keys/app");
+    // Its encryptions are leased: a lease is no change that anybody asked for.
+    api.Post("/v1/dev/encrypt/app", R"({"plaintext":"aGk="})");
     const auto before = api.store.Contents();
     if (at_append) {
       api.audit.RefuseAppends();
@@ -142,6 +144,7 @@ TEST(Access, L8_AChangeWhoseAttemptIsNotRecordedMayBeRepeated) {
 TEST(Access, I3_HotAnswersCarryTheTicketOfTheirRecord) {
   ApiService api;
   api.Post("/v1/dev/keys/app");
+  api.Post("/v1/dev/encrypt/app", R"({"plaintext":"aGk="})");
   bool deferred = true;
   api.audit.Hold();
   const ApiAnswer answer = api.CallOnLoop(
