@@ -126,8 +126,9 @@ KeyHandle Environment::WarmKey(std::string_view name) const {
 Result<KeyHandle> Environment::FindKey(const KeyName& name) {
   Result<KeyHandle> found = impl_->cache.FindOrLoad(name.text(), [&] {
     Result<std::optional<LoadedKey>> loaded = LoadKey(*this, name.text());
-    if (!loaded.has_value() && loaded.error().code == ErrorCode::kUnavailable &&
-        SecretMemoryIsShort()) {
+    // What one round frees may lie in pieces too small.
+    while (!loaded.has_value() && loaded.error().code == ErrorCode::kUnavailable &&
+           SecretMemoryIsShort() && impl_->cache.size() != 0) {
       impl_->cache.Shrink();
       loaded = LoadKey(*this, name.text());
     }
