@@ -25,6 +25,10 @@ struct KeyBackup {
 Result<std::string> EncodeKeyBackup(const KeyPolicy& policy,
                                     const std::vector<KeyVersion>& versions);
 
+// The base64 of that, as it stands in a response. The same holds of it.
+Result<std::string> EncodeBackupBlob(const KeyPolicy& policy,
+                                     const std::vector<KeyVersion>& versions);
+
 // Reads a blob of this service, Vault or OpenBao: integers of any size, absent members, members it
 // does not know. Key material is judged as an import's is (kms/crypto/key_import.h).
 // Errors: kInvalidArgument, never with content: not the JSON of a backup, a key type that this

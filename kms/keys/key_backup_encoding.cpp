@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes backups: the members and their order are those of the Go structures (transit-api 5.10).
+#include <openssl/crypto.h>
+
 #include <chrono>
 #include <string_view>
 
@@ -300,6 +302,16 @@ Result<std::string> EncodeKeyBackup(const KeyPolicy& policy,
   members.Close();
   out += '\n';
   return out;
+}
+
+Result<std::string> EncodeBackupBlob(const KeyPolicy& policy,
+                                     const std::vector<KeyVersion>& versions) {
+  std::string json = KMS_TRY(EncodeKeyBackup(policy, versions));
+  std::string blob;
+  blob.reserve(json.size() / 3 * 4 + 4);
+  AppendBase64(AsBytes(json), blob);
+  OPENSSL_cleanse(json.data(), json.size());
+  return blob;
 }
 
 }  // namespace kms

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kms/operations/backup_key.h"
 
-#include <openssl/crypto.h>
-
 #include <algorithm>
 #include <utility>
 
-#include "kms/base/base64.h"
 #include "kms/keys/key_backup.h"
 #include "kms/operations/key_storage.h"
 #include "kms/operations/usable_key.h"
@@ -37,15 +34,6 @@ Result<std::vector<KeyVersion>> EveryVersion(Environment& environment, const Key
   return versions;
 }
 
-Result<std::string> EncodeBlob(const KeyPolicy& policy, const std::vector<KeyVersion>& versions) {
-  std::string json = KMS_TRY(EncodeKeyBackup(policy, versions));
-  std::string blob;
-  blob.reserve(json.size() / 3 * 4 + 4);
-  AppendBase64(AsBytes(json), blob);
-  OPENSSL_cleanse(json.data(), json.size());
-  return blob;
-}
-
 }  // namespace
 
 Result<BackupOutcome> BackUpKey(Environment& environment, const KeyName& name) {
@@ -58,7 +46,7 @@ Result<BackupOutcome> BackUpKey(Environment& environment, const KeyName& name) {
   KMS_TRY(CheckPolicy(policy));
   policy.backup_info = {.time = environment.clock().Now(), .version = policy.latest_version};
   std::vector<KeyVersion> versions = KMS_TRY(EveryVersion(environment, *loaded->key));
-  BackupOutcome outcome{.blob = KMS_TRY(EncodeBlob(policy, versions)),
+  BackupOutcome outcome{.blob = KMS_TRY(EncodeBackupBlob(policy, versions)),
                         .latest_version = policy.latest_version};
   std::erase_if(versions, [&](const KeyVersion& version) {
     return version.number < policy.min_decryption_version;

@@ -2,8 +2,6 @@
 // Reads the export encodings of transit-api 5.9 and writes the backup of 5.10.
 #include "tools/kmsctl/exported_key.h"
 
-#include <openssl/crypto.h>
-
 #include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
@@ -14,6 +12,7 @@
 #include "kms/crypto/key_import.h"
 #include "kms/crypto/private_key_text.h"
 #include "kms/keys/key_backup.h"
+#include "tools/kmsctl/json_member.h"
 
 namespace kms::tools {
 
@@ -22,23 +21,6 @@ namespace {
 using Json = nlohmann::json;
 
 Error Unusable(const std::string& why) { return FailedPrecondition(why); }
-
-std::int64_t IntegerOf(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
-}
-
-bool BooleanOf(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_boolean() && found->get<bool>();
-}
-
-std::string_view TextOf(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string()
-             ? std::string_view(found->get_ref<const std::string&>())
-             : std::string_view();
-}
 
 Result<SecretBytes> DecodeSecret(std::string_view base64) {
   SecretBytes room = KMS_TRY(SecretBytes::OfSize(Base64DecodedBound(base64.size())));
@@ -173,12 +155,7 @@ Result<std::string> BlobOfExport(const ExportedKey& exported) {
   }
   const KeyPolicy policy = KMS_TRY(ReadPolicy(exported.key, *type, versions));
   KMS_TRY(CheckComplete(policy, versions));
-  std::string json = KMS_TRY(EncodeKeyBackup(policy, versions));
-  std::string blob;
-  blob.reserve(json.size() / 3 * 4 + 4);
-  AppendBase64(AsBytes(json), blob);
-  OPENSSL_cleanse(json.data(), json.size());
-  return blob;
+  return EncodeBackupBlob(policy, versions);
 }
 
 }  // namespace kms::tools

@@ -14,6 +14,7 @@
 #include "kms/keys/key_type.h"
 #include "tools/kmsctl/exported_key.h"
 #include "tools/kmsctl/json_body.h"
+#include "tools/kmsctl/json_member.h"
 
 namespace kms::tools {
 
@@ -31,21 +32,6 @@ std::string FreshBase64() {
   std::string text;
   AppendBase64(bytes, text);
   return text;
-}
-
-std::int64_t IntegerOf(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
-}
-
-bool BooleanOf(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_boolean() && found->get<bool>();
-}
-
-std::string TextOf(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 // Errors after which the next key fares no better.
