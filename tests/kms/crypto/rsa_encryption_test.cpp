@@ -85,9 +85,8 @@ std::vector<Bytes> DamagedCiphertexts(const AsymmetricKey& key, RsaEncryptionPad
     flipped[bit / 8] ^= static_cast<std::uint8_t>(1U << (bit % 8));
     damaged.push_back(flipped);
   }
-  Bytes modulus = *key.PublicKey();  // SEQUENCE { n, e }: n ends before e's five bytes
-  modulus.resize(modulus.size() - 5);
-  damaged.push_back(CopyOf(ByteView(modulus).last(size)));
+  const Bytes spki = *key.PublicKey();  // SEQUENCE { n, e }: n ends before e's five bytes
+  damaged.push_back(CopyOf(ByteView(spki).last(size + 5).first(size)));
   damaged.push_back(*Encrypt(TestKey(key.algorithm(), 1), padding, AsBytes("hello transit")));
   damaged.push_back(*Encrypt(key,
                              padding == kOaep ? kPkcs1v15 : kOaep,
