@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "kms/base/secret_bytes.h"
 #include "kms/crypto/asymmetric_key.h"
 #include "kms/crypto/signature.h"
+#include "tests/fuzz/secret_memory.h"
 
 namespace {
 
@@ -70,8 +70,7 @@ void Verify(AsymmetricAlgorithm algorithm, bool jws, ByteView signature) {
 
 // The first byte chooses the algorithm, the second splits the rest into a key and a signature.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const bool prepared = kms::InitializeSecretMemory().has_value();
-  Require(prepared);
+  kms::testing::PrepareSecretMemory();
   if (size < 2) {
     return 0;
   }

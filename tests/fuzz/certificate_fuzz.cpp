@@ -8,9 +8,9 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "kms/base/secret_bytes.h"
 #include "kms/crypto/certificate_chain.h"
 #include "kms/crypto/certificate_request.h"
+#include "tests/fuzz/secret_memory.h"
 
 namespace {
 
@@ -22,7 +22,7 @@ void Require(bool condition) {
 
 const kms::AsymmetricKey& Key() {
   static const kms::AsymmetricKey key = [] {
-    Require(kms::InitializeSecretMemory().has_value());
+    kms::testing::PrepareSecretMemory();
     std::array<std::uint8_t, 32> seed{};
     seed.fill(1);  // the corpus has certificates for this key
     return kms::AsymmetricKey::FromEd25519Seed(seed).value();

@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include "kms/base/secret_bytes.h"
 #include "kms/keys/ciphertext.h"
 #include "kms/operations/decrypt.h"
 #include "kms/operations/rewrap.h"
+#include "tests/fuzz/secret_memory.h"
 
 namespace {
 
@@ -23,7 +23,7 @@ void Require(bool condition) {
 }
 
 kms::Key MakeKey() {
-  Require(kms::InitializeSecretMemory().has_value());
+  kms::testing::PrepareSecretMemory();
   kms::KeyPolicy policy;
   policy.name = "fuzz";
   policy.incarnation = kms::Uuid::Random();

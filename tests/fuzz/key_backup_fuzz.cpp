@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "kms/base/secret_bytes.h"
 #include "kms/keys/key_backup.h"
+#include "tests/fuzz/secret_memory.h"
 
 namespace {
 
@@ -20,8 +20,7 @@ void Require(bool condition) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const bool prepared = kms::InitializeSecretMemory().has_value();
-  Require(prepared);
+  kms::testing::PrepareSecretMemory();
   const auto read = kms::DecodeKeyBackup(kms::AsText(kms::ByteView(data, size)));
   if (!read.has_value()) {
     return 0;

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "kms/base/secret_bytes.h"
 #include "kms/keys/key.h"
+#include "tests/fuzz/secret_memory.h"
 
 namespace {
 
@@ -37,8 +37,7 @@ void RequireOneEncoding(kms::ByteView input, kms::ByteView encoded, const Decode
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const bool prepared = kms::InitializeSecretMemory().has_value();
-  Require(prepared);
+  kms::testing::PrepareSecretMemory();
   const kms::ByteView input(data, size);
   if (const auto key = kms::Key::Decode(input); key.has_value()) {
     const auto encoded = key->Encode();

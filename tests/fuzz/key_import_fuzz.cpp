@@ -7,10 +7,10 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "kms/base/secret_bytes.h"
 #include "kms/crypto/import_blob.h"
 #include "kms/crypto/key_export.h"
 #include "kms/crypto/key_import.h"
+#include "tests/fuzz/secret_memory.h"
 
 namespace {
 
@@ -66,8 +66,7 @@ void CheckBlob(kms::ByteView blob) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const bool prepared = kms::InitializeSecretMemory().has_value();
-  Require(prepared);
+  kms::testing::PrepareSecretMemory();
   if (size == 0) {
     return 0;
   }

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "kms/base/secret_bytes.h"
 #include "pkcs11/worker_protocol.h"
+#include "tests/fuzz/secret_memory.h"
 
 namespace {
 
@@ -20,8 +20,7 @@ void Require(bool condition) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const bool prepared = kms::InitializeSecretMemory().has_value();
-  Require(prepared);
+  kms::testing::PrepareSecretMemory();
   const kms::ByteView frame(data, std::min(size, kms::pkcs11::kMaxWorkerFrameBytes));
   kms::Bytes out(kms::pkcs11::kMaxWorkerFrameBytes);
   if (const auto request = kms::pkcs11::DecodeRequest(frame); request.has_value()) {
