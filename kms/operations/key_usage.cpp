@@ -55,8 +55,12 @@ std::shared_ptr<UsageCounter> KeyUsage::CounterOf(KeyVersionNumber version) {
 
 bool KeyUsage::HasRoom(const Needs& needs) {
   const ScopedLock lock(mutex_);
-  return std::ranges::all_of(
-      needs, [&](const auto& need) { return slots_[need.first].Left() >= need.second; });
+  for (const auto& [version, need] : needs) {
+    if (slots_[version].Left() < need) {
+      return false;
+    }
+  }
+  return true;
 }
 
 Result<std::optional<KeyVersionNumber>> KeyUsage::Lease(SealedStore& store, const Needs& needs,
