@@ -148,6 +148,17 @@ Result<RsaPrivateNumbers> CompleteRsa(const RsaKeyDigits& digits) {
   return all;
 }
 
+// What is longer than the modulus has no place in a PKCS #8 structure of this size.
+Status CheckBelowModulus(const RsaPrivateNumbers& numbers, const Number& e, const Number& n) {
+  for (const Number* number : {&e, &numbers.d, &numbers.p, &numbers.q}) {
+    if (BN_cmp(number->get(), n.get()) >= 0) {
+      return InvalidArgument("error importing key: error parsing asymmetric key: a number is not "
+                             "below the modulus");
+    }
+  }
+  return Ok();
+}
+
 bool Push(OSSL_PARAM_BLD* builder, const char* name, const Number& number) {
   return OSSL_PARAM_BLD_push_BN(builder, name, number.get()) == 1;
 }
@@ -229,6 +240,7 @@ Result<AsymmetricKey> KeyOfNumbers(AsymmetricAlgorithm algorithm, const RsaKeyDi
     return Build(algorithm, builder.get(), false);
   }
   const RsaPrivateNumbers numbers = KMS_TRY(CompleteRsa(digits));
+  KMS_TRY(CheckBelowModulus(numbers, e, n));
   if (!PushPrivate(builder.get(), numbers)) {
     return NumbersFailed("RSA");
   }

@@ -236,6 +236,18 @@ TEST(KeyBackup, C14_RefusesUnsoundNumbers) {
   }
 }
 
+// A number of more digits than the modulus was an internal error instead of a refusal.
+TEST(KeyBackup, C14_RefusesNumbersLongerThanTheModulus) {
+  KMS_ASSERT_OK_AND_ASSIGN(const Key rsa, MakeFreshKey(PolicyOf(KeyType::kRsa2048)));
+  KMS_ASSERT_OK_AND_ASSIGN(const std::string blob, EncodeKeyBackup(rsa.policy(), ClonesOf(rsa)));
+  for (const auto& [what, with] :
+       {std::pair{R"("D":)", R"("D":99999)"}, std::pair{R"("Primes":[)", R"("Primes":[99999)"},
+        std::pair{R"("N":)", R"("N":99999)"}}) {
+    EXPECT_THAT(DecodeKeyBackup(Replaced(blob, what, with)), HasError(ErrorCode::kInvalidArgument))
+        << with;
+  }
+}
+
 TEST(KeyBackup, SurvivesEveryTruncationAndNonsense) {
   const std::string blob = OldBlob();
   for (std::size_t size = 0; size + 2 < blob.size(); ++size) {
