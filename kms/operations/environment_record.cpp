@@ -12,14 +12,14 @@
 
 #include <utility>
 
-#include "kms/operations/record_codec.h"
+#include "kms/base/record_codec.h"
 
 namespace kms {
 
 namespace {
 
-using internal::RecordReader;
-using internal::RecordWriter;
+using RecordReader;
+using RecordWriter;
 
 constexpr std::uint8_t kFormat = 1;
 

@@ -8,7 +8,7 @@
 #include <optional>
 #include <utility>
 
-#include "kms/operations/record_codec.h"
+#include "kms/base/record_codec.h"
 
 namespace kms {
 
@@ -18,7 +18,7 @@ constexpr std::string_view kPath = "tokens/root";
 constexpr std::uint8_t kFormat = 1;
 
 Result<SecretBytes> Encode(const RootToken& token) {
-  internal::RecordWriter writer('T', kFormat);
+  RecordWriter writer('T', kFormat);
   writer.PutFlag(token.revoked);
   writer.Put(token.created_unix_seconds);
   writer.PutRaw(token.digest);
@@ -26,7 +26,7 @@ Result<SecretBytes> Encode(const RootToken& token) {
 }
 
 Result<RootToken> Decode(ByteView encoded) {
-  internal::RecordReader reader(encoded);
+  RecordReader reader(encoded);
   const bool ours = reader.Get<std::uint8_t>() == 'T' && reader.Get<std::uint8_t>() == kFormat;
   RootToken token;
   token.revoked = reader.GetFlag();

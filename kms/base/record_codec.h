@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the small records of this room are written: big-endian numbers, texts with a 4-byte length.
+// How small stored records are written: big-endian numbers, texts and bytes with a 4-byte length.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,11 @@
 #include "kms/base/bytes.h"
 #include "kms/base/ids.h"
 
-namespace kms::internal {
+namespace kms {
 
 class RecordWriter {
  public:
+  RecordWriter() = default;
   RecordWriter(char kind, std::uint8_t format) {
     Put(static_cast<std::uint8_t>(kind));
     Put(format);
@@ -26,10 +27,11 @@ class RecordWriter {
   }
   void PutFlag(bool flag) { Put(static_cast<std::uint8_t>(flag)); }
   void PutRaw(ByteView bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }
-  void PutText(std::string_view text) {
-    Put(static_cast<std::uint32_t>(text.size()));
-    PutRaw(AsBytes(text));
+  void PutSized(ByteView bytes) {
+    Put(static_cast<std::uint32_t>(bytes.size()));
+    PutRaw(bytes);
   }
+  void PutText(std::string_view text) { PutSized(AsBytes(text)); }
   Bytes Take() { return std::move(out_); }
 
  private:
@@ -64,7 +66,8 @@ class RecordReader {
     in_ = in_.subspan(size);
     return taken;
   }
-  std::string GetText() { return std::string(AsText(GetRaw(Get<std::uint32_t>()))); }
+  ByteView GetSized() { return GetRaw(Get<std::uint32_t>()); }
+  std::string GetText() { return std::string(AsText(GetSized())); }
   Uuid GetUuid() { return Uuid::FromBytes(GetRaw(Uuid::kBytes)).value_or(Uuid()); }
 
   // For damage that only the caller can see.
@@ -78,4 +81,4 @@ class RecordReader {
   bool failed_ = false;
 };
 
-}  // namespace kms::internal
+}  // namespace kms
