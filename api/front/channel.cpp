@@ -3,6 +3,7 @@
 #include "api/front/channel.h"
 
 #include <openssl/err.h>
+#include <openssl/x509.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -31,6 +32,26 @@ IoResult FromReceive(ssize_t received, std::size_t asked) {
   return {.kind = Kind::kBytes, .bytes = bytes, .drained = bytes < asked};
 }
 
+std::vector<std::uint8_t> Der(X509* certificate) {
+  unsigned char* bytes = nullptr;
+  const int size = i2d_X509(certificate, &bytes);
+  if (size <= 0) {
+    return {};
+  }
+  std::vector<std::uint8_t> der(bytes, bytes + size);
+  OPENSSL_free(bytes);
+  return der;
+}
+
+// A session is resumed without looking at its certificate again: what this listener has verified
+// must not outlive its own end.
+bool OutlivedItsCertificate(const SSL* ssl) {
+  const X509* leaf = SSL_get0_peer_certificate(ssl);
+  return leaf != nullptr && SSL_session_reused(ssl) == 1 &&
+         SSL_get_verify_result(ssl) == X509_V_OK &&
+         X509_cmp_current_time(X509_get0_notAfter(leaf)) <= 0;
+}
+
 }  // namespace
 
 Channel::Channel(UniqueFd socket, SslPtr ssl) : socket_(std::move(socket)), ssl_(std::move(ssl)) {}
@@ -38,11 +59,34 @@ Channel::Channel(UniqueFd socket, SslPtr ssl) : socket_(std::move(socket)), ssl_
 IoResult Channel::Handshake() {
   ERR_clear_error();
   const int result = SSL_accept(ssl_.get());
-  if (result == 1) {
-    handshaken_ = true;
-    return {.kind = Kind::kBytes};
+  if (result != 1) {
+    return FromSsl(result);
   }
-  return FromSsl(result);
+  if (OutlivedItsCertificate(ssl_.get())) {
+    return {.kind = Kind::kError};
+  }
+  handshaken_ = true;
+  return {.kind = Kind::kBytes};
+}
+
+PeerCertificatesHandle Channel::Certificates() const {
+  X509* leaf = ssl_ == nullptr ? nullptr : SSL_get0_peer_certificate(ssl_.get());
+  if (leaf == nullptr) {
+    return nullptr;
+  }
+  auto certificates = std::make_shared<PeerCertificates>();
+  certificates->chain.push_back(Der(leaf));
+  if (certificates->chain.front().empty()) {
+    ERR_clear_error();
+    return nullptr;
+  }
+  // On the server's side it has what came with the leaf, without the leaf.
+  const STACK_OF(X509)* issuers = SSL_get_peer_cert_chain(ssl_.get());
+  for (int i = 0; i < sk_X509_num(issuers); ++i) {
+    certificates->chain.push_back(Der(sk_X509_value(issuers, i)));
+  }
+  certificates->leaf_digest = Sha256(certificates->chain.front());
+  return certificates;
 }
 
 IoResult Channel::Read(char* to, std::size_t size) {

@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "api/front/peer_certificates.h"
 #include "kms/base/unique_fd.h"
-
 
 namespace kms::api {
 
@@ -33,6 +33,9 @@ class Channel {
 
   // kBytes (with 0 bytes): ready for Read and Write.
   IoResult Handshake();
+  // What the client presented in the handshake, which is over; null when nothing, or when memory is
+  // short.
+  [[nodiscard]] PeerCertificatesHandle Certificates() const;
   IoResult Read(char* to, std::size_t size);
   IoResult Write(const char* from, std::size_t size);
   // Reads and forgets up to `size` raw bytes.

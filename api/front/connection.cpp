@@ -83,7 +83,10 @@ void Connection::Run(LoopContext& context) {
 bool Connection::Handshake(LoopContext& context) {
   const IoResult result = channel_.Handshake();
   switch (result.kind) {
-    case IoResult::Kind::kBytes: state_ = State::kIdle; return true;
+    case IoResult::Kind::kBytes:
+      state_ = State::kIdle;
+      certificates_ = channel_.Certificates();
+      return true;
     case IoResult::Kind::kWait: Settle(context); return false;
     case IoResult::Kind::kEnd:
     case IoResult::Kind::kError: Close(); return false;
@@ -216,6 +219,7 @@ void Connection::FillRequest(HttpRequest& request) {
   request.remote_address = peer_.host;
   request.remote_port = peer_.port;
   request.tls = channel_.tls();
+  request.certificates = certificates_;  // also when null: the request is reused
   request.expects_json = !parser_.facts().form || LooksLikeJson(request.body);
 }
 

@@ -87,6 +87,7 @@ class Connection {
   const ConnectionId id_;
   Channel channel_;
   const PeerAddress peer_;
+  PeerCertificatesHandle certificates_;
   State state_;
   bool readable_ = true;
   bool writable_ = true;

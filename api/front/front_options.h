@@ -12,12 +12,18 @@
 
 namespace kms::api {
 
+enum class ClientCertificates : std::uint8_t {
+  kNone,     // not asked for, unless client_ca_file says so
+  kRequest,  // asked for; any certificate whose key the client holds is taken, and none as well
+  kRequire,  // like kRequest, but without one there is no connection
+};
+
 struct TlsOptions {
   std::string certificate_file;  // PEM, leaf first, then its chain
   std::string key_file;          // PEM
   // PEM; when set, clients must present a certificate that one of these authorities signed.
   std::string client_ca_file;
-  bool client_certificate_optional = false;
+  ClientCertificates client_certificates = ClientCertificates::kNone;
 };
 
 struct FrontTimeouts {

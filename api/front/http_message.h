@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "api/front/peer_certificates.h"
+
 namespace kms::api {
 
 enum class HttpMethod : std::uint8_t { kGet, kHead, kPost, kPut, kPatch, kDelete, kList, kScan, kOptions };
@@ -31,6 +33,9 @@ struct HttpRequest {
   std::string_view remote_address;  // of the socket; "127.0.0.1", "::1"
   std::uint16_t remote_port = 0;
   bool tls = false;
+  // The only source of who the client is in TLS: header fields never say it (U20). The handshake has
+  // proved that the client holds the key; whether the chain is trusted is for whoever reads it.
+  PeerCertificatesHandle certificates;
   bool expects_json = true;
 
   // The value of the only field with this name (case-insensitive); nullopt when absent. The front

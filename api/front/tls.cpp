@@ -17,6 +17,10 @@ constexpr const char* kTls12Ciphers =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 
+constexpr long kMaxSessions = 1'024;  // with the chain of each
+constexpr long kSessionSeconds = 600;
+constexpr long kMaxChainBytes = 16'384;
+
 constexpr std::array<unsigned char, 7> kSessionContext{'k', 'm', 's', 'd', 'a', 'p', 'i'};
 
 Error TlsError(const std::string& message) {
@@ -44,8 +48,41 @@ Status TrustClients(SSL_CTX* context, const TlsOptions& options) {
                     options.client_ca_file);
   }
   SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(file));
-  const int demand = options.client_certificate_optional ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | demand, nullptr);
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  return Ok();
+}
+
+// Takes whatever chain there is and says that nobody has verified it: the cert login does, against
+// what its mount trusts. OpenSSL still checks that the client holds the key of the leaf.
+int LeaveUnverified(X509_STORE_CTX* verification, void* /*unused*/) {
+  X509_STORE_CTX_set_error(verification, X509_V_ERR_APPLICATION_VERIFICATION);
+  return 1;
+}
+
+void AskClients(SSL_CTX* context, ClientCertificates demand) {
+  SSL_CTX_set_cert_verify_callback(context, LeaveUnverified, nullptr);
+  const int refuse = demand == ClientCertificates::kRequire ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | refuse, nullptr);
+}
+
+// A ticket carries the leaf alone, so a client that resumes would lose its intermediates: sessions
+// stay here, with all of the chain.
+void KeepSessionsWithTheirChain(SSL_CTX* context) {
+  SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+  SSL_CTX_sess_set_cache_size(context, kMaxSessions);
+  SSL_CTX_set_timeout(context, kSessionSeconds);
+  SSL_CTX_set_max_cert_list(context, kMaxChainBytes);
+}
+
+Status ConfigureClients(SSL_CTX* context, const TlsOptions& options) {
+  if (!options.client_ca_file.empty()) {
+    KMS_TRY(TrustClients(context, options));
+  } else if (options.client_certificates != ClientCertificates::kNone) {
+    AskClients(context, options.client_certificates);
+  } else {
+    return Ok();
+  }
+  KeepSessionsWithTheirChain(context);
   return Ok();
 }
 
@@ -67,9 +104,7 @@ Result<SslContextPtr> MakeContext(const TlsOptions& options) {
   if (SSL_CTX_check_private_key(context.get()) != 1) {
     return TlsError(options.key_file + " does not hold the key of " + options.certificate_file);
   }
-  if (!options.client_ca_file.empty()) {
-    KMS_TRY(TrustClients(context.get(), options));
-  }
+  KMS_TRY(ConfigureClients(context.get(), options));
   return context;
 }
 
