@@ -93,6 +93,10 @@ bool CidrBlock::Contains(const IpAddress& address) const {
   return Masked(address.bytes(), bits_) == Masked(address_.bytes(), bits_);
 }
 
+bool CidrBlock::Covers(const CidrBlock& other) const {
+  return bits_ <= other.bits_ && Contains(other.address_);
+}
+
 std::string CidrBlock::ToText() const {
   if (bits_ == kAllBits) {
     return address_.ToText();

@@ -44,6 +44,8 @@ class CidrBlock {
   static CidrBlock Only(const IpAddress& address);
 
   [[nodiscard]] bool Contains(const IpAddress& address) const;
+  // Every address of `other` is in this one.
+  [[nodiscard]] bool Covers(const CidrBlock& other) const;
   // As it is shown to clients: "10.0.0.0/8"; a block of one without its length.
   [[nodiscard]] std::string ToText() const;
 
