@@ -18,9 +18,6 @@ namespace kms {
 
 namespace {
 
-using RecordReader;
-using RecordWriter;
-
 constexpr std::uint8_t kFormat = 1;
 
 Error Damaged(std::string_view what, std::string_view how) {
