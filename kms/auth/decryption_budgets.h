@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -64,6 +65,7 @@ struct BudgetConsumer {
   std::string environment;
   std::string key;
   std::int64_t rows = 0;  // within the hour
+  std::int64_t rows_per_hour = 0;
 };
 
 // Each rule counts each actor and key of its own, in 60 minutes that move on. Root is counted too.
@@ -80,8 +82,8 @@ class DecryptionBudgets {
   // on.
   void Configure(std::vector<DecryptionBudget> budgets);
 
-  // Before `rows` ciphertexts are decrypted, whether they turn out good or not. What a rule stops
-  // is counted by none. Of several verdicts the hardest is returned.
+  // Before `rows` ciphertexts are decrypted, whether they turn out good or not. What one rule stops
+  // is counted by none. Of several alarms one is returned, the others by later calls.
   BudgetVerdict Charge(const Principal& principal, std::string_view environment,
                        std::string_view key, std::int64_t rows, SteadyTime now);
 
@@ -92,16 +94,13 @@ class DecryptionBudgets {
 
  private:
   struct Counter;
+  struct Deed;
   using Table = BoundedTable<Counter>;
 
-  BudgetVerdict ChargeRule(const DecryptionBudget& rule, const Principal& principal,
-                           std::string_view environment, std::string_view key, std::int64_t rows,
-                           SteadyTime now);
-  void Refund(const DecryptionBudget& rule, const Principal& principal,
-              std::string_view environment, std::string_view key, std::int64_t rows,
-              SteadyTime now);
-  [[nodiscard]] std::uint64_t KeyOf(const DecryptionBudget& rule, const Principal& principal,
-                                    std::string_view environment, std::string_view key) const;
+  void ChargeRule(Table& table, const DecryptionBudget& rule, const Deed& deed,
+                  BudgetVerdict& verdict) const;
+  void Refund(Table& table, std::span<const DecryptionBudget> rules, const Deed& deed) const;
+  [[nodiscard]] std::uint64_t KeyOf(const DecryptionBudget& rule, const Deed& deed) const;
 
   const std::size_t capacity_;
   const TableKeys keys_;
