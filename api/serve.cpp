@@ -29,8 +29,8 @@
 #include "kms/base/random.h"
 #include "kms/base/secret_source.h"
 #include "kms/operations/auto_rotate.h"
+#include "kms/identity/identity.h"
 #include "kms/operations/environments.h"
-#include "kms/operations/root_token.h"
 #include "kms/operations/usage.h"
 #include "kms/store/sqlite_store.h"
 #include "pkcs11/worker_device.h"
@@ -63,6 +63,14 @@ Result<HostPort> ParseAddress(const std::string& text) {
   return address;
 }
 
+ClientCertificates ClientCertificatesFrom(const ListenerConfig& listener) {
+  if (listener.tls_client_certificates == "request") {
+    return ClientCertificates::kRequest;
+  }
+  return listener.tls_client_certificates == "require" ? ClientCertificates::kRequire
+                                                       : ClientCertificates::kNone;
+}
+
 Result<FrontOptions> FrontOptionsFrom(const Config& config) {
   const HostPort address = KMS_TRY(ParseAddress(config.listener.address));
   const LimitsConfig& limits = config.limits;
@@ -88,9 +96,33 @@ Result<FrontOptions> FrontOptionsFrom(const Config& config) {
   if (!config.listener.tls_certificate.empty()) {
     options.tls = TlsOptions{.certificate_file = config.listener.tls_certificate,
                              .key_file = config.listener.tls_key,
-                             .client_ca_file = config.listener.tls_client_ca};
+                             .client_ca_file = config.listener.tls_client_ca,
+                             .client_certificates = ClientCertificatesFrom(config.listener)};
   }
   return options;
+}
+
+Result<std::vector<CidrBlock>> TrustedProxiesFrom(const ListenerConfig& config) {
+  std::vector<CidrBlock> proxies;
+  std::string_view rest = config.trusted_proxies;
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find(','), rest.size());
+    std::string_view block = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    while (block.starts_with(' ')) {
+      block.remove_prefix(1);
+    }
+    while (block.ends_with(' ')) {
+      block.remove_suffix(1);
+    }
+    const Result<CidrBlock> parsed = CidrBlock::Parse(block);
+    if (!parsed) {
+      return InvalidArgument("listener.trusted_proxies must be addresses or CIDR blocks, separated "
+                             "by commas, not \"" + std::string(block) + "\"");
+    }
+    proxies.push_back(*parsed);
+  }
+  return proxies;
 }
 
 PipelineOptions PipelineOptionsFrom(const Config& config) {
@@ -103,6 +135,7 @@ PipelineOptions PipelineOptionsFrom(const Config& config) {
   options.report = [](const Error& error, std::string_view path) {
     LogError("answering a request to " + std::string(path), error);
   };
+  options.alarm = [](std::string_view what) { LogWarning(std::string(what)); };
   return options;
 }
 
@@ -144,10 +177,16 @@ Result<std::unique_ptr<ChainedAuditLog>> OpenAuditLog(const AuditConfig& config,
   return ChainedAuditLog::Open(std::move(options), clock);
 }
 
-Result<std::unique_ptr<TokenRegistry>> LoadTokens(const AuthConfig& config,
-                                                  Environments& environments) {
+Result<std::unique_ptr<Identity>> OpenIdentity(const AuthConfig& config,
+                                               Environments& environments, const Clock& clock) {
   const SecretBytes token = KMS_TRY(ReadSecret(SecretSourceFrom(config.root_token), "root token"));
-  return LoadRootToken(*environments.sys(), AsText(token.View()));
+  IdentityOptions options;
+  options.root_token = AsText(token.View());
+  options.tokens.default_ttl_seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(config.default_token_ttl).count();
+  options.tokens.max_ttl_seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(config.max_token_ttl).count();
+  return Identity::Open(environments.sys()->store(), clock, options);
 }
 
 Status EnsureEnvironments(Environments& environments,
@@ -281,11 +320,13 @@ Status Serve(const Config& config, const ServeOptions& options) {
   const std::unique_ptr<ChainedAuditLog> audit = KMS_TRY(OpenAuditLog(config.audit, clock));
   const std::unique_ptr<Environments> environments =
       KMS_TRY(Environments::Open(*store, *device, clock, EnvironmentsOptionsFrom(config, *audit)));
-  const std::unique_ptr<TokenRegistry> tokens = KMS_TRY(LoadTokens(config.auth, *environments));
+  const std::unique_ptr<Identity> identity =
+      KMS_TRY(OpenIdentity(config.auth, *environments, clock));
+  Limits limits(KMS_TRY(TrustedProxiesFrom(config.listener)));
   KMS_TRY(EnsureEnvironments(*environments, options.environments));
   SignAuditHead(*audit, *device, clock);
 
-  Pipeline pipeline(RouteTable(), Services{*environments, *audit, *tokens, clock,
+  Pipeline pipeline(RouteTable(), Services{*environments, *audit, *identity, limits, clock,
                                            PipelineOptionsFrom(config)});
   AuditGate gate(*audit);
   const std::unique_ptr<HttpServer> server = KMS_TRY(HttpServer::Start(front, pipeline, gate));

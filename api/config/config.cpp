@@ -195,6 +195,21 @@ Status RequireKey(const std::string& value, std::string_view name) {
   return Ok();
 }
 
+Status ValidateClientCertificates(const ListenerConfig& listener) {
+  const bool asks = listener.tls_client_certificates != "none";
+  if (asks && listener.tls_certificate.empty()) {
+    return InvalidArgument(
+        "configuration: listener.tls_client_certificates needs listener.tls_certificate and "
+        "tls_key");
+  }
+  if (listener.tls_client_certificates == "request" && !listener.tls_client_ca.empty()) {
+    return InvalidArgument(
+        "configuration: listener.tls_client_ca demands a certificate, so "
+        "listener.tls_client_certificates cannot be \"request\"");
+  }
+  return Ok();
+}
+
 }  // namespace
 
 Result<Config> ParseConfig(std::string_view text) {
@@ -244,7 +259,7 @@ Status ValidateConfig(const Config& config) {
     return InvalidArgument(
         "configuration: listener.tls_client_ca needs listener.tls_certificate and tls_key");
   }
-  return Ok();
+  return ValidateClientCertificates(config.listener);
 }
 
 std::string PrintConfig(const Config& config) {

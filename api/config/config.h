@@ -26,6 +26,8 @@ struct ListenerConfig {
   std::string tls_certificate;
   std::string tls_key;
   std::string tls_client_ca;
+  std::string trusted_proxies;
+  std::string tls_client_certificates = "none";
 };
 
 struct StoreConfig {
@@ -63,6 +65,8 @@ struct RotationConfig {
 
 struct AuthConfig {
   SecretReference root_token;
+  Milliseconds default_token_ttl{std::chrono::hours{768}};
+  Milliseconds max_token_ttl{std::chrono::hours{768}};
 };
 
 struct LimitsConfig {

@@ -25,6 +25,12 @@ constexpr std::array kFields = {
                 "PEM private key of the certificate, mode 0600"},
     ConfigField{"listener", "tls_client_ca", TextKind{KMS_MEMBER(listener.tls_client_ca), ""},
                 "PEM CA certificates; when set, clients must present a certificate of theirs"},
+    ConfigField{"listener", "tls_client_certificates",
+                TextKind{KMS_MEMBER(listener.tls_client_certificates), "none|request|require"},
+                "ask clients for a certificate without verifying its chain (the cert login does): "
+                "request = one may come, require = no connection without one"},
+    ConfigField{"listener", "trusted_proxies", TextKind{KMS_MEMBER(listener.trusted_proxies), ""},
+                "addresses or CIDR blocks, separated by commas, whose X-Forwarded-For is believed"},
 
     ConfigField{"store", "path", TextKind{KMS_MEMBER(store.path), ""},
                 "SQLite file that holds the sealed entries; required"},
@@ -76,6 +82,12 @@ constexpr std::array kFields = {
 
     ConfigField{"auth", "root_token", SecretKind{KMS_MEMBER(auth.root_token)},
                 "where the root token is: file:PATH, env:NAME, credential:NAME or fd:NUMBER; required"},
+    ConfigField{"auth", "default_token_ttl",
+                DurationKind{KMS_MEMBER(auth.default_token_ttl), Milliseconds{1000}},
+                "how long a token lives that asks for nothing else"},
+    ConfigField{"auth", "max_token_ttl",
+                DurationKind{KMS_MEMBER(auth.max_token_ttl), Milliseconds{1000}},
+                "how long a token may live with all its renewals"},
 
     ConfigField{"limits", "max_body_bytes",
                 CountKind{KMS_MEMBER(limits.max_body_bytes), 1024, 1U << 30U}, "request body"},

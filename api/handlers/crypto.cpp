@@ -5,7 +5,9 @@
 
 #include "api/handlers/handlers.h"
 #include "api/handlers/key_name.h"
+#include "api/pipeline/budget_gate.h"
 #include "api/pipeline/item_decoder.h"
+#include "api/pipeline/router.h"
 #include "kms/base/base64.h"
 #include "kms/crypto/derived_cipher.h"
 #include "kms/operations/generate_data_key.h"
@@ -42,7 +44,23 @@ Result<CryptoResult> RunCounted(Call& call, KeyHandle key, const CryptoRequest& 
   return result;
 }
 
+// Decryptions are counted against the caller's budgets.
+Status Charge(Call& call, const CryptoRequest& request) {
+  if (request.verb != HotVerb::kDecrypt) {
+    return Ok();
+  }
+  const auto refused = ChargeDecryptions(
+      call.services, *call.principal, call.environment->identity().name,
+      call.fields.Text("name"), static_cast<std::int64_t>(request.items.size()));
+  if (!refused) {
+    return Ok();
+  }
+  call.retry_after = refused->retry_after;
+  return MakeError(ErrorCode::kResourceExhausted, refused->text);
+}
+
 Result<Reply> RunOn(Call& call, KeyHandle key, const CryptoRequest& request) {
+  KMS_TRY(Charge(call, request));
   Reply reply;
   CryptoResult result = KMS_TRY(RunCounted(call, std::move(key), request, reply.data));
   reply.status = result.status;
@@ -82,6 +100,15 @@ Status CheckForm(const Call& call) {
 }
 
 }  // namespace
+
+// A name that is none is the handler's to refuse.
+Result<bool> KeyExists(const Services& /*services*/, const RouteMatch& match) {
+  const Result<KeyName> name = KeyName::Parse(match.Captures().front().value);
+  if (!name) {
+    return true;
+  }
+  return KMS_TRY(match.environment->FindKey(*name)) != nullptr;
+}
 
 Result<KeyHandle> RequireKey(Call& call) {
   const KeyName name = KMS_TRY(KeyName::Parse(call.fields.Text("name")));

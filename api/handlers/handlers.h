@@ -9,6 +9,8 @@
 namespace kms::api {
 
 struct Call;
+struct RouteMatch;
+struct Services;
 
 // keys/… (transit-api 6.1 to 6.7)
 Result<Reply> HandleCreateKey(Call& call);
@@ -39,6 +41,7 @@ Result<Reply> HandleSetCertificate(Call& call);
 
 // encrypt/…, decrypt/…, rewrap/…, datakey/… (6.9 to 6.12)
 Result<Reply> HandleEncrypt(Call& call);
+Result<bool> KeyExists(const Services& services, const RouteMatch& match);
 Result<Reply> HandleCrypto(Call& call);
 Result<Reply> HandleDataKey(Call& call);
 Result<Reply> HandleDataKeys(Call& call);
@@ -68,6 +71,12 @@ Result<Reply> HandleDeleteMount(Call& call);
 Result<Reply> HandleReadTune(Call& call);
 Result<Reply> HandleWriteTune(Call& call);
 Result<Reply> HandleVisibleMounts(Call& call);
+Result<Reply> HandleListAuthMounts(Call& call);
+Result<Reply> HandleReadAuthMount(Call& call);
+Result<Reply> HandleEnableAuth(Call& call);
+Result<Reply> HandleDisableAuth(Call& call);
+Result<Reply> HandleReadAuthTune(Call& call);
+Result<Reply> HandleWriteAuthTune(Call& call);
 Result<Reply> HandleMountOfPath(Call& call);
 Result<Reply> HandleHsmStatus(Call& call);
 Result<Reply> HandleEnvironmentsStatus(Call& call);

@@ -267,6 +267,37 @@ JsonView Fields::Tree(std::string_view name) const {
   return slot == nullptr ? JsonView() : slot->tree;
 }
 
+std::vector<FieldText> Fields::Parameters() const {
+  std::vector<FieldText> all;
+  body_.root().ForEachMember([&](std::string_view key, JsonView value) {
+    if (value.is_null()) {
+      return;
+    }
+    const Slot* slot = Find(key);
+    FieldText text{.name = key, .value = {}, .is_scalar = true};
+    if (value.kind() == JsonKind::kArray || value.kind() == JsonKind::kObject) {
+      text.is_scalar = false;
+    } else {
+      text.value = slot != nullptr && slot->present ? CanonicalText(*slot) : value.Rendered();
+    }
+    all.push_back(std::move(text));
+  });
+  return all;
+}
+
+std::string Fields::CanonicalText(const Slot& slot) {
+  switch (slot.spec->kind) {
+    case FieldKind::kInteger:
+    case FieldKind::kDuration: return std::to_string(slot.number);
+    case FieldKind::kBoolean: return slot.number != 0 ? "true" : "false";
+    case FieldKind::kString:
+    case FieldKind::kBase64: return std::string(slot.text);
+    case FieldKind::kSlice:
+    case FieldKind::kMap: break;
+  }
+  return slot.tree.Rendered();
+}
+
 std::vector<std::string> Fields::Warnings() const {
   std::vector<std::string> warnings;
   if (!ignored_.empty()) {

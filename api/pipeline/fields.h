@@ -22,6 +22,14 @@ struct Capture {
   std::string_view value;
 };
 
+// A parameter as a policy judges it: numbers in decimal, booleans as true or false, durations in
+// seconds, whatever spelling the caller chose.
+struct FieldText {
+  std::string_view name;
+  std::string value;
+  bool is_scalar = true;  // false: an array or object, `value` is empty
+};
+
 class Fields {
  public:
   Fields() = default;
@@ -43,6 +51,10 @@ class Fields {
   // The array or object itself; null when absent.
   [[nodiscard]] JsonView Tree(std::string_view name) const;
 
+  // Every parameter that was given and is not null, those that the route ignores included; those
+  // captured from the path are not.
+  [[nodiscard]] std::vector<FieldText> Parameters() const;
+
   // The two warnings of transit-api 3.2, in Go's slice syntax; empty when there is nothing to say.
   [[nodiscard]] std::vector<std::string> Warnings() const;
 
@@ -57,6 +69,7 @@ class Fields {
 
   Status Convert(Slot& slot, JsonView value);
   void ApplyFallback(Slot& slot);
+  static std::string CanonicalText(const Slot& slot);
   void NoteUnknown(std::span<const Capture> captures);
   [[nodiscard]] const Slot* Find(std::string_view name) const;
 

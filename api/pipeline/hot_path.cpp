@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 
+#include "api/pipeline/budget_gate.h"
+#include "api/pipeline/client_address.h"
 #include "api/pipeline/crypto_items.h"
 #include "api/pipeline/envelope.h"
 #include "api/pipeline/hot_body.h"
@@ -65,6 +67,10 @@ bool TakePrefix(std::string_view prefix, std::string_view& text) {
   return true;
 }
 
+std::span<const std::string> GrantingPolicies(const AclRule* rule) {
+  return rule == nullptr ? std::span<const std::string>() : rule->policies;
+}
+
 void Abandon(HttpResponse& response) {
   OPENSSL_cleanse(response.body.data(), response.body.size());
   response.Clear();
@@ -79,7 +85,9 @@ struct HotPath::Target {
   std::string_view key_name;
   std::shared_ptr<Environment> environment;
   KeyHandle key;
+  std::string_view client_address;
   PrincipalHandle principal;
+  const AclRule* rule = nullptr;  // lives with `principal`
 
   // Reads "encrypt/NAME" and its siblings; false for anything else.
   bool ReadVerb(std::string_view rest) {
@@ -143,17 +151,44 @@ Lane HotPath::Answer(const HttpRequest& request, HttpResponse& response) {
   if (token.size() > services_.options.max_token_bytes) {
     return Lane::kDefer;
   }
-  Result<PrincipalHandle> principal = services_.tokens.Authenticate(token);
-  if (!principal || !(*principal)->is_root) {
+  if (!MayAnswer(request, token, target)) {
     return Lane::kDefer;  // the pool refuses and records it
-  }
-  target.principal = std::move(*principal);
-  if (services_.options.admit && !services_.options.admit(*target.principal, target.path)) {
-    return Lane::kDefer;
   }
   const Lane lane = Run(request, target, response);
   ThisThread().body.Wipe();
   return lane;
+}
+
+// The pipeline's checks of who it is and what that may do. A refusal is found again by the pool; what
+// was taken from a bucket here is taken twice then, which costs a refused caller nothing it had.
+bool HotPath::MayAnswer(const HttpRequest& request, std::string_view token, Target& target) const {
+  const SteadyTime now = services_.clock.SteadyNow();
+  const Result<std::string_view> address =
+      ClientAddress(request, services_.limits.trusted_proxies);
+  if (!address || services_.limits.rate.RefusalByAddress(*address, RouteClass::kData, now)) {
+    return false;
+  }
+  target.client_address = *address;
+  const TokenContext context{
+      .address = *address,
+      .certificate = request.certificates != nullptr ? &request.certificates->leaf_digest
+                                                     : nullptr};
+  target.principal = services_.identity.tokens().FindWarm(token, context);
+  if (target.principal == nullptr ||
+      services_.limits.rate.RefusalByPrincipal(*target.principal, RouteClass::kData, now)) {
+    return false;
+  }
+  return Allowed(target);
+}
+
+// Rules with conditions are left to the pool, which decodes what they look at.
+bool HotPath::Allowed(Target& target) {
+  if (target.principal->is_root) {
+    return true;
+  }
+  const AclDecision decision = target.principal->acl->Decide(target.path, Capability::kUpdate);
+  target.rule = decision.rule;
+  return decision.allowed && decision.rule->unconditional();
 }
 
 // The pool repeats what failed here and may succeed: the log must still hear of it. Sealed or short
@@ -178,6 +213,11 @@ Lane HotPath::Run(const HttpRequest& request, const Target& target, HttpResponse
   crypto.reveals_data_key = target.reveals_data_key;
   if (!mine.body.Decode(request.body, services_.options.max_batch_items, crypto) ||
       !CheckCryptoRequest(crypto)) {
+    return Lane::kDefer;
+  }
+  if (target.verb == HotVerb::kDecrypt &&
+      ChargeDecryptions(services_, *target.principal, target.environment->identity().name,
+                        target.key_name, static_cast<std::int64_t>(crypto.items.size()))) {
     return Lane::kDefer;
   }
   const RequestId id;
@@ -207,8 +247,14 @@ Lane HotPath::Run(const HttpRequest& request, const Target& target, HttpResponse
                       .accessor = target.principal->accessor,
                       .display_name = target.principal->display_name,
                       .policies = target.principal->policies,
+                      .entity_id = target.principal->entity_id,
+                      .token_type = TokenTypeName(target.principal->type),
+                      .granting_policies = GrantingPolicies(target.rule),
                       .remote_address = request.remote_address,
                       .remote_port = request.remote_port,
+                      .client_address = target.client_address == request.remote_address
+                                            ? std::string_view()
+                                            : target.client_address,
                       .items = static_cast<std::int64_t>(crypto.is_batch ? crypto.items.size() : 0),
                       .failed_items = result->failed_items,
                       .status = result->status},

@@ -32,6 +32,8 @@ class HotPath {
 
   struct Target;
   bool FindTarget(const HttpRequest& request, Target& target) const;
+  bool MayAnswer(const HttpRequest& request, std::string_view token, Target& target) const;
+  static bool Allowed(Target& target);
   Lane Run(const HttpRequest& request, const Target& target, HttpResponse& response);
   void ReportFailure(const Result<CryptoResult>& result, const Target& target) const;
 

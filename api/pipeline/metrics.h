@@ -32,7 +32,7 @@ class Metrics {
   // Prometheus text exposition, with the state of environments, audit log and HSM.
   [[nodiscard]] std::string Render(const Environments& environments, const AuditLog& audit) const;
 
-  static constexpr std::size_t kMaxRoutes = 96;
+  static constexpr std::size_t kMaxRoutes = 256;
 
  private:
   struct Shard;

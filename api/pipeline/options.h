@@ -10,10 +10,10 @@
 
 #include "api/pipeline/json_guard.h"
 #include "kms/audit/audit_log.h"
-#include "kms/auth/principal.h"
-#include "kms/auth/token_registry.h"
+#include "kms/auth/limits.h"
 #include "kms/base/clock.h"
 #include "kms/base/error.h"
+#include "kms/identity/identity.h"
 #include "kms/operations/environments.h"
 
 namespace kms::api {
@@ -36,15 +36,16 @@ struct PipelineOptions {
   // Told of every error that is answered with a 5xx, detail included: for the service log. Any
   // thread; must not block. Empty: nobody is told.
   std::function<void(const Error& error, std::string_view path)> report;
-  // May refuse a request before its body is read; empty: nobody is limited. Any thread.
-  std::function<bool(const Principal& principal, std::string_view path)> admit;
+  // Told what somebody should look at, for example a decryption budget that was used up; as above.
+  std::function<void(std::string_view what)> alarm;
 };
 
 // Everything must outlive the pipeline.
 struct Services {
   Environments& environments;
   AuditLog& audit;
-  TokenRegistry& tokens;
+  Identity& identity;
+  Limits& limits;
   const Clock& clock;
   PipelineOptions options;
 };

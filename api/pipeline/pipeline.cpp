@@ -5,14 +5,18 @@
 #include <openssl/crypto.h>
 
 #include <array>
+#include <optional>
 #include <string>
+#include <utility>
 
-#include "api/pipeline/call.h"
-#include "api/pipeline/crypto_items.h"
-#include "api/pipeline/envelope.h"
-#include "api/pipeline/error_response.h"
+#include "api/pipeline/approval_gate.h"
+#include "api/pipeline/audit_entry.h"
+#include "api/pipeline/authorization.h"
+#include "api/pipeline/client_address.h"
+#include "api/pipeline/exchange.h"
+#include "api/pipeline/limit_gate.h"
 #include "api/pipeline/presented_token.h"
-#include "kms/audit/record.h"
+#include "api/pipeline/response_wrapping.h"
 
 namespace kms::api {
 namespace {
@@ -40,6 +44,9 @@ constexpr std::array kRefusals = {
 };
 
 std::string_view MountTypeOf(const Route& route) {
+  if (!route.auth_type.empty()) {
+    return route.auth_type;
+  }
   if (!route.absolute) {
     return "transit";
   }
@@ -64,18 +71,24 @@ Result<JsonBody> ParametersOf(const HttpRequest& request, Operation operation,
                          : JsonBody::Parse(request.body, limits);
 }
 
-// Response wrapping is not offered: asking for it must not silently hand out the bare answer.
-Status CheckWrapHeader(const HttpRequest& request) {
+// The seconds that the answer is to be wrapped for; nullopt: not at all (transit-api 2.2).
+Result<std::optional<std::int64_t>> WrapSeconds(const HttpRequest& request) {
   const auto value = request.Header("X-Vault-Wrap-TTL");
   if (!value || value->empty()) {
-    return Ok();
+    return std::optional<std::int64_t>{};
   }
   const Result<std::int64_t> seconds = ParseDurationSeconds(*value);
   if (!seconds) {
     return InvalidArgument("error parsing X-Vault-Wrap-TTL header: " +
                            seconds.error().public_message);
   }
-  return *seconds == 0 ? Ok() : InvalidArgument("response wrapping is not offered by this server");
+  return *seconds == 0 ? std::optional<std::int64_t>{} : std::optional(*seconds);
+}
+
+TokenContext TokenContextOf(const HttpRequest& request, std::string_view client_address) {
+  return {.address = client_address,
+          .certificate = request.certificates != nullptr ? &request.certificates->leaf_digest
+                                                         : nullptr};
 }
 
 void Discard(HttpResponse& response) {
@@ -87,40 +100,9 @@ void Discard(HttpResponse& response) {
 
 }  // namespace
 
-// One request on its way through the pipeline.
-struct Pipeline::Exchange {
-  Exchange(const HttpRequest& the_request, HttpResponse& the_response,
-           const PipelineOptions& the_options)
-      : request(the_request), response(the_response), options(the_options) {}
-
-  const HttpRequest& request;
-  HttpResponse& response;
-  const PipelineOptions& options;
-  RequestId id;
-  RouteMatch match;
-  PrincipalHandle principal;
-  std::string error;  // public text of a failure; empty after a success
-  bool acted = false;  // a handler ran that may have changed state
-  std::int64_t key_version = 0;
-  std::int64_t items = 0;
-  std::int64_t failed_items = 0;
-
-  void Fail(const Error& cause) {
-    error = PublicText(cause);
-    WriteError(cause, response);
-    if (options.report && !IsUserError(cause.code)) {
-      options.report(cause, match.path);
-    }
-  }
-  void Fail(int status, std::string text) {
-    error = std::move(text);
-    WriteErrorBody(status, error, response);
-  }
-};
-
 Pipeline::Pipeline(std::span<const Route> routes, Services services)
     : services_(std::move(services)),
-      router_(routes, services_.environments),
+      router_(routes, services_.environments, services_.identity.mounts()),
       metrics_(routes),
       hot_path_(routes, services_, metrics_) {}
 
@@ -197,15 +179,42 @@ void Pipeline::Process(Exchange& exchange) {
     CallHandler(exchange);
     return;
   }
-  // Whoever presents no good token learns nothing about what exists.
+  if (Admit(exchange) && !RefuseUnmatched(exchange) && !RefuseUnready(exchange)) {
+    CallHandler(exchange);
+  }
+  if (exchange.login()) {
+    CountLogin(services_, exchange);
+  }
+}
+
+// Everything that is asked before it matters what a request names. Whoever presents no good token,
+// or may do nothing there, learns nothing about what exists.
+bool Pipeline::Admit(Exchange& exchange) {
+  const Result<std::string_view> address =
+      ClientAddress(exchange.request, services_.limits.trusted_proxies);
+  if (!address) {
+    exchange.Fail(address.error());
+    return false;
+  }
+  exchange.client_address = *address;
+  if (!PassesAddressLimits(services_, exchange)) {
+    return false;
+  }
+  if (exchange.login()) {
+    return true;
+  }
   if (const Status authenticated = Authenticate(exchange); !authenticated) {
     exchange.Fail(authenticated.error());
-    return;
+    return false;
   }
-  if (RefuseUnmatched(exchange) || RefuseUnready(exchange)) {
-    return;
+  if (!PassesPrincipalLimits(services_, exchange)) {
+    return false;
   }
-  CallHandler(exchange);
+  const Status authorized = AuthorizePath(services_, exchange);
+  if (!authorized) {
+    exchange.Fail(authorized.error());
+  }
+  return authorized.has_value();
 }
 
 Status Pipeline::Authenticate(Exchange& exchange) {
@@ -213,7 +222,8 @@ Status Pipeline::Authenticate(Exchange& exchange) {
   if (token.size() > services_.options.max_token_bytes) {
     return MakeError(ErrorCode::kPermissionDenied, "permission denied");
   }
-  exchange.principal = KMS_TRY(services_.tokens.Authenticate(token));
+  const TokenContext context = TokenContextOf(exchange.request, exchange.client_address);
+  exchange.principal = KMS_TRY(services_.identity.tokens().Authenticate(token, context));
   return Ok();
 }
 
@@ -240,13 +250,14 @@ bool Pipeline::RefuseUnready(Exchange& exchange) {
     exchange.Fail(413, "http: request body too large");
     return true;
   }
-  if (options.admit && !options.admit(*exchange.principal, exchange.match.path)) {
-    const std::string path = exchange.match.path.substr(0, kMaxEchoedPath);
-    exchange.Fail(429, "request path \"" + path + "\": rate limit quota exceeded");
+  const Result<std::optional<std::int64_t>> wrap = WrapSeconds(exchange.request);
+  if (!wrap) {
+    exchange.Fail(wrap.error());
     return true;
   }
-  if (const Status wrap = CheckWrapHeader(exchange.request); !wrap) {
-    exchange.Fail(wrap.error());
+  exchange.wrap_seconds = *wrap;
+  if (const Status allowed = AuthorizeWrapping(exchange); !allowed) {
+    exchange.Fail(allowed.error());
     return true;
   }
   if (exchange.match.environment != nullptr && exchange.match.environment->sealed()) {
@@ -254,6 +265,17 @@ bool Pipeline::RefuseUnready(Exchange& exchange) {
     return true;
   }
   return false;
+}
+
+// The steps between a request that may be made and its handler.
+Status Pipeline::Prepare(Exchange& exchange) {
+  if (exchange.match.route->changes_state) {
+    KMS_TRY(RecordAttempt(exchange));
+  }
+  if (exchange.principal != nullptr && exchange.approved == nullptr) {
+    KMS_TRY(services_.identity.tokens().SpendUse(*exchange.principal));
+  }
+  return Ok();
 }
 
 void Pipeline::CallHandler(Exchange& exchange) {
@@ -270,31 +292,34 @@ void Pipeline::CallHandler(Exchange& exchange) {
     exchange.Fail(fields.error());
     return;
   }
+  if (const Status allowed = AuthorizeFields(exchange, *fields); !allowed) {
+    exchange.Fail(allowed.error());
+    return;
+  }
   Call call{.services = services_,
             .metrics = metrics_,
             .request = exchange.request,
             .route = route,
             .environment = exchange.match.environment,
+            .auth_mount = exchange.match.auth_mount,
             .name_space = exchange.match.name_space,
+            .policy_path = exchange.match.policy_path,
+            .client_address = exchange.client_address,
             .principal = exchange.principal,
             .fields = std::move(*fields),
-            .record_attempt = [this, &exchange] { return RecordAttempt(exchange); }};
-  if (!route.unauthenticated && !call.May(route.capability)) {
-    exchange.Fail(403, Wrapped("permission denied"));
-    return;
-  }
-  if (route.changes_state) {
-    if (const Status recorded = RecordAttempt(exchange); !recorded) {
-      exchange.Fail(recorded.error());
-      return;
-    }
-  }
-  Result<Reply> reply = route.handle(call);
+            .record_attempt = [this, &exchange] { return RecordAttempt(exchange); },
+            .execute = [this](const ApprovedRequest& approved) { return Execute(approved); }};
+  Result<Reply> reply = Answer(exchange, call);
+  exchange.login_name = call.login_name;
+  exchange.audit = std::move(call.audit);
   exchange.key_version = call.key_version;
   exchange.items = call.items;
   exchange.failed_items = call.failed_items;
   if (!reply) {
     exchange.Fail(reply.error());
+    if (call.retry_after.count() != 0) {
+      exchange.AddRetryAfter(call.retry_after);
+    }
     return;
   }
   if (reply->kind == Reply::Kind::kData) {
@@ -307,6 +332,49 @@ void Pipeline::CallHandler(Exchange& exchange) {
               .mount_type = MountTypeOf(route),
               .hoisted = route.hoisted},
              exchange.response);
+}
+
+// Runs the handler, or puts the request before a second person; wraps what it answers.
+Result<Reply> Pipeline::Answer(Exchange& exchange, Call& call) {
+  const Route& route = *exchange.match.route;
+  if (route.approval != ApprovalAction::kNone && exchange.approved == nullptr) {
+    std::optional<Reply> waiting = KMS_TRY(DemandApproval(call));
+    if (waiting) {
+      return std::move(*waiting);
+    }
+  }
+  KMS_TRY(Prepare(exchange));
+  Reply reply = KMS_TRY(route.handle(call));
+  if (exchange.wrap_seconds) {
+    KMS_TRY(WrapReply(call, *exchange.wrap_seconds, reply));
+  }
+  return reply;
+}
+
+// An approved request goes the way of every other, with the rights that its requester has now.
+ExecutedRequest Pipeline::Execute(const ApprovedRequest& approved) {
+  HttpRequest request;
+  request.method = approved.method;
+  request.path = approved.path;
+  request.query = approved.query;
+  request.body = approved.body;
+  HttpResponse response;
+  Exchange exchange(request, response, services_.options);
+  exchange.approved = &approved;
+  exchange.principal = approved.requester;
+  exchange.audit.approval_id = approved.approval_id;
+  exchange.audit.approved_by = approved.approved_by;
+  router_.Match(request, exchange.match);
+  const Status allowed = AuthorizePath(services_, exchange);
+  if (!allowed) {
+    exchange.Fail(allowed.error());
+  } else if (!RefuseUnmatched(exchange) && !RefuseUnready(exchange)) {
+    CallHandler(exchange);
+  }
+  RecordOutcome(exchange);
+  return {.status = response.status,
+          .body = std::move(response.body),
+          .holds_secret = response.holds_secret};
 }
 
 Status Pipeline::RecordAttempt(Exchange& exchange) {
@@ -337,38 +405,7 @@ void Pipeline::RecordOutcome(Exchange& exchange) {
 }
 
 Result<AuditTicket> Pipeline::Record(const Exchange& exchange, bool attempt) {
-  const RouteMatch& match = exchange.match;
-  std::string_view key;
-  for (const Capture& capture : match.Captures()) {
-    key = capture.name == "name" ? capture.value : key;
-  }
-  AuditRecord record{
-      .type = attempt ? AuditRecordType::kRequest : AuditRecordType::kResponse,
-      .time = services_.clock.Now(),
-      .request_id = exchange.id.text(),
-      .operation = OperationName(match.operation),
-      .path = match.path,
-      .name_space = match.name_space,
-      .key = key,
-      .key_version = exchange.key_version,
-      .remote_address = exchange.request.remote_address,
-      .remote_port = exchange.request.remote_port,
-      .items = exchange.items,
-      .failed_items = exchange.failed_items,
-      .status = attempt ? 0 : exchange.response.status,
-      .error = exchange.error,
-  };
-  if (exchange.principal != nullptr) {
-    record.accessor = exchange.principal->accessor;
-    record.display_name = exchange.principal->display_name;
-    record.policies = exchange.principal->policies;
-  }
-  if (match.environment != nullptr) {
-    record.environment = match.environment->identity().name;
-  }
-  std::string members;
-  AppendAuditMembers(record, members);
-  return services_.audit.Append(members);
+  return services_.audit.Append(AuditMembersOf(exchange, attempt, services_.clock.Now()));
 }
 
 }  // namespace kms::api

@@ -15,6 +15,10 @@
 
 namespace kms::api {
 
+struct ApprovedRequest;
+struct Exchange;
+struct ExecutedRequest;
+
 // Thread rule: any thread.
 class Pipeline final : public RequestHandler {
  public:
@@ -29,15 +33,17 @@ class Pipeline final : public RequestHandler {
   [[nodiscard]] const Services& services() const { return services_; }
 
  private:
-  struct Exchange;
-
   static bool AnswerRobots(const HttpRequest& request, HttpResponse& response);
   bool AnswerStatus(const HttpRequest& request, HttpResponse& response);
   void Process(Exchange& exchange);
+  bool Admit(Exchange& exchange);
   Status Authenticate(Exchange& exchange);
-  bool RefuseUnmatched(Exchange& exchange);
+  static bool RefuseUnmatched(Exchange& exchange);
   bool RefuseUnready(Exchange& exchange);
   void CallHandler(Exchange& exchange);
+  Result<Reply> Answer(Exchange& exchange, Call& call);
+  Status Prepare(Exchange& exchange);
+  ExecutedRequest Execute(const ApprovedRequest& approved);
   Status RecordAttempt(Exchange& exchange);
   void RecordOutcome(Exchange& exchange);
   Result<AuditTicket> Record(const Exchange& exchange, bool attempt);

@@ -3,6 +3,7 @@
 #include "api/pipeline/router.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 namespace kms::api {
@@ -10,6 +11,16 @@ namespace {
 
 constexpr std::string_view kApiPrefix = "/v1/";
 constexpr std::string_view kFixedMount = "transit/";
+constexpr std::string_view kAuthPrefix = "auth/";
+constexpr std::string_view kTokenPrefix = "auth/token/";
+
+// Where a row of the table belongs: an auth mount's type, or one of these.
+constexpr std::string_view kAbsolute = "/";
+constexpr std::string_view kEnvironment = "";
+
+std::string_view RoomOf(const Route& route) {
+  return route.absolute ? kAbsolute : route.auth_type;
+}
 
 std::string_view TakeSegment(std::string_view& path) {
   const std::size_t end = std::min(path.find('/'), path.size());
@@ -66,6 +77,44 @@ MatchOutcome OperationOf(const HttpRequest& request, Operation& operation) {
     case HttpMethod::kOptions: break;
   }
   return MatchOutcome::kUnknownVerb;
+}
+
+// Where names have one canonical form, in lower case: a rule about "root" is one about "Root".
+constexpr std::array<std::string_view, 4> kLowered = {"auth/", "sys/auth/", "sys/policies/",
+                                                      "sys/policy/"};
+
+// One form for what is one thing: a list ends in '/', nothing else does.
+void Canonicalise(Operation operation, std::string& path) {
+  const bool slash = path.ends_with('/');
+  if (operation == Operation::kList && !slash) {
+    path += '/';
+  } else if (operation != Operation::kList && slash) {
+    path.pop_back();
+  }
+  for (const std::string_view prefix : kLowered) {
+    if (path.starts_with(prefix)) {
+      std::ranges::transform(path, path.begin(), [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+      });
+    }
+  }
+}
+
+// sys/mounts/PATH inside a namespace means an environment of another name: policies judge that one.
+std::string AbsolutePolicyPath(std::string_view path, std::string_view name_space) {
+  for (const std::string_view prefix : {"sys/mounts/", "sys/internal/ui/mounts/"}) {
+    if (name_space.empty() || !path.starts_with(prefix)) {
+      continue;
+    }
+    std::string_view mount = path.substr(prefix.size());
+    std::string out = std::string(prefix) + std::string(name_space);
+    if (mount.starts_with("transit") && (mount.size() == 7 || mount[7] == '/')) {
+      mount.remove_prefix(7);
+      return out.append(mount);
+    }
+    return out.append("/").append(mount);
+  }
+  return std::string(path);
 }
 
 bool EndsWithName(std::string_view pattern) {
@@ -143,6 +192,16 @@ bool Router::ResolveNamespace(const HttpRequest& request, RouteMatch& match) con
   return true;
 }
 
+void Router::MatchAuth(std::string_view path, bool head, RouteMatch& match) const {
+  std::string_view rest;
+  match.auth_mount = auth_mounts_.FindByPath(path.substr(kAuthPrefix.size()), rest);
+  if (match.auth_mount == nullptr) {
+    match.outcome = MatchOutcome::kNoMount;
+    return;
+  }
+  MatchBelow(rest, match.auth_mount->type, head, match);
+}
+
 void Router::Match(const HttpRequest& request, RouteMatch& match) const {
   if (!request.path.starts_with(kApiPrefix)) {
     match.outcome = MatchOutcome::kOutsideApi;
@@ -165,8 +224,14 @@ void Router::Match(const HttpRequest& request, RouteMatch& match) const {
   const std::string_view whole = match.path;
   const std::size_t skipped = match.name_space.empty() ? 0 : match.name_space.size() + 1;
   const std::string_view in_namespace = whole.substr(skipped);
-  if (in_namespace.starts_with("sys/") || in_namespace.starts_with("auth/")) {
-    MatchBelow(in_namespace, /*absolute=*/true, head, match);
+  match.policy_path = AbsolutePolicyPath(in_namespace, match.name_space);
+  Canonicalise(match.operation, match.policy_path);
+  if (in_namespace.starts_with("sys/") || in_namespace.starts_with(kTokenPrefix)) {
+    MatchBelow(in_namespace, kAbsolute, head, match);
+    return;
+  }
+  if (in_namespace.starts_with(kAuthPrefix)) {
+    MatchAuth(in_namespace, head, match);
     return;
   }
   std::string_view rest;
@@ -183,17 +248,20 @@ void Router::Match(const HttpRequest& request, RouteMatch& match) const {
     return;
   }
   rest.remove_prefix(fixed_mount ? kFixedMount.size() : 0);
-  MatchBelow(rest, /*absolute=*/false, head, match);
+  match.policy_path = match.environment->identity().name + "/";
+  match.policy_path += rest;
+  Canonicalise(match.operation, match.policy_path);
+  MatchBelow(rest, kEnvironment, head, match);
 }
 
-void Router::MatchBelow(std::string_view rest, bool absolute, bool head,
+void Router::MatchBelow(std::string_view rest, std::string_view room, bool head,
                         RouteMatch& match) const {
   const bool slash = rest.ends_with('/');
   rest.remove_suffix(slash ? 1 : 0);
   match.outcome = MatchOutcome::kUnsupportedPath;
   for (const Route& route : routes_) {
     const bool closed = slash && match.operation != Operation::kList && EndsWithName(route.pattern);
-    if (route.absolute != absolute || closed || !MatchPattern(route.pattern, rest, match)) {
+    if (RoomOf(route) != room || closed || !MatchPattern(route.pattern, rest, match)) {
       continue;
     }
     if (route.operation == match.operation && (!head || route.head)) {

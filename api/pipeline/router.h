@@ -13,6 +13,7 @@
 #include "api/front/http_message.h"
 #include "api/pipeline/fields.h"
 #include "api/pipeline/route.h"
+#include "kms/identity/auth_mounts.h"
 #include "kms/operations/environments.h"
 
 namespace kms::api {
@@ -42,7 +43,11 @@ struct RouteMatch {
   std::string path;  // without "/v1/"; with the namespace in front, as "prod/transit/encrypt/app"
   const Route* route = nullptr;
   std::shared_ptr<Environment> environment;
+  AuthMountHandle auth_mount;   // of routes below one
   std::string_view name_space;  // the environment that the namespace names; empty: root
+  // What policies judge: `path` in its one canonical form, whichever way it was addressed:
+  // "prod/encrypt/app" for an environment, "sys/…" and "auth/…" without a namespace.
+  std::string policy_path;
   std::array<Capture, kMaxCaptures> captures{};
   std::size_t capture_count = 0;
 
@@ -54,9 +59,10 @@ struct RouteMatch {
 // Thread rule: any thread; the table is constant.
 class Router {
  public:
-  // Both must outlive it.
-  Router(std::span<const Route> routes, const Environments& environments)
-      : routes_(routes), environments_(environments) {}
+  // All must outlive it.
+  Router(std::span<const Route> routes, const Environments& environments,
+         const AuthMounts& auth_mounts)
+      : routes_(routes), environments_(environments), auth_mounts_(auth_mounts) {}
 
   void Match(const HttpRequest& request, RouteMatch& match) const;
 
@@ -65,10 +71,12 @@ class Router {
  private:
   bool ResolveNamespace(const HttpRequest& request, RouteMatch& match) const;
   [[nodiscard]] bool NamespaceExists(std::string_view name) const;
-  void MatchBelow(std::string_view rest, bool absolute, bool head, RouteMatch& match) const;
+  void MatchBelow(std::string_view rest, std::string_view room, bool head, RouteMatch& match) const;
+  void MatchAuth(std::string_view path, bool head, RouteMatch& match) const;
 
   std::span<const Route> routes_;
   const Environments& environments_;
+  const AuthMounts& auth_mounts_;
 };
 
 // Matches one pattern ("keys/{name}/rotate", "sys/mounts/{path*}/tune") against a path without

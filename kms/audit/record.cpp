@@ -121,6 +121,10 @@ void AppendAuth(const AuditRecord& record, std::string& out) {
     members.Text("accessor", record.accessor, kMaxIdBytes);
     members.Text("display_name", record.display_name, kMaxNameBytes);
     members.Texts("policies", record.policies);
+    members.Text("entity_id", record.entity_id, kMaxIdBytes);
+    members.Text("token_type", record.token_type, kMaxIdBytes);
+    members.Texts("granting_policies", record.granting_policies);
+    members.Text("login_name", record.login_name, kMaxNameBytes);
   });
 }
 
@@ -133,6 +137,9 @@ void AppendRequest(const AuditRecord& record, std::string& out) {
     members.Text("namespace", record.name_space, kMaxNameBytes);
     members.Text("remote_address", record.remote_address, kMaxIdBytes);
     members.Number("remote_port", record.remote_port);
+    members.Text("client_address", record.client_address, kMaxIdBytes);
+    members.Text("certificate", record.certificate, kMaxIdBytes);
+    members.Text("context", record.context, kMaxNameBytes);
   });
 }
 
@@ -140,6 +147,21 @@ void AppendKey(const AuditRecord& record, std::string& out) {
   AppendObject("key", out, [&](Members members) {
     members.Text("name", record.key, kMaxNameBytes);
     members.Number("version", record.key_version);
+  });
+}
+
+void AppendIssued(const AuditRecord& record, std::string& out) {
+  AppendObject("issued", out, [&](Members members) {
+    members.Text("accessor", record.issued_accessor, kMaxIdBytes);
+    members.Text("display_name", record.issued_name, kMaxNameBytes);
+    members.Text("wrapped_accessor", record.wrapped_accessor, kMaxIdBytes);
+  });
+}
+
+void AppendApproval(const AuditRecord& record, std::string& out) {
+  AppendObject("approval", out, [&](Members members) {
+    members.Text("id", record.approval_id, kMaxIdBytes);
+    members.Text("approved_by", record.approved_by, kMaxIdBytes);
   });
 }
 
@@ -166,6 +188,8 @@ void AppendAuditMembers(const AuditRecord& record, std::string& out) {
   AppendAuth(record, out);
   AppendRequest(record, out);
   AppendKey(record, out);
+  AppendIssued(record, out);
+  AppendApproval(record, out);
   AppendResponse(record, out);
   if (!record.error.empty()) {
     out.append(",\"error\":");

@@ -32,8 +32,21 @@ struct AuditRecord {
   std::string_view accessor;  // of the caller's token; never the token
   std::string_view display_name;
   std::span<const std::string> policies;
-  std::string_view remote_address;
+  std::string_view entity_id;
+  std::string_view token_type;  // "service" or "batch"
+  std::span<const std::string> granting_policies;  // those whose rule decided
+  std::string_view login_name;  // user, role or subject that a login names, good or not
+  std::string_view context;     // the pattern that associated data was held against
+  std::string_view remote_address;  // of the socket
   std::uint16_t remote_port = 0;
+  std::string_view client_address;  // behind a trusted proxy; empty: the socket's
+  std::string_view certificate;     // SHA-256 of the client certificate, hexadecimal
+
+  std::string_view issued_accessor;   // of the token that was made
+  std::string_view issued_name;       // its display name
+  std::string_view wrapped_accessor;  // of the wrapping token
+  std::string_view approval_id;
+  std::string_view approved_by;  // accessor of the second person's token
 
   std::int64_t items = 0;         // of a batch
   std::int64_t failed_items = 0;  // of those

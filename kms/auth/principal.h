@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kms/auth/cidr.h"
@@ -20,6 +21,9 @@ enum class TokenType : std::uint8_t {
   kService,  // stored: can be renewed, revoked, looked up by accessor, have children
   kBatch,    // carries everything itself, sealed: cannot
 };
+constexpr std::string_view TokenTypeName(TokenType type) {
+  return type == TokenType::kBatch ? "batch" : "service";
+}
 
 struct Principal {
   Sha256Digest id{};     // the keyed hash its token is known by; all zero for a batch token

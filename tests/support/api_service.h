@@ -13,8 +13,8 @@
 
 #include "api/handlers/route_table.h"
 #include "api/pipeline/pipeline.h"
+#include "kms/identity/identity.h"
 #include "kms/operations/environments.h"
-#include "kms/operations/root_token.h"
 #include "tests/fakes/fake_master_key_device.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/memory_audit_log.h"
@@ -37,6 +37,8 @@ struct ApiRequest {
   std::string target;
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;
+  std::string remote_address = "127.0.0.1";
+  api::PeerCertificatesHandle certificates = nullptr;
 };
 
 class ApiService {
@@ -46,13 +48,13 @@ class ApiService {
   // Environments dev, prod (protected) and transit.
   explicit ApiService(api::PipelineOptions options = {}) {
     environments_ = Require(Environments::Open(store, device, clock, EnvironmentsOptions{}));
-    tokens_ = Require(LoadRootToken(*environments_->sys(), kToken));
+    identity_ = Require(Identity::Open(environments_->sys()->store(), clock, {.root_token = kToken}));
     AddEnvironment("dev", {});
     AddEnvironment("prod", {.is_protected = true});
     AddEnvironment("transit", {});
     pipeline_ = std::make_unique<api::Pipeline>(
         api::RouteTable(),
-        api::Services{*environments_, audit, *tokens_, clock, std::move(options)});
+        api::Services{*environments_, audit, *identity_, limits, clock, std::move(options)});
   }
 
   void AddEnvironment(std::string_view name, EnvironmentSettings settings) {
@@ -97,19 +99,33 @@ class ApiService {
     return Call(WithToken({api::HttpMethod::kDelete, std::move(target), "", {}}));
   }
 
-  static ApiRequest WithToken(ApiRequest request) {
-    request.headers.emplace_back("X-Vault-Token", kToken);
+  static ApiRequest WithToken(ApiRequest request, std::string_view token = kToken) {
+    request.headers.emplace_back("X-Vault-Token", token);
     return request;
+  }
+  ApiAnswer CallAs(std::string_view token, ApiRequest request) {
+    return Call(WithToken(std::move(request), token));
+  }
+  // A token with these policies, written from `policy` under the name of the first.
+  std::string TokenWith(std::string_view name, std::string_view policy) {
+    const auto put = identity_->policies().Put(*IdentityName::Parse(name), policy);
+    EXPECT_TRUE(put.has_value()) << (put ? "" : Describe(put.error()));
+    TokenGrant grant;
+    grant.policies = {std::string(name)};
+    const IssuedToken issued = Require(identity_->tokens().Issue(grant));
+    return std::string(AsText(issued.token.View()));
   }
 
   Environments& environments() { return *environments_; }
-  TokenRegistry& tokens() { return *tokens_; }
+  Identity& identity() { return *identity_; }
+  TokenStore& tokens() { return identity_->tokens(); }
   api::Pipeline& pipeline() { return *pipeline_; }
 
   MemoryStore store;
   ManualClock clock;
   FakeMasterKeyDevice device{std::make_shared<FakeToken>(), &clock};
   MemoryAuditLog audit;
+  Limits limits;
 
  private:
   template <typename T>
@@ -135,7 +151,8 @@ class ApiService {
         request.headers.push_back({.name = name, .value = value});
       }
       request.body = from.body;
-      request.remote_address = "127.0.0.1";
+      request.remote_address = from.remote_address;
+      request.certificates = from.certificates;
       request.remote_port = 40'000;
     }
     std::string target;
@@ -152,7 +169,7 @@ class ApiService {
   }
 
   std::unique_ptr<Environments> environments_;
-  std::unique_ptr<TokenRegistry> tokens_;
+  std::unique_ptr<Identity> identity_;
   std::unique_ptr<api::Pipeline> pipeline_;
 };
 

@@ -27,8 +27,8 @@ constexpr std::array kRoutes = {
 };
 
 ApiAnswer CallOn(ApiService& api, std::string_view target, api::PipelineOptions options) {
-  api::Pipeline pipeline(kRoutes, api::Services{api.environments(), api.audit, api.tokens(),
-                                                api.clock, std::move(options)});
+  api::Pipeline pipeline(kRoutes, api::Services{api.environments(), api.audit, api.identity(),
+                                                api.limits, api.clock, std::move(options)});
   api::HttpRequest request;
   request.path = target;
   request.headers.push_back({.name = "X-Vault-Token", .value = ApiService::kToken});
@@ -69,14 +69,17 @@ TEST(Pipeline, RefusesForTheFrontInTheStandardForm) {
   EXPECT_FALSE(response.holds_secret);
 }
 
-TEST(Pipeline, LimitsWhoTheHookRefuses) {
-  ApiService api({.admit = [](const Principal&, std::string_view path) {
-    return path != "dev/keys/app";
-  }});
+TEST(Pipeline, LimitsWhoAsksTooMuchAndSaysWhenToComeBack) {
+  ApiService api;
+  RateLimitSettings settings;
+  settings.Of(RouteClass::kKeys, LimitScope::kPrincipal) = {.requests = 1, .burst = 1};
+  api.limits.rate.Configure(settings);
+  EXPECT_EQ(api.Post("/v1/dev/keys/app").status, 200);
   const ApiAnswer answer = api.Post("/v1/dev/keys/app");
   EXPECT_EQ(answer.status, 429);
   EXPECT_EQ(answer.body, Errors("request path \"dev/keys/app\": rate limit quota exceeded"));
-  EXPECT_EQ(api.Post("/v1/dev/keys/other").status, 200);
+  EXPECT_THAT(answer.headers, ::testing::Contains(::testing::Pair("Retry-After", "1")));
+  EXPECT_EQ(api.Get("/v1/sys/mounts").status, 200);  // another class of routes
 }
 
 TEST(Pipeline, RefusesBodiesAboveItsLimit) {

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kms/identity/identity.h"
+
+#include <utility>
+
+namespace kms {
+
+Result<std::unique_ptr<Identity>> Identity::Open(SealedStore& sys, const Clock& clock,
+                                                 const IdentityOptions& options) {
+  std::unique_ptr<Identity> identity(new Identity());
+  identity->policies_ = KMS_TRY(PolicyStore::Open(sys));
+  identity->mounts_ = KMS_TRY(AuthMounts::Open(sys));
+  identity->tokens_ = KMS_TRY(
+      TokenStore::Open(sys, *identity->policies_, clock, options.root_token, options.tokens));
+  return identity;
+}
+
+}  // namespace kms

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Identity: everything that is stored about who may do what, put together.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "kms/base/clock.h"
+#include "kms/base/result.h"
+#include "kms/identity/auth_mounts.h"
+#include "kms/identity/policy_store.h"
+#include "kms/identity/token_store.h"
+#include "kms/master/sealed_store.h"
+
+namespace kms {
+
+struct IdentityOptions {
+  std::string_view root_token;
+  TokenStoreOptions tokens;
+};
+
+// Thread rule: as its parts, any thread.
+class Identity {
+ public:
+  // `sys` and `clock` must outlive it. Errors: those of the parts.
+  static Result<std::unique_ptr<Identity>> Open(SealedStore& sys, const Clock& clock,
+                                                const IdentityOptions& options);
+
+  [[nodiscard]] PolicyStore& policies() { return *policies_; }
+  [[nodiscard]] TokenStore& tokens() { return *tokens_; }
+  [[nodiscard]] AuthMounts& mounts() { return *mounts_; }
+
+ private:
+  Identity() = default;
+
+  std::unique_ptr<PolicyStore> policies_;
+  std::unique_ptr<TokenStore> tokens_;
+  std::unique_ptr<AuthMounts> mounts_;
+};
+
+}  // namespace kms
