@@ -58,10 +58,13 @@ void AppendHoisted(std::string_view object, std::string& out) {
 }
 
 void WriteEnvelope(const Reply& reply, const EnvelopeOptions& options, std::string& out) {
-  out.reserve(out.size() + reply.data.size() * (options.hoisted ? 2 : 1) + 512);
+  out.reserve(out.size() + reply.data.size() * (options.hoisted ? 2 : 1) + reply.auth.size() +
+              reply.wrap_info.size() + 512);
   AppendEnvelopeHead(options.request_id, out);
   out += reply.data.empty() ? std::string_view("null") : std::string_view(reply.data);
-  out += R"(,"wrap_info":null,"warnings":)";
+  out += ',';
+  AppendNullable("wrap_info", reply.wrap_info, out);
+  out += R"(,"warnings":)";
   AppendWarnings(reply.warnings, out);
   out += ',';
   AppendNullable("auth", reply.auth, out);
@@ -108,7 +111,8 @@ void WriteReply(Reply& reply, const EnvelopeOptions& options, HttpResponse& resp
   response.holds_secret = reply.holds_secret;
   response.content_type = reply.content_type;
   switch (reply.kind) {
-    case Reply::Kind::kData: WriteEnvelope(reply, options, response.body); break;
+    case Reply::Kind::kData:
+    case Reply::Kind::kWrapped: WriteEnvelope(reply, options, response.body); break;
     case Reply::Kind::kNoContent: response.content_type = {}; break;
     case Reply::Kind::kAbsent: WriteErrorBody(reply.status, {}, response); break;
     case Reply::Kind::kRefused: WriteErrorBody(reply.status, Wrapped(reply.data), response); break;
@@ -118,7 +122,9 @@ void WriteReply(Reply& reply, const EnvelopeOptions& options, HttpResponse& resp
       break;
   }
   if (reply.holds_secret) {
-    OPENSSL_cleanse(reply.data.data(), reply.data.size());
+    for (std::string* text : {&reply.data, &reply.auth, &reply.wrap_info}) {
+      OPENSSL_cleanse(text->data(), text->size());
+    }
   }
 }
 

@@ -13,6 +13,7 @@ namespace kms::api {
 struct Reply {
   enum class Kind : std::uint8_t {
     kData,       // `data` in the envelope
+    kWrapped,    // `wrap_info` in the envelope; the answer itself stays here
     kNoContent,  // 204
     kAbsent,     // 404 with no text: a read or list of nothing
     kBare,       // `data` is the whole body
@@ -23,6 +24,7 @@ struct Reply {
   int status = 200;
   std::string data;  // one JSON object as text; empty: null
   std::string auth;  // the envelope's auth object as text; empty: null
+  std::string wrap_info;  // the envelope's wrap_info object as text; empty: null
   std::vector<std::string> warnings;
   bool holds_secret = false;  // wipe after sending
   std::string_view content_type = "application/json";

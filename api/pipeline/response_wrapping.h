@@ -8,6 +8,7 @@
 #include "api/pipeline/call.h"
 #include "api/pipeline/reply.h"
 #include "kms/base/result.h"
+#include "kms/identity/wrapped_responses.h"
 
 namespace kms::api {
 
@@ -15,5 +16,8 @@ namespace kms::api {
 // they are. Errors: kInvalidArgument (too large, ttl_seconds too long), store errors: the answer
 // does not leave unwrapped then.
 Status WrapReply(Call& call, std::int64_t ttl_seconds, Reply& reply);
+
+// The answer that hands out a wrapping token.
+Reply ReplyWithWrapInfo(const WrapInfo& wrapped);
 
 }  // namespace kms::api

@@ -12,6 +12,8 @@ Result<std::unique_ptr<Identity>> Identity::Open(SealedStore& sys, const Clock& 
   identity->mounts_ = KMS_TRY(AuthMounts::Open(sys));
   identity->tokens_ = KMS_TRY(
       TokenStore::Open(sys, *identity->policies_, clock, options.root_token, options.tokens));
+  identity->wrapped_ = std::make_unique<WrappedResponses>(sys, *identity->tokens_, clock);
+  identity->approvals_ = std::make_unique<Approvals>(sys, clock);
   return identity;
 }
 

@@ -7,9 +7,11 @@
 
 #include "kms/base/clock.h"
 #include "kms/base/result.h"
+#include "kms/identity/approvals.h"
 #include "kms/identity/auth_mounts.h"
 #include "kms/identity/policy_store.h"
 #include "kms/identity/token_store.h"
+#include "kms/identity/wrapped_responses.h"
 #include "kms/master/sealed_store.h"
 
 namespace kms {
@@ -29,6 +31,8 @@ class Identity {
   [[nodiscard]] PolicyStore& policies() { return *policies_; }
   [[nodiscard]] TokenStore& tokens() { return *tokens_; }
   [[nodiscard]] AuthMounts& mounts() { return *mounts_; }
+  [[nodiscard]] WrappedResponses& wrapped() { return *wrapped_; }
+  [[nodiscard]] Approvals& approvals() { return *approvals_; }
 
  private:
   Identity() = default;
@@ -36,6 +40,8 @@ class Identity {
   std::unique_ptr<PolicyStore> policies_;
   std::unique_ptr<TokenStore> tokens_;
   std::unique_ptr<AuthMounts> mounts_;
+  std::unique_ptr<WrappedResponses> wrapped_;
+  std::unique_ptr<Approvals> approvals_;
 };
 
 }  // namespace kms
