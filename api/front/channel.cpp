@@ -56,6 +56,14 @@ bool OutlivedItsCertificate(const SSL* ssl) {
 
 Channel::Channel(UniqueFd socket, SslPtr ssl) : socket_(std::move(socket)), ssl_(std::move(ssl)) {}
 
+Channel::~Channel() {
+  if (ssl_ != nullptr && handshaken_) {
+    // OpenSSL forgets the session of a connection that ends without our close alert, a rule that
+    // TLS 1.1 has dropped. After an error it shall.
+    SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN);
+  }
+}
+
 IoResult Channel::Handshake() {
   ERR_clear_error();
   const int result = SSL_accept(ssl_.get());

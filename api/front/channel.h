@@ -30,6 +30,9 @@ struct IoResult {
 class Channel {
  public:
   explicit Channel(UniqueFd socket, SslPtr ssl = nullptr);
+  ~Channel();
+  Channel(Channel&&) noexcept = default;
+  Channel& operator=(Channel&&) = delete;
 
   // kBytes (with 0 bytes): ready for Read and Write.
   IoResult Handshake();

@@ -13,12 +13,14 @@
 #include <utility>
 
 #include "api/front/request_handler.h"
+#include "kms/base/bytes.h"
 
 namespace kms::testing {
 
 // Paths: /echo answers with method, path and body; /defer/... the same from the pool; /block waits
 // for Release in the pool; /gated waits for the gate; /throw and /defer/throw throw; /big answers
-// with a megabyte; /secret holds a secret; /header answers with the value of X-Test.
+// with a megabyte; /secret holds a secret; /header answers with the value of X-Test; paths that end
+// with /certificates answer with how many the client presented and the digest of the leaf.
 class TestHandler final : public api::RequestHandler {
  public:
   api::Lane HandleOnLoop(const api::HttpRequest& request, api::HttpResponse& response) override {
@@ -82,6 +84,13 @@ class TestHandler final : public api::RequestHandler {
     }
     if (request.path == "/empty") {
       response.status = 204;
+      return;
+    }
+    if (request.path.ends_with("/certificates")) {
+      response.body = request.certificates == nullptr
+                          ? "none"
+                          : std::to_string(request.certificates->chain.size()) + " " +
+                                HexEncode(request.certificates->leaf_digest);
       return;
     }
     if (request.path == "/header") {
