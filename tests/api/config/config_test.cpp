@@ -99,6 +99,45 @@ TEST(ValidateConfig, NamesTheMissingKey) {
   EXPECT_THAT(ValidateConfig(config), HasError(kInvalid, HasSubstr("must be set together")));
 }
 
+Config ValidTlsConfig() {
+  Config config;
+  config.store.path = "s";
+  config.audit.path = "a";
+  config.hsm = {.module = "/m", .token_label = "t", .pin = {"file:p"}};
+  config.auth.root_token.text = "file:t";
+  config.listener.tls_certificate = "c";
+  config.listener.tls_key = "k";
+  return config;
+}
+
+TEST(ValidateConfig, RefusesToAskForCertificatesWithoutTls) {
+  Config config = ValidTlsConfig();
+  config.listener.tls_certificate = config.listener.tls_key = "";
+  EXPECT_THAT(ValidateConfig(config), IsOk());
+  for (const char* demand : {"request", "require"}) {
+    config.listener.tls_client_certificates = demand;
+    EXPECT_THAT(ValidateConfig(config),
+                HasError(kInvalid, HasSubstr("tls_client_certificates needs")))
+        << demand;
+  }
+}
+
+TEST(ValidateConfig, RefusesAnAuthorityWhoseCertificatesAreOnlyRequested) {
+  Config config = ValidTlsConfig();
+  config.listener.tls_client_ca = "ca";
+  for (const char* demand : {"none", "require"}) {
+    config.listener.tls_client_certificates = demand;
+    EXPECT_THAT(ValidateConfig(config), IsOk()) << demand;
+  }
+  config.listener.tls_client_certificates = "request";
+  EXPECT_THAT(ValidateConfig(config), HasError(kInvalid, HasSubstr("cannot be \"request\"")));
+}
+
+TEST(ParseConfig, RefusesAnUnknownDemandForCertificates) {
+  EXPECT_THAT(ParseConfig(R"({"listener": {"tls_client_certificates": "optional"}})"),
+              HasError(kInvalid, HasSubstr("tls_client_certificates")));
+}
+
 TEST(ParseDuration, RoundTrips) {
   for (const char* text : {"250ms", "5s", "90s", "10m", "1h", "30d"}) {
     KMS_ASSERT_OK_AND_ASSIGN(const Milliseconds duration, ParseDuration(text));
