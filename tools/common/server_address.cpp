@@ -3,6 +3,7 @@
 #include "tools/common/server_address.h"
 
 #include <openssl/crypto.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -118,12 +119,21 @@ Result<ServerAddress> ResolveAddress(std::string_view option) {
   return ParseServerAddress(FirstOfEnvironment("KMS_ADDR", "VAULT_ADDR", kDefaultAddress));
 }
 
+std::string DefaultTokenFile() {
+  const std::string home = FirstOfEnvironment("HOME", "", "");
+  return home.empty() ? home : home + "/.kms-token";
+}
+
 Result<PlaintextBuffer> ResolveToken(const std::string& token_file, std::string_view variable) {
   if (!token_file.empty()) {
     return TokenFromFile(token_file);
   }
   std::string token = variable.empty() ? FirstOfEnvironment("KMS_TOKEN", "VAULT_TOKEN", "")
                                        : FirstOfEnvironment(variable, "", "");
+  if (const std::string kept = DefaultTokenFile();
+      token.empty() && variable.empty() && !kept.empty() && ::access(kept.c_str(), F_OK) == 0) {
+    return TokenFromFile(kept);
+  }
   Result<PlaintextBuffer> checked = CheckedToken(token);
   OPENSSL_cleanse(token.data(), token.size());
   return checked;

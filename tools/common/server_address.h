@@ -26,8 +26,12 @@ Result<ServerAddress> ParseServerAddress(std::string_view text);
 // `option`, else KMS_ADDR, else VAULT_ADDR, else http://127.0.0.1:8200. Errors: kInvalidArgument.
 Result<ServerAddress> ResolveAddress(std::string_view option);
 
+// "~/.kms-token", where kmsctl login keeps a token; empty without HOME.
+std::string DefaultTokenFile();
+
 // The first line of `token_file` when that is given, else the environment's `variable`, else, when
-// that is not named, KMS_TOKEN, else VAULT_TOKEN; empty when none is set. White space at both ends is dropped.
+// that is not named, KMS_TOKEN, else VAULT_TOKEN, else DefaultTokenFile() if it exists; empty when
+// there is none. White space at both ends is dropped.
 // Errors: kInvalidArgument (unreadable file, control characters in the token).
 Result<PlaintextBuffer> ResolveToken(const std::string& token_file, std::string_view variable = {});
 

@@ -23,8 +23,9 @@ constexpr const char* kRootHelp =
     "  kmsctl key rotate orders\n"
     "  kmsctl key list -e prod --json\n"
     "\n"
-    "The token comes from --token-file, else KMS_TOKEN, else VAULT_TOKEN; never from an argument,\n"
-    "because others on the machine can read those. KMS_ENV names the default environment.\n"
+    "The token comes from --token-file, else KMS_TOKEN, else VAULT_TOKEN, else ~/.kms-token, where\n"
+    "`kmsctl login` keeps it; never from an argument, because others on the machine can read those.\n"
+    "KMS_ENV names the default environment.\n"
     "\n";
 
 void AddGlobalOptions(CLI::App& root, GlobalOptions& options) {
@@ -73,6 +74,7 @@ int Run(int argc, char** argv) {
   AddKeylessCommands(root, session);
   AddHmacCommands(root, session);
   AddSignCommands(root, session);
+  AddLoginCommands(root, session);
   AddHsmCommands(root, session);
   AddMigrateCommand(root, session);
   AddCompletionCommand(root, session);

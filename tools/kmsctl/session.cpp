@@ -67,7 +67,11 @@ Result<HttpAnswer> Session::Send(std::string_view method, std::string_view path,
     http.address = KMS_TRY(ResolveAddress(options.address));
     http.ca_file = ResolveCaFile(options.ca_file);
     http.timeout = std::chrono::seconds(options.timeout_seconds);
-    client_.emplace(std::move(http), KMS_TRY(ResolveToken(options.token_file, options.token_variable)));
+    PlaintextBuffer token;
+    if (!options.anonymous) {
+      token = KMS_TRY(ResolveToken(options.token_file, options.token_variable));
+    }
+    client_.emplace(std::move(http), std::move(token));
   }
   return client_->Send(method, path, body);
 }

@@ -21,6 +21,7 @@ struct GlobalOptions {
   std::string address;
   std::string token_file;
   std::string token_variable;  // where the token comes from without a file; empty: the usual two
+  bool anonymous = false;      // send no token: logins
   std::string ca_file;
   int timeout_seconds = 30;
   bool json = false;
