@@ -62,6 +62,17 @@ class ApiService {
     ASSERT_TRUE(created.has_value()) << Describe(created.error());
   }
 
+  // One auth mount of each type, named like it.
+  void EnableEveryAuthMethod() {
+    for (const char* type : {"approle", "userpass", "jwt", "cert"}) {
+      AuthMount mount;
+      mount.path = type;
+      mount.type = type;
+      const auto enabled = identity_->mounts().Enable(mount);
+      ASSERT_TRUE(enabled.has_value()) << Describe(enabled.error());
+    }
+  }
+
   // Through the pool's lane.
   ApiAnswer Call(const ApiRequest& request) {
     api::HttpResponse response;

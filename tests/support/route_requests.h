@@ -20,9 +20,19 @@ inline api::HttpMethod MethodOf(api::Operation operation) {
   return api::HttpMethod::kGet;
 }
 
-// A target of this row: environment dev, every capture `value` ("plaintext" for datakey's form).
-inline std::string TargetOf(const api::Route& route, std::string_view value = "app") {
-  std::string out = route.absolute ? "/v1/" : "/v1/dev/";
+// Where a row begins: environment dev, or the auth mount named like its type.
+inline std::string RoomOf(const api::Route& route, std::string_view environment = "dev") {
+  if (route.absolute) {
+    return "";
+  }
+  return route.auth_type.empty() ? std::string(environment) + "/"
+                                 : "auth/" + std::string(route.auth_type) + "/";
+}
+
+// A target of this row, every capture `value` ("plaintext" for datakey's form).
+inline std::string TargetOf(const api::Route& route, std::string_view value = "app",
+                            std::string_view environment = "dev") {
+  std::string out = "/v1/" + RoomOf(route, environment);
   std::string_view pattern = route.pattern;
   while (!pattern.empty()) {
     const std::size_t open = std::min(pattern.find('{'), pattern.size());

@@ -120,7 +120,7 @@ std::string_view VerbOf(Operation operation) {
 std::map<std::string, std::set<std::string>> RoutesBelowAnEnvironment() {
   std::map<std::string, std::set<std::string>> routes;
   for (const Route& route : RouteTable()) {
-    if (route.absolute) {
+    if (route.absolute || !route.auth_type.empty()) {
       continue;
     }
     const std::string endpoint =
