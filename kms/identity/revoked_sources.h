@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// RevokedSources: logins whose tokens were revoked all at once, by one commit however many there
+// are.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+
+#include "kms/base/mutex.h"
+#include "kms/base/result.h"
+#include "kms/identity/token_key.h"
+#include "kms/identity/token_record.h"
+#include "kms/identity/token_store.h"
+#include "kms/master/sealed_store.h"
+
+namespace kms {
+
+// Every token has a stamp: the nanosecond it was made in, but always later than the token before
+// and the last revocation, whatever the clock did. A source is revoked up to a stamp; no token made
+// later has one as small. Thread rule: any thread.
+class RevokedSources {
+ public:
+  // `sys` and `key` must outlive it. Errors: store errors, kCorrupted.
+  static Result<std::unique_ptr<RevokedSources>> Open(SealedStore& sys, const TokenKey& key);
+
+  // For a token that is about to be made.
+  [[nodiscard]] std::int64_t NextStamp(std::int64_t now_unix_nanoseconds);
+  // Whether its source was revoked after it was made.
+  [[nodiscard]] bool Contains(const StoredToken& token) const;
+  // Everything of `source` that has a stamp already is dead from the return on, on every thread and
+  // after every crash. Errors: kInvalidArgument (no mount accessor), store errors; repeat then.
+  Status Revoke(const TokenSource& source, std::int64_t now_unix_nanoseconds);
+
+ private:
+  // Mount accessor, role, alias.
+  using Source = std::tuple<std::string, std::optional<std::string>, std::optional<std::string>>;
+
+  RevokedSources(SealedStore& sys, const TokenKey& key) : sys_(sys), key_(key) {}
+  Status Read(const std::string& path);
+  [[nodiscard]] std::string PathOf(const Source& source) const;
+  void Remember(const Source& source, std::int64_t stamp);
+
+  SealedStore& sys_;
+  const TokenKey& key_;
+  mutable Mutex mutex_;
+  std::map<Source, std::int64_t> revoked_until_ KMS_GUARDED_BY(mutex_);
+  std::int64_t last_issued_ KMS_GUARDED_BY(mutex_) = 0;
+  std::int64_t last_revoked_ KMS_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace kms

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// RootToken: the configured root token's record, sealed in `sys` at "tokens/root": its digest and
+// whether it was revoked.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "kms/auth/token_registry.h"
+#include "kms/base/clock.h"
+#include "kms/base/digest.h"
+#include "kms/base/result.h"
+#include "kms/master/sealed_store.h"
+
+namespace kms {
+
+// Makes `token` the root token and returns its record. A token that was revoked stays revoked
+// across restarts; a token never seen before replaces the one before it. Errors: kInvalidArgument
+// for an empty token, store errors.
+Result<RootToken> RecordRootToken(SealedStore& sys, const Clock& clock, std::string_view token);
+
+// Records that the token with this digest is revoked. Success when it is revoked already.
+// Errors: store errors; nothing was changed then.
+Status RecordRootRevocation(SealedStore& sys, const Sha256Digest& digest);
+
+}  // namespace kms
