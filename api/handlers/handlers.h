@@ -87,4 +87,21 @@ Result<Reply> HandleLookupSelf(Call& call);
 Result<Reply> HandleRenewSelf(Call& call);
 Result<Reply> HandleRevokeSelf(Call& call);
 
+// sys/wrapping/… (9.9)
+Result<Reply> HandleWrap(Call& call);
+Result<Reply> HandleUnwrap(Call& call);
+Result<Reply> HandleLookupWrapping(Call& call);
+Result<Reply> HandleRewrapResponse(Call& call);
+
+// sys/approvals/…: approval by two
+Result<Reply> HandleListApprovals(Call& call);
+Result<Reply> HandleReadApproval(Call& call);
+Result<Reply> HandleApprove(Call& call);
+Result<Reply> HandleCancelApproval(Call& call);
+Result<Reply> HandleApprovalResult(Call& call);
+
+// sys/environments/…
+Result<Reply> HandleSealEnvironment(Call& call);
+Result<Reply> HandleUnsealEnvironment(Call& call);
+
 }  // namespace kms::api

@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "api/pipeline/fields.h"
+#include "kms/auth/guarded_action.h"
 
 namespace kms::api {
 namespace {
@@ -73,6 +74,14 @@ Status ApplyOption(std::string_view key, JsonView value, EnvironmentSettings& se
   }
   if (key == kMaxEncryptionsOption) {
     settings.options[std::string(key)] = std::to_string(KMS_TRY(ParseEncryptionLimit(text)));
+    return Ok();
+  }
+  if (key == kRequireApprovalOption) {
+    const GuardedActions actions = KMS_TRY(GuardedActions::Parse(text));
+    settings.options.insert_or_assign(std::string(key), actions.ToText());
+    if (actions.empty()) {
+      settings.options.erase(std::string(key));
+    }
     return Ok();
   }
   if (key.size() > kMaxOptionBytes || text.size() > kMaxOptionBytes ||

@@ -244,7 +244,9 @@ constexpr std::array kMetricsFields = {
 constexpr std::array kRenewFields = {
     FieldSpec{.name = "increment", .kind = kDuration},
 };
-
+constexpr std::array kWrappingTokenFields = {
+    FieldSpec{.name = "token", .kind = kString},
+};
 
 constexpr std::array kRoutes = {
     // Below an environment.
@@ -309,10 +311,11 @@ constexpr std::array kRoutes = {
     Route{.operation = Operation::kRead, .pattern = "backup/{name}", .capability = Capability::kRead,
           .handle = HandleBackup, .approval = ApprovalAction::kBackup, .changes_state = true},
     Route{.operation = Operation::kUpdate, .pattern = "restore", .capability = Capability::kUpdate,
-          .fields = kRestoreFields, .handle = HandleRestore, .changes_state = true},
+          .fields = kRestoreFields, .handle = HandleRestore, .approval = ApprovalAction::kRestore,
+          .changes_state = true},
     Route{.operation = Operation::kUpdate, .pattern = "restore/{name}",
           .capability = Capability::kUpdate, .fields = kRestoreFields, .handle = HandleRestore,
-          .changes_state = true},
+          .approval = ApprovalAction::kRestore, .changes_state = true},
     Route{.operation = Operation::kUpdate, .pattern = "random",
           .capability = Capability::kUpdate, .fields = kRandomFields, .handle = HandleRandom},
     Route{.operation = Operation::kUpdate, .pattern = "random/{source}",
@@ -415,6 +418,43 @@ constexpr std::array kRoutes = {
     Route{.operation = Operation::kUpdate, .pattern = "sys/tools/hash/{algorithm}",
           .capability = Capability::kUpdate, .fields = kHashFields, .handle = HandleHash,
           .absolute = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/environments/{path*}/seal",
+          .capability = Capability::kUpdate, .handle = HandleSealEnvironment, .absolute = true,
+          .sudo = true, .changes_state = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/environments/{path*}/unseal",
+          .capability = Capability::kUpdate, .handle = HandleUnsealEnvironment, .absolute = true,
+          .sudo = true, .approval = ApprovalAction::kUnseal, .changes_state = true},
+
+    // Answers that wait for whoever holds their token. Only making one takes another token.
+    Route{.operation = Operation::kUpdate, .pattern = "sys/wrapping/wrap",
+          .capability = Capability::kUpdate, .handle = HandleWrap, .absolute = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/wrapping/unwrap",
+          .capability = Capability::kNone, .fields = kWrappingTokenFields, .handle = HandleUnwrap,
+          .absolute = true, .login = true, .changes_state = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/wrapping/lookup",
+          .capability = Capability::kNone, .fields = kWrappingTokenFields,
+          .handle = HandleLookupWrapping, .absolute = true, .login = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/wrapping/lookup",
+          .capability = Capability::kNone, .handle = HandleLookupWrapping, .absolute = true,
+          .login = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/wrapping/rewrap",
+          .capability = Capability::kNone, .fields = kWrappingTokenFields,
+          .handle = HandleRewrapResponse, .absolute = true, .login = true, .changes_state = true},
+
+    // Requests that wait for a second person.
+    Route{.operation = Operation::kList, .pattern = "sys/approvals", .capability = Capability::kList,
+          .handle = HandleListApprovals, .absolute = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/approvals/{id}",
+          .capability = Capability::kRead, .handle = HandleReadApproval, .absolute = true},
+    Route{.operation = Operation::kDelete, .pattern = "sys/approvals/{id}",
+          .capability = Capability::kDelete, .handle = HandleCancelApproval, .absolute = true,
+          .changes_state = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/approvals/{id}/approve",
+          .capability = Capability::kUpdate, .handle = HandleApprove, .absolute = true,
+          .changes_state = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/approvals/{id}/result",
+          .capability = Capability::kRead, .handle = HandleApprovalResult, .absolute = true,
+          .changes_state = true},
 
     // The caller's own token.
     Route{.operation = Operation::kRead, .pattern = "auth/token/lookup-self",

@@ -34,6 +34,7 @@ struct ApprovedRequest {
   HttpMethod method = HttpMethod::kPost;
   std::string path;  // "/v1/…", in canonical form
   std::string query;
+  std::string wrap_ttl;   // empty: the answer is not wrapped
   std::string_view body;  // the caller's, lives during the call
   PrincipalHandle requester;
   std::string approval_id;

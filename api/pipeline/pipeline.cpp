@@ -308,7 +308,8 @@ void Pipeline::CallHandler(Exchange& exchange) {
             .principal = exchange.principal,
             .fields = std::move(*fields),
             .record_attempt = [this, &exchange] { return RecordAttempt(exchange); },
-            .execute = [this](const ApprovedRequest& approved) { return Execute(approved); }};
+            .execute = [this](const ApprovedRequest& approved) { return Execute(approved); },
+            .audit = exchange.audit};
   Result<Reply> reply = Answer(exchange, call);
   exchange.login_name = call.login_name;
   exchange.audit = std::move(call.audit);
@@ -358,6 +359,9 @@ ExecutedRequest Pipeline::Execute(const ApprovedRequest& approved) {
   request.path = approved.path;
   request.query = approved.query;
   request.body = approved.body;
+  if (!approved.wrap_ttl.empty()) {
+    request.headers.push_back({.name = "X-Vault-Wrap-TTL", .value = approved.wrap_ttl});
+  }
   HttpResponse response;
   Exchange exchange(request, response, services_.options);
   exchange.approved = &approved;

@@ -38,6 +38,7 @@ enum class ApprovalAction : std::uint8_t {
   kConfigure,
   kTune,
   kUnseal,
+  kRestore,  // over a key that exists
 };
 
 using Handler = Result<Reply> (*)(Call& call);

@@ -4,10 +4,10 @@
 //   'A' | 1 | stage(1) | id(16) | claim(16)
 //       | created(8) | expires(8) | decided(8), unix seconds | status(4) | result flag
 //       | requester | approver: actor text, accessor text, display name text
-//       | action(1) | environment text | environment id(16) | key incarnation(16)
-//       | method text | path text | policy path text | capability text | query text | wrap ttl text
-//       | number of parameters(4) | per parameter: name text, value text, scalar flag
-//       | digest(32) | body bytes
+//       | action(1) | environment text | environment id(16) | key name text
+//       | key incarnation(16) | method text | path text | policy path text | capability text |
+//       query text | wrap ttl text | number of parameters(4) | per parameter: name text, value
+//       text, scalar flag | digest(32) | body bytes
 #include "kms/identity/approval_record.h"
 
 #include <algorithm>
@@ -41,6 +41,7 @@ void PutOrder(const ApprovalDemand& demand, RecordWriter& writer) {
   writer.Put(static_cast<std::uint8_t>(demand.action));
   writer.PutText(demand.environment);
   writer.PutRaw(demand.environment_id.View());
+  writer.PutText(demand.key_name);
   writer.PutRaw(demand.key.View());
   writer.PutText(demand.method);
   writer.PutText(demand.path);
@@ -54,6 +55,7 @@ void GetOrder(RecordReader& reader, ApprovalDemand& demand) {
   demand.action = static_cast<GuardedAction>(reader.Get<std::uint8_t>());
   demand.environment = reader.GetText();
   demand.environment_id = reader.GetUuid();
+  demand.key_name = reader.GetText();
   demand.key = reader.GetUuid();
   demand.method = reader.GetText();
   demand.path = reader.GetText();

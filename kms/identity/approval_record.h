@@ -44,7 +44,8 @@ struct ApprovalDemand {
   GuardedAction action = GuardedAction::kDelete;
   std::string environment;
   Uuid environment_id;      // one made later under the same name is another
-  Uuid key;                 // incarnation of the key it is about; zero: of none
+  std::string key_name;     // of the key it is about; empty: of none
+  Uuid key;                 // incarnation of that key: a later one of the name is another
   std::string method;       // "POST", "GET", "DELETE"
   std::string path;         // "/v1/…", canonical and without a namespace
   std::string policy_path;  // as policies judge it
