@@ -104,7 +104,9 @@ Pipeline::Pipeline(std::span<const Route> routes, Services services)
     : services_(std::move(services)),
       router_(routes, services_.environments, services_.identity.mounts()),
       metrics_(routes),
-      hot_path_(routes, services_, metrics_) {}
+      hot_path_(routes, services_, metrics_) {
+  services_.identity.limit_settings().Attach(services_.limits);
+}
 
 Lane Pipeline::HandleOnLoop(const HttpRequest& request, HttpResponse& response) {
   if (hot_path_.Answer(request, response) == Lane::kAnswered ||

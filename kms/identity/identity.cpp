@@ -14,6 +14,7 @@ Result<std::unique_ptr<Identity>> Identity::Open(SealedStore& sys, const Clock& 
       TokenStore::Open(sys, *identity->policies_, clock, options.root_token, options.tokens));
   identity->wrapped_ = std::make_unique<WrappedResponses>(sys, *identity->tokens_, clock);
   identity->approvals_ = std::make_unique<Approvals>(sys, clock);
+  identity->limit_settings_ = KMS_TRY(LimitSettings::Open(sys));
   return identity;
 }
 

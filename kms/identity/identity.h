@@ -9,6 +9,7 @@
 #include "kms/base/result.h"
 #include "kms/identity/approvals.h"
 #include "kms/identity/auth_mounts.h"
+#include "kms/identity/limit_settings.h"
 #include "kms/identity/policy_store.h"
 #include "kms/identity/token_store.h"
 #include "kms/identity/wrapped_responses.h"
@@ -33,6 +34,7 @@ class Identity {
   [[nodiscard]] AuthMounts& mounts() { return *mounts_; }
   [[nodiscard]] WrappedResponses& wrapped() { return *wrapped_; }
   [[nodiscard]] Approvals& approvals() { return *approvals_; }
+  [[nodiscard]] LimitSettings& limit_settings() { return *limit_settings_; }
 
  private:
   Identity() = default;
@@ -42,6 +44,7 @@ class Identity {
   std::unique_ptr<AuthMounts> mounts_;
   std::unique_ptr<WrappedResponses> wrapped_;
   std::unique_ptr<Approvals> approvals_;
+  std::unique_ptr<LimitSettings> limit_settings_;
 };
 
 }  // namespace kms
