@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // sys/auth: which login methods are enabled where (transit-api 9.5).
+#include "kms/identity/auth_mounts.h"
+
 #include <array>
 #include <string>
 #include <utility>
@@ -8,7 +10,6 @@
 #include "api/handlers/mount_info.h"
 #include "api/pipeline/call.h"
 #include "api/pipeline/json_writer.h"
-#include "kms/identity/auth_mounts.h"
 
 namespace kms::api {
 namespace {

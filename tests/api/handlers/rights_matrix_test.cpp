@@ -19,9 +19,8 @@ namespace {
 using api::Route;
 
 constexpr std::string_view kBody = R"({"plaintext":"aGk=","type":"transit"})";
-constexpr std::array kCapabilities = {Capability::kCreate, Capability::kRead,
-                                      Capability::kUpdate, Capability::kDelete,
-                                      Capability::kList,   Capability::kPatch,
+constexpr std::array kCapabilities = {Capability::kCreate, Capability::kRead, Capability::kUpdate,
+                                      Capability::kDelete, Capability::kList, Capability::kPatch,
                                       Capability::kScan,   Capability::kSudo};
 
 bool TakesToken(const Route& route) { return !route.unauthenticated && !route.login; }
@@ -102,7 +101,8 @@ std::map<std::string, std::string> BadTokens(ApiService& api) {
   };
   const std::string good = issue({}).first;
   tokens["a truncated one"] = good.substr(0, good.size() - 1);
-  tokens["one with a changed end"] = good.substr(0, good.size() - 1) + (good.ends_with('A') ? "E" : "A");
+  tokens["one with a changed end"] =
+      good.substr(0, good.size() - 1) + (good.ends_with('A') ? "E" : "A");
   const auto revoked = issue({});
   EXPECT_TRUE(api.tokens().Revoke(*revoked.second).has_value());
   tokens["a revoked one"] = revoked.first;
@@ -166,8 +166,7 @@ TEST_F(RightsMatrix, U2_ATokenForAnotherRowPassesNone) {
       continue;
     }
     const std::string path = PolicyPathOf(route);
-    const std::string policy =
-        std::string(kEverything) + Stanza(path, {Capability::kDeny});
+    const std::string policy = std::string(kEverything) + Stanza(path, {Capability::kDeny});
     const std::string token = api_.TokenWith("but-this", policy);
     ExpectDenied(route, token, "everything but this", RequestOf(route, std::string(kBody)));
     ExpectDenied(route, token, "everything but this, slash at the end", [&] {
@@ -224,7 +223,8 @@ TEST_F(RightsMatrix, U1_TheRightTokenPassesHoweverTheEnvironmentIsAddressed) {
 }
 
 TEST_F(RightsMatrix, U1_EveryOtherVerbIsRefusedOrUnknown) {
-  const std::string token = api_.TokenWith("nothing", R"(path "nowhere" { capabilities = ["read"] })");
+  const std::string token =
+      api_.TokenWith("nothing", R"(path "nowhere" { capabilities = ["read"] })");
   for (const Route& route : api::RouteTable()) {
     if (!TakesToken(route)) {
       continue;
