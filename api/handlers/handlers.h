@@ -86,6 +86,23 @@ Result<Reply> HandleMetrics(Call& call);
 Result<Reply> HandleLookupSelf(Call& call);
 Result<Reply> HandleRenewSelf(Call& call);
 Result<Reply> HandleRevokeSelf(Call& call);
+Result<Reply> HandleCreateToken(Call& call);
+Result<Reply> HandleCreateOrphanToken(Call& call);
+Result<Reply> HandleCreateRoleToken(Call& call);
+Result<Reply> HandleLookupToken(Call& call);
+Result<Reply> HandleLookupAccessor(Call& call);
+Result<Reply> HandleListAccessors(Call& call);
+Result<Reply> HandleRenewToken(Call& call);
+Result<Reply> HandleRenewAccessor(Call& call);
+Result<Reply> HandleRevokeToken(Call& call);
+Result<Reply> HandleRevokeAccessor(Call& call);
+Result<Reply> HandleRevokeOrphan(Call& call);
+Result<Reply> HandleRevokeSource(Call& call);
+Result<Reply> HandleTidyTokens(Call& call);
+Result<Reply> HandleListTokenRoles(Call& call);
+Result<Reply> HandleReadTokenRole(Call& call);
+Result<Reply> HandleWriteTokenRole(Call& call);
+Result<Reply> HandleDeleteTokenRole(Call& call);
 
 // sys/wrapping/… (9.9)
 Result<Reply> HandleWrap(Call& call);

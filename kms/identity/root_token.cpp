@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::string_view kPath = "tokens/root";
 constexpr std::uint8_t kFormat = 1;
+constexpr std::size_t kAccessorBytes = 12;
 
 Result<SecretBytes> Encode(const RootToken& token) {
   RecordWriter writer('T', kFormat);
@@ -73,12 +74,21 @@ Status Write(SealedStore& sys, const RootToken& token, Revision expected) {
 
 }  // namespace
 
+Sha256Digest RootTokenDigest(std::string_view token) {
+  return Sha256({AsBytes("kms token v1\n"), AsBytes(token)});
+}
+
+std::string RootTokenAccessor(const Sha256Digest& digest) {
+  const Sha256Digest accessor = Sha256({AsBytes("kms accessor v1\n"), digest});
+  return HexEncode(ByteView{accessor}.first(kAccessorBytes));
+}
+
 Result<RootToken> RecordRootToken(SealedStore& sys, const Clock& clock, std::string_view token) {
   if (token.empty()) {
     return InvalidArgument("the root token is empty");
   }
   const StoredRootToken stored = KMS_TRY(Read(sys));
-  const Sha256Digest digest = TokenDigest(token);
+  const Sha256Digest digest = RootTokenDigest(token);
   if (stored.token && EqualInConstantTime(stored.token->digest, digest)) {
     return *stored.token;
   }

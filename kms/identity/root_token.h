@@ -3,16 +3,27 @@
 // whether it was revoked.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
-#include "kms/auth/token_registry.h"
 #include "kms/base/clock.h"
 #include "kms/base/digest.h"
 #include "kms/base/result.h"
 #include "kms/master/sealed_store.h"
 
 namespace kms {
+
+struct RootToken {
+  Sha256Digest digest{};
+  std::int64_t created_unix_seconds = 0;
+  bool revoked = false;
+};
+
+// The digest it is recorded by; unkeyed, for the record is older than the key of all other tokens.
+Sha256Digest RootTokenDigest(std::string_view token);
+// Its accessor: stable, and useless to whoever wants the token.
+std::string RootTokenAccessor(const Sha256Digest& digest);
 
 // Makes `token` the root token and returns its record. A token that was revoked stays revoked
 // across restarts; a token never seen before replaces the one before it. Errors: kInvalidArgument

@@ -28,7 +28,7 @@ bool BoundTo(const Principal& principal, const TokenContext& context) {
 }
 
 PrincipalHandle RootPrincipal(const RootToken& record, const Sha256Digest& hash) {
-  const std::string accessor = TokenAccessor(record.digest);
+  const std::string accessor = RootTokenAccessor(record.digest);
   return std::make_shared<const Principal>(Principal{
       .id = hash,
       .accessor = accessor,
