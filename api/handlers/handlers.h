@@ -117,6 +117,17 @@ Result<Reply> HandleApprove(Call& call);
 Result<Reply> HandleCancelApproval(Call& call);
 Result<Reply> HandleApprovalResult(Call& call);
 
+// sys/limits/…
+Result<Reply> HandleReadRateLimits(Call& call);
+Result<Reply> HandleWriteRateLimit(Call& call);
+Result<Reply> HandleListBudgets(Call& call);
+Result<Reply> HandleReadBudget(Call& call);
+Result<Reply> HandleWriteBudget(Call& call);
+Result<Reply> HandleDeleteBudget(Call& call);
+Result<Reply> HandleListLoginBlocks(Call& call);
+Result<Reply> HandleClearLoginBlocks(Call& call);
+Result<Reply> HandleLimitsStatus(Call& call);
+
 // sys/environments/…
 Result<Reply> HandleSealEnvironment(Call& call);
 Result<Reply> HandleUnsealEnvironment(Call& call);

@@ -22,6 +22,26 @@ constexpr std::array kCreateKeyFields = {
     FieldSpec{.name = "key_size", .kind = kInteger},
     FieldSpec{.name = "context", .kind = kBase64},
 };
+constexpr std::array kRateLimitFields = {
+    FieldSpec{.name = "class", .kind = kString, .missing_text = "missing class"},
+    FieldSpec{.name = "scope", .kind = kString, .fallback = "principal"},
+    FieldSpec{.name = "rate", .kind = kInteger, .missing_text = "missing rate"},
+    FieldSpec{.name = "interval", .kind = kDuration, .fallback = "1"},
+    FieldSpec{.name = "burst", .kind = kInteger},
+};
+constexpr std::array kBudgetFields = {
+    FieldSpec{.name = "environment", .kind = kString, .fallback = "*"},
+    FieldSpec{.name = "key", .kind = kString, .fallback = "*"},
+    FieldSpec{.name = "policy", .kind = kString, .fallback = "*"},
+    FieldSpec{.name = "actor", .kind = kString, .fallback = "*"},
+    FieldSpec{.name = "rows_per_hour", .kind = kInteger, .missing_text = "missing rows_per_hour"},
+    FieldSpec{.name = "action", .kind = kString, .fallback = "alarm"},
+};
+constexpr std::array kLoginBlockFields = {
+    FieldSpec{.name = "address", .kind = kString},
+    FieldSpec{.name = "login", .kind = kString},
+    FieldSpec{.name = "all", .kind = kBoolean},
+};
 constexpr std::array kReadKeyFields = {
     FieldSpec{.name = "context", .kind = kBase64},
 };
@@ -455,6 +475,31 @@ constexpr std::array kRoutes = {
     Route{.operation = Operation::kRead, .pattern = "sys/approvals/{id}/result",
           .capability = Capability::kRead, .handle = HandleApprovalResult, .absolute = true,
           .changes_state = true},
+
+    // Limits on what callers may do, and what they have used up.
+    Route{.operation = Operation::kRead, .pattern = "sys/limits/rate",
+          .capability = Capability::kRead, .handle = HandleReadRateLimits, .absolute = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/limits/rate",
+          .capability = Capability::kUpdate, .fields = kRateLimitFields,
+          .handle = HandleWriteRateLimit, .absolute = true, .sudo = true, .changes_state = true},
+    Route{.operation = Operation::kList, .pattern = "sys/limits/budgets",
+          .capability = Capability::kList, .handle = HandleListBudgets, .absolute = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/limits/budgets/{budget}",
+          .capability = Capability::kRead, .handle = HandleReadBudget, .absolute = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/limits/budgets/{budget}",
+          .capability = Capability::kUpdate, .fields = kBudgetFields, .handle = HandleWriteBudget,
+          .absolute = true, .sudo = true, .changes_state = true},
+    Route{.operation = Operation::kDelete, .pattern = "sys/limits/budgets/{budget}",
+          .capability = Capability::kDelete, .handle = HandleDeleteBudget, .absolute = true,
+          .sudo = true, .changes_state = true},
+    Route{.operation = Operation::kList, .pattern = "sys/limits/blocks",
+          .capability = Capability::kList, .handle = HandleListLoginBlocks, .absolute = true},
+    Route{.operation = Operation::kDelete, .pattern = "sys/limits/blocks",
+          .capability = Capability::kDelete, .fields = kLoginBlockFields,
+          .handle = HandleClearLoginBlocks, .absolute = true, .sudo = true,
+          .changes_state = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/limits/status",
+          .capability = Capability::kRead, .handle = HandleLimitsStatus, .absolute = true},
 
     // The caller's own token.
     Route{.operation = Operation::kRead, .pattern = "auth/token/lookup-self",

@@ -9,8 +9,8 @@ Result<Reply> HandleMetrics(Call& call) {
   if (call.fields.Text("format") != "prometheus") {
     return InvalidArgument("only format=prometheus is offered");
   }
-  Reply reply = Reply::Bare(
-      call.metrics.Render(call.services.environments, call.services.audit));
+  Reply reply = Reply::Bare(call.metrics.Render(call.services.environments, call.services.audit,
+                                                call.services.limits));
   reply.content_type = "text/plain; version=0.0.4";
   return reply;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kms/audit/audit_log.h"
+#include "kms/auth/limits.h"
 #include "kms/operations/environments.h"
 
 namespace kms::api {
@@ -91,6 +92,25 @@ void AddDevice(const DeviceStatistics& device, std::vector<prometheus::MetricFam
   }
 }
 
+void AddLimits(const Limits& limits, std::vector<prometheus::MetricFamily>& out) {
+  auto refused = Family("kms_limit_refusals_total", "Requests refused by a rate limit",
+                        prometheus::MetricType::Counter);
+  for (const LimitScope scope : {LimitScope::kPrincipal, LimitScope::kAddress, LimitScope::kTotal}) {
+    AddCounter(refused, {{"scope", std::string(LimitScopeName(scope))}},
+               static_cast<double>(limits.rate.refused(scope)));
+  }
+  auto budgets = Family("kms_decryption_budget_total", "Decryption budgets that were used up",
+                        prometheus::MetricType::Counter);
+  AddCounter(budgets, {{"outcome", "alarm"}}, static_cast<double>(limits.budgets.alarms()));
+  AddCounter(budgets, {{"outcome", "stop"}}, static_cast<double>(limits.budgets.stops()));
+  auto logins = Family("kms_login_refusals_total", "Logins refused after failed ones",
+                       prometheus::MetricType::Counter);
+  AddCounter(logins, {}, static_cast<double>(limits.logins.refused()));
+  for (auto* family : {&refused, &budgets, &logins}) {
+    out.push_back(std::move(*family));
+  }
+}
+
 }  // namespace
 
 struct alignas(64) Metrics::Shard {
@@ -130,7 +150,8 @@ void Metrics::Count(const Route* route, int status, std::chrono::nanoseconds dur
                             std::memory_order_relaxed);
 }
 
-std::string Metrics::Render(const Environments& environments, const AuditLog& audit) const {
+std::string Metrics::Render(const Environments& environments, const AuditLog& audit,
+                            const Limits& limits) const {
   auto requests = Family("kms_requests_total", "Answered requests by route and status class",
                          prometheus::MetricType::Counter);
   auto latency = Family("kms_request_duration_seconds", "Time from a whole request to its answer",
@@ -179,6 +200,7 @@ std::string Metrics::Render(const Environments& environments, const AuditLog& au
   families.push_back(std::move(healthy));
   AddEnvironments(environments, families);
   AddDevice(environments.device().Statistics(), families);
+  AddLimits(limits, families);
   return prometheus::TextSerializer().Serialize(families);
 }
 

@@ -15,6 +15,7 @@
 namespace kms {
 class AuditLog;
 class Environments;
+struct Limits;
 }  // namespace kms
 
 namespace kms::api {
@@ -29,8 +30,9 @@ class Metrics {
   // `route` is a row of the table, or null for requests that matched none.
   void Count(const Route* route, int status, std::chrono::nanoseconds duration);
 
-  // Prometheus text exposition, with the state of environments, audit log and HSM.
-  [[nodiscard]] std::string Render(const Environments& environments, const AuditLog& audit) const;
+  // Prometheus text exposition, with the state of environments, audit log, HSM and limits.
+  [[nodiscard]] std::string Render(const Environments& environments, const AuditLog& audit,
+                                   const Limits& limits) const;
 
   static constexpr std::size_t kMaxRoutes = 256;
 
