@@ -66,6 +66,7 @@ Status RunDev(const DevOptions& options) {
   }
   ServeOptions serve;
   serve.environments = kEnvironments;
+  serve.accept_rollback = options.accept_rollback;
   serve.on_listening = [&](const std::string& url) {
     PrintBanner(url, ReadRootToken(config), options);
   };

@@ -44,11 +44,13 @@ Status PrepareProcess(const Config& config) {
   return Ok();
 }
 
-Status RunServe(const std::string& path) {
+Status RunServe(const std::string& path, bool accept_rollback) {
   const Config config = KMS_TRY(LoadConfig(path));
   KMS_TRY(ValidateConfig(config));
   KMS_TRY(PrepareProcess(config));
-  return Serve(config, {});
+  ServeOptions options;
+  options.accept_rollback = accept_rollback;
+  return Serve(config, options);
 }
 
 Status RunDevelopment(const DevOptions& options) {
@@ -74,6 +76,11 @@ int Main(int argc, char** argv) {
   std::string config_path;
   CLI::App* serve = app.add_subcommand("serve", "Run the service from a configuration file");
   serve->add_option("--config", config_path, "JSON file, comments allowed")->required();
+  bool accept_rollback = false;
+  constexpr const char* kAcceptRollback =
+      "go on with a store that is older than the audit log, for example a restored backup; recorded, "
+      "and every token but the root token is revoked";
+  serve->add_flag("--accept-rollback", accept_rollback, kAcceptRollback);
 
   DevOptions dev_options;
   bool print_config = false;
@@ -93,6 +100,7 @@ int Main(int argc, char** argv) {
   module->needs(label)->needs(pin);
   label->needs(module);
   pin->needs(module);
+  dev->add_flag("--accept-rollback", dev_options.accept_rollback, kAcceptRollback);
   dev->add_flag("--print-config", print_config,
                 "print the equivalent configuration for `kmsd serve` and exit");
 
@@ -116,7 +124,7 @@ int Main(int argc, char** argv) {
   }
 
   if (serve->parsed()) {
-    return Report(RunServe(config_path));
+    return Report(RunServe(config_path, accept_rollback));
   }
   if (print_config) {
     std::fputs(PrintConfig(DevConfig(dev_options)).c_str(), stdout);

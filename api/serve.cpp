@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <charconv>
 #include <condition_variable>
 #include <memory>
@@ -168,20 +169,49 @@ Result<std::unique_ptr<pkcs11::WorkerDevice>> StartDevice(const HsmConfig& confi
   return device;
 }
 
+// The store's newest revision, known without asking it. Thread rule: any thread.
+class RevisionWatch {
+ public:
+  // Call before other threads use `store`.
+  static Result<std::shared_ptr<RevisionWatch>> Watch(Store& store) {
+    auto watch = std::make_shared<RevisionWatch>();
+    watch->revision_ = KMS_TRY(store.CurrentRevision());
+    store.Subscribe([watch](Revision revision, const std::vector<std::string>& /*paths*/) {
+      watch->revision_.store(revision, std::memory_order_relaxed);
+    });
+    return watch;
+  }
+  [[nodiscard]] Revision revision() const { return revision_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<Revision> revision_{0};
+};
+
+Error StoreIsOlder(Revision revision, Revision seen) {
+  return FailedPrecondition(
+      "the store is older than the audit log: it is at revision " + std::to_string(revision) +
+      ", the log has seen " + std::to_string(seen) +
+      "; tokens that were revoked since would be good again. Bring back the newer store, or start "
+      "with --accept-rollback to go on with this one: every token but the root token is revoked then");
+}
+
 Result<std::unique_ptr<ChainedAuditLog>> OpenAuditLog(const AuditConfig& config,
+                                                      std::shared_ptr<RevisionWatch> watch,
                                                       const Clock& clock) {
   AuditOptions options;
+  options.store_revision = [watch = std::move(watch)] { return watch->revision(); };
   options.path = config.path;
   options.durability =
       config.durability == "fsync" ? AuditDurability::kFsync : AuditDurability::kWrite;
   return ChainedAuditLog::Open(std::move(options), clock);
 }
 
-Result<std::unique_ptr<Identity>> OpenIdentity(const AuthConfig& config,
+Result<std::unique_ptr<Identity>> OpenIdentity(const AuthConfig& config, bool forget_tokens,
                                                Environments& environments, const Clock& clock) {
   const SecretBytes token = KMS_TRY(ReadSecret(SecretSourceFrom(config.root_token), "root token"));
   IdentityOptions options;
   options.root_token = AsText(token.View());
+  options.forget_tokens = forget_tokens;
   options.tokens.default_ttl_seconds =
       std::chrono::duration_cast<std::chrono::seconds>(config.default_token_ttl).count();
   options.tokens.max_ttl_seconds =
@@ -317,11 +347,20 @@ Status Serve(const Config& config, const ServeOptions& options) {
   const SystemClock clock;
   const std::unique_ptr<SqliteStore> store = KMS_TRY(SqliteStore::Open(config.store.path));
   const std::unique_ptr<pkcs11::WorkerDevice> device = KMS_TRY(StartDevice(config.hsm));
-  const std::unique_ptr<ChainedAuditLog> audit = KMS_TRY(OpenAuditLog(config.audit, clock));
+  const std::shared_ptr<RevisionWatch> watch = KMS_TRY(RevisionWatch::Watch(*store));
+  const std::unique_ptr<ChainedAuditLog> audit =
+      KMS_TRY(OpenAuditLog(config.audit, watch, clock));
+  const bool rolled_back = watch->revision() < audit->store_revision_at_open();
+  if (rolled_back && !options.accept_rollback) {
+    return StoreIsOlder(watch->revision(), audit->store_revision_at_open());
+  }
   const std::unique_ptr<Environments> environments =
       KMS_TRY(Environments::Open(*store, *device, clock, EnvironmentsOptionsFrom(config, *audit)));
   const std::unique_ptr<Identity> identity =
-      KMS_TRY(OpenIdentity(config.auth, *environments, clock));
+      KMS_TRY(OpenIdentity(config.auth, rolled_back, *environments, clock));
+  if (rolled_back) {  // last, so that a start cut short asks again
+    KMS_TRY(audit->AcceptStore(watch->revision()));
+  }
   Limits limits(KMS_TRY(TrustedProxiesFrom(config.listener)));
   KMS_TRY(EnsureEnvironments(*environments, options.environments));
   SignAuditHead(*audit, *device, clock);

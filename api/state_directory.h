@@ -17,6 +17,7 @@ struct DevOptions {
   std::string module;
   std::string token_label;
   std::string pin_file;
+  bool accept_rollback = false;  // see ServeOptions
 };
 
 // Makes the directory (0700) and what is missing in it: `pin` and `root-token` (0600, random),

@@ -31,12 +31,18 @@ Result<std::uint64_t> FindLineStart(AuditFile& file, std::uint64_t end, std::uin
   return std::uint64_t{0};
 }
 
-Result<AuditHead> HeadOf(std::string_view line) {
+Status ReadLastRecord(std::string_view line, AuditTail& tail) {
   const ChainLink link = KMS_TRY(ParseChainLink(line));
-  if (!nlohmann::json::accept(line)) {
+  const nlohmann::json record = nlohmann::json::parse(line, nullptr, false);
+  if (!record.is_object()) {
     return Corrupted("the last record of the audit log is damaged");
   }
-  return AuditHead{.seq = link.seq, .hash = Sha256(AsBytes(line))};
+  tail.head = AuditHead{.seq = link.seq, .hash = Sha256(AsBytes(line))};
+  const auto revision = record.find("store_revision");
+  if (revision != record.end() && revision->is_number_unsigned()) {
+    tail.store_revision = revision->get<std::uint64_t>();
+  }
+  return Ok();
 }
 
 }  // namespace
@@ -57,7 +63,7 @@ Result<AuditTail> ReadAuditTail(AuditFile& file) {
   const std::uint64_t end = tail.whole_bytes - 1;
   const std::uint64_t start = KMS_TRY(FindLineStart(file, end, kMaxAuditLineBytes));
   const std::string line = KMS_TRY(file.ReadAt(start, static_cast<std::size_t>(end - start)));
-  tail.head = KMS_TRY(HeadOf(line));
+  KMS_TRY(ReadLastRecord(line, tail));
   return tail;
 }
 

@@ -15,6 +15,7 @@ struct AuditTail {
   std::uint64_t torn_bytes = 0;   // after it: a record whose writing was cut short
   Sha256Digest torn_hash{};       // of those bytes
   std::optional<AuditHead> head;  // of the last whole line; absent in a file without one
+  std::uint64_t store_revision = 0;  // that the last whole line carries; 0: none
 };
 
 // Errors: kCorrupted when the last whole line is not an audit record or the torn part is longer

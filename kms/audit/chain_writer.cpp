@@ -2,6 +2,7 @@
 // ChainWriter: writes batches of records to the audit file as a hash chain, whole or not at all.
 #include "kms/audit/chain_writer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "kms/audit/audit_tail.h"
@@ -43,6 +44,7 @@ Status ChainWriter::OpenExisting() {
   const AuditTail tail = KMS_TRY(ReadAuditTail(*file_));
   good_bytes_ = tail.whole_bytes;
   head_ = tail.head.value_or(AuditHead{});
+  store_revision_ = tail.store_revision;
   next_check_ = clock_.SteadyNow() + options_.check_interval;
   if (!tail.head) {
     Note("log_started", TextMember("log_id", Uuid::Random().ToString()));
@@ -101,11 +103,17 @@ Status ChainWriter::WriteLines(const AuditBatch& batch) {
   }
   lines_.assign(needs_line_feed_ ? "\n" : "");
   AuditHead next = head_;
+  std::size_t left = notes_.size() + batch.records();
+  const auto append = [&](std::string_view record) {
+    --left;
+    next = left == 0 ? AppendChainedLine(next, std::string(record) + RevisionMember(), lines_)
+                     : AppendChainedLine(next, record, lines_);
+  };
   for (const std::string& note : notes_) {
-    next = AppendChainedLine(next, note, lines_);
+    append(note);
   }
   for (std::size_t index = 0; index < batch.records(); ++index) {
-    next = AppendChainedLine(next, batch.record(index), lines_);
+    append(batch.record(index));
   }
   torn_ = true;
   KMS_TRY(file_->WriteAt(good_bytes_, lines_));
@@ -118,6 +126,20 @@ Status ChainWriter::WriteLines(const AuditBatch& batch) {
   good_bytes_ += lines_.size();
   notes_.clear();
   return Ok();
+}
+
+std::string ChainWriter::RevisionMember() {
+  if (options_.store_revision) {
+    store_revision_ = std::max(store_revision_, options_.store_revision());
+  }
+  return store_revision_ == 0 ? std::string() : NumberMember("store_revision", store_revision_);
+}
+
+Status ChainWriter::AcceptStore(std::uint64_t revision) {
+  Note("store_rollback_accepted", NumberMember("seen_revision", store_revision_) +
+                                      NumberMember("accepted_revision", revision));
+  store_revision_ = revision;
+  return WriteLines(AuditBatch{});
 }
 
 Status ChainWriter::CutTornPart() {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -48,6 +49,9 @@ struct ChainWriterOptions {
   AuditDurability durability = AuditDurability::kWrite;
   // How often the file's name and size are compared with what was written.
   std::chrono::milliseconds check_interval{1000};
+  // The revision of the store now; the last record of each batch carries it, so that a store that
+  // is older than its log shows. Empty: none is written. Must not block.
+  std::function<std::uint64_t()> store_revision;
 };
 
 // Besides callers' records it writes its own, each telling what happened to the log itself:
@@ -56,6 +60,7 @@ struct ChainWriterOptions {
 //   "log_recovered" writing works again: how many records were refused meanwhile, and why
 //   "log_continued" the file was moved, replaced or reopened; the chain goes on in a new one
 //   "log_disturbed" someone else changed the file's size
+//   "store_rollback_accepted" an operator went on with a store older than the log
 // Thread rule: one thread at a time.
 class ChainWriter {
  private:
@@ -80,6 +85,12 @@ class ChainWriter {
   // The last record written.
   [[nodiscard]] const AuditHead& head() const { return head_; }
 
+  // The newest revision of the store that the log has seen; 0: none. It never goes back but by
+  // AcceptStore.
+  [[nodiscard]] std::uint64_t store_revision() const { return store_revision_; }
+  // Records that a store at `revision` is used although the log has seen a newer one.
+  Status AcceptStore(std::uint64_t revision);
+
  private:
   Status OpenExisting();
   Status TryWrite(const AuditBatch& batch);
@@ -89,11 +100,13 @@ class ChainWriter {
   Status CutTornPart();
   Status WriteLines(const AuditBatch& batch);
   void Note(std::string_view type, std::string_view members);
+  std::string RevisionMember();
 
   const ChainWriterOptions options_;
   const Clock& clock_;
   std::unique_ptr<AuditFile> file_;
   AuditHead head_;
+  std::uint64_t store_revision_ = 0;
   std::uint64_t good_bytes_ = 0;  // of the file: whole records, all in the chain
   bool torn_ = false;             // the file may hold more than that
   bool needs_line_feed_ = false;  // what others left behind does not end in one

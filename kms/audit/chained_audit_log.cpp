@@ -38,7 +38,8 @@ Result<std::unique_ptr<ChainedAuditLog>> ChainedAuditLog::Open(AuditOptions opti
   Result<std::unique_ptr<ChainWriter>> writer =
       ChainWriter::Open({.open_file = options.open_file,
                          .durability = options.durability,
-                         .check_interval = options.check_interval},
+                         .check_interval = options.check_interval,
+                         .store_revision = options.store_revision},
                         clock);
   if (!writer.has_value()) {
     return ExplainOpenFailure(writer.error(), options.path);
@@ -52,6 +53,7 @@ ChainedAuditLog::ChainedAuditLog(Private, AuditOptions options, const Clock& clo
     : options_(std::move(options)),
       clock_(clock),
       writer_(std::move(writer)),
+      store_revision_at_open_(writer_->store_revision()),
       head_(writer_->head()),
       writer_thread_([this] { RunWriter(); }),
       watchdog_thread_([this] { RunWatchdog(); }) {}
@@ -152,6 +154,13 @@ bool ChainedAuditLog::healthy() const { return last_write_succeeded_.load() && !
 AuditHead ChainedAuditLog::head() const {
   const ScopedLock lock(results_mutex_);
   return head_;
+}
+
+Status ChainedAuditLog::AcceptStore(std::uint64_t revision) {
+  KMS_TRY(writer_->AcceptStore(revision));
+  const ScopedLock lock(results_mutex_);
+  head_ = writer_->head();
+  return Ok();
 }
 
 bool ChainedAuditLog::IsStalled() const {

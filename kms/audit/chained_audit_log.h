@@ -35,6 +35,9 @@ struct AuditOptions {
   std::chrono::milliseconds check_interval{1000};
   // Opens the file; empty: OpenAuditFile(path).
   AuditFileOpener open_file;
+  // The store's revision, which records carry (kms/audit/chain_writer.h). Called by the writer's
+  // thread; must not block. Empty: they carry none.
+  std::function<std::uint64_t()> store_revision;
 };
 
 // A record is committed when write (or fdatasync, by durability) returned for its whole batch. A
@@ -71,6 +74,13 @@ class ChainedAuditLog final : public AuditLog {
   // The last committed record.
   [[nodiscard]] AuditHead head() const;
 
+  // The newest revision of the store that the log had seen when it was opened; 0: none. A store
+  // that is older has lost what was done since (D12).
+  [[nodiscard]] std::uint64_t store_revision_at_open() const { return store_revision_at_open_; }
+  // Records that a store at `revision` is used all the same. Call before other threads use the log.
+  // Errors: kUnavailable.
+  Status AcceptStore(std::uint64_t revision);
+
  private:
   struct FailedRange {
     AuditTicket first;
@@ -94,6 +104,7 @@ class ChainedAuditLog final : public AuditLog {
 
   // The writer thread's own.
   const std::unique_ptr<ChainWriter> writer_;
+  const std::uint64_t store_revision_at_open_;
 
   // What waits to be written.
   Mutex queue_mutex_;

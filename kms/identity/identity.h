@@ -20,6 +20,9 @@ namespace kms {
 struct IdentityOptions {
   std::string_view root_token;
   TokenStoreOptions tokens;
+  // Every token but the root token is unknown from here on: for a store that came back from before
+  // some of them were revoked.
+  bool forget_tokens = false;
 };
 
 // Thread rule: as its parts, any thread.

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The record at "identity/token-key", format 1:
 //
-//   'K' | 1 | secret(32)
+//   'K' | 1 | secret of tokens(32) | secret of entities(32)
 //
-//   batch key  = HKDF-SHA-256(secret, "", "kms batch tokens v1"), 32 bytes
-//   entity key = HKDF-SHA-256(secret, "", "kms entities v1"), 32 bytes
+//   batch key = HKDF-SHA-256(secret of tokens, "", "kms batch tokens v1"), 32 bytes
 #include "kms/identity/token_key.h"
 
 #include <algorithm>
@@ -31,7 +30,7 @@ constexpr std::uint8_t kOuterPad = 0x5c;
 constexpr int kAttempts = 4;
 
 Result<SecretBytes> FreshRecord() {
-  SecretBytes record = KMS_TRY(SecretBytes::OfSize(kHeadBytes + kSecretBytes));
+  SecretBytes record = KMS_TRY(SecretBytes::OfSize(kHeadBytes + 2 * kSecretBytes));
   const MutableByteView bytes = record.MutableView();
   bytes[0] = 'K';
   bytes[1] = kFormat;
@@ -62,11 +61,12 @@ Sha256Digest Hmac(ByteView pads, ByteView message) {
 Result<TokenKey> Decode(ByteView record) {
   RecordReader reader(record);
   const bool ours = reader.Get<std::uint8_t>() == 'K' && reader.Get<std::uint8_t>() == kFormat;
-  const ByteView secret = reader.GetRaw(kSecretBytes);
+  const ByteView of_tokens = reader.GetRaw(kSecretBytes);
+  const ByteView of_entities = reader.GetRaw(kSecretBytes);
   if (!ours || !reader.Finished()) {
     return Corrupted("damaged entry", "token key record");
   }
-  return TokenKey::FromSecret(secret);
+  return TokenKey::FromSecrets(of_tokens, of_entities);
 }
 
 }  // namespace
@@ -91,16 +91,29 @@ Result<TokenKey> TokenKey::Load(SealedStore& sys) {
   return Unavailable("the token key could not be stored");
 }
 
-Result<TokenKey> TokenKey::FromSecret(ByteView secret) {
-  if (secret.size() != kSecretBytes) {
-    return InvalidArgument("a token key has 32 bytes");
+Status TokenKey::Replace(SealedStore& sys) {
+  std::optional<OpenedEntry> entry = KMS_TRY(sys.Get(kPath));
+  if (!entry) {
+    return Ok();
+  }
+  KMS_TRY(Decode(entry->value.View()));
+  FillRandom(entry->value.MutableView().subspan(kHeadBytes, kSecretBytes));
+  std::vector<SealedMutation> mutations;
+  mutations.push_back({.path = std::string(kPath),
+                       .value = std::move(entry->value),
+                       .expected_revision = entry->revision});
+  KMS_TRY(sys.Commit(std::move(mutations)));
+  return Ok();
+}
+
+Result<TokenKey> TokenKey::FromSecrets(ByteView of_tokens, ByteView of_entities) {
+  if (of_tokens.size() != kSecretBytes || of_entities.size() != kSecretBytes) {
+    return InvalidArgument("a token key has two secrets of 32 bytes");
   }
   TokenKey key;
-  key.token_pads_ = KMS_TRY(PadsOf(secret));
-  key.batch_key_ = KMS_TRY(HkdfSha256(secret, {}, AsBytes("kms batch tokens v1"), kSecretBytes));
-  const SecretBytes entity_key =
-      KMS_TRY(HkdfSha256(secret, {}, AsBytes("kms entities v1"), kSecretBytes));
-  key.entity_pads_ = KMS_TRY(PadsOf(entity_key.View()));
+  key.token_pads_ = KMS_TRY(PadsOf(of_tokens));
+  key.batch_key_ = KMS_TRY(HkdfSha256(of_tokens, {}, AsBytes("kms batch tokens v1"), kSecretBytes));
+  key.entity_pads_ = KMS_TRY(PadsOf(of_entities));
   return key;
 }
 

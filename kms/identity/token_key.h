@@ -19,8 +19,11 @@ class TokenKey {
   // Reads the key, or makes it when there is none; of several makers one wins.
   // Errors: store errors, kCorrupted.
   static Result<TokenKey> Load(SealedStore& sys);
-  // `secret` has 32 bytes. Errors: kInvalidArgument, kUnavailable (secret memory), kInternal.
-  static Result<TokenKey> FromSecret(ByteView secret);
+  // Puts a fresh secret in the place of that of tokens, so that nobody is let in by one made before;
+  // entities keep their names. Errors: store errors.
+  static Status Replace(SealedStore& sys);
+  // Both have 32 bytes. Errors: kInvalidArgument, kUnavailable (secret memory), kInternal.
+  static Result<TokenKey> FromSecrets(ByteView of_tokens, ByteView of_entities);
 
   // HMAC-SHA-256 (RFC 2104) of the token: what it is stored and looked up by. No allocation.
   [[nodiscard]] Sha256Digest HashOf(std::string_view token) const;

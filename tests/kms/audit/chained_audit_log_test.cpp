@@ -117,6 +117,52 @@ TEST_F(ChainedAuditLogTest, WritesWhatIsQueuedWhenItIsClosed) {
   EXPECT_THAT(disk_->contents(), HasSubstr("queued"));
 }
 
+TEST_F(ChainedAuditLogTest, D12_RemembersTheNewestRevisionOfTheStore) {
+  std::uint64_t revision = 40;
+  Open({.store_revision = [&] { return revision; }});
+  EXPECT_EQ(log_->store_revision_at_open(), 0U);
+  ASSERT_THAT(Record("one"), IsOk());
+  revision = 42;
+  ASSERT_THAT(Record("two"), IsOk());
+  log_.reset();
+  revision = 7;  // an older store came back
+  Open({.store_revision = [&] { return revision; }});
+  EXPECT_EQ(log_->store_revision_at_open(), 42U);
+  ASSERT_THAT(Record("written although it is older"), IsOk());
+  log_.reset();
+  Open({.store_revision = [&] { return revision; }});
+  EXPECT_EQ(log_->store_revision_at_open(), 42U) << "a refused start must not be forgotten";
+  EXPECT_TRUE(VerifyText(disk_->contents()).ok());
+}
+
+TEST_F(ChainedAuditLogTest, D12_ForgetsItOnlyWhenTheOlderStoreIsAccepted) {
+  Open({.store_revision = [] { return std::uint64_t{42}; }});
+  ASSERT_THAT(Record("one"), IsOk());
+  log_.reset();
+  const auto older = [] { return std::uint64_t{7}; };
+  Open({.store_revision = older});
+  ASSERT_THAT(log_->AcceptStore(7), IsOk());
+  EXPECT_THAT(disk_->contents(), HasSubstr(R"("seen_revision":42,"accepted_revision":7)"));
+  ASSERT_THAT(Record("two"), IsOk());
+  log_.reset();
+  Open({.store_revision = older});
+  EXPECT_EQ(log_->store_revision_at_open(), 7U);
+  EXPECT_TRUE(VerifyText(disk_->contents()).ok());
+}
+
+TEST_F(ChainedAuditLogTest, D12_ATornRecordHidesNoRevision) {
+  Open({.store_revision = [] { return std::uint64_t{42}; }});
+  ASSERT_THAT(Record("one"), IsOk());
+  log_.reset();
+  disk_->Set(disk_->contents() + "{\"seq\":99,\"torn");
+  const auto older = [] { return std::uint64_t{7}; };
+  for (int start = 0; start < 2; ++start) {  // the first one writes a record of the repair
+    Open({.store_revision = older});
+    EXPECT_EQ(log_->store_revision_at_open(), 42U);
+    log_.reset();
+  }
+}
+
 TEST_F(ChainedAuditLogTest, L12_RefusesMembersThatAreNotOneLine) {
   Open({});
   EXPECT_THAT(log_->Append("\"a\":1}\n{\"forged\":1"), HasError(ErrorCode::kInternal));
