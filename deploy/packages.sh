@@ -9,7 +9,7 @@ build_packages=(
   libssl-dev libp11-dev libp11-kit-dev softhsm2 libcpp-httplib-dev nlohmann-json3-dev
   libsimdjson-dev libsqlite3-dev libcli11-dev libspdlog-dev libfmt-dev prometheus-cpp-dev
   libargon2-dev
-  libbrotli-dev zlib1g-dev curl
+  libbrotli-dev zlib1g-dev curl libcurl4-openssl-dev
 )
 test_packages=(
   libgtest-dev libgmock-dev python3 python3-hvac python3-venv ca-certificates strace opensc p11-kit
