@@ -104,6 +104,18 @@ Result<Reply> HandleReadTokenRole(Call& call);
 Result<Reply> HandleWriteTokenRole(Call& call);
 Result<Reply> HandleDeleteTokenRole(Call& call);
 
+// sys/policies/…, sys/policy/…, sys/capabilities… (9.6, 9.7)
+Result<Reply> HandleListPolicies(Call& call);
+Result<Reply> HandleReadPolicy(Call& call);
+Result<Reply> HandleWritePolicy(Call& call);
+Result<Reply> HandleDeletePolicy(Call& call);
+Result<Reply> HandleListOldPolicies(Call& call);
+Result<Reply> HandleReadOldPolicy(Call& call);
+Result<Reply> HandleExplainPolicy(Call& call);
+Result<Reply> HandleCapabilities(Call& call);
+Result<Reply> HandleCapabilitiesSelf(Call& call);
+Result<Reply> HandleCapabilitiesOfAccessor(Call& call);
+
 // sys/wrapping/… (9.9)
 Result<Reply> HandleWrap(Call& call);
 Result<Reply> HandleUnwrap(Call& call);
@@ -131,5 +143,39 @@ Result<Reply> HandleLimitsStatus(Call& call);
 // sys/environments/…
 Result<Reply> HandleSealEnvironment(Call& call);
 Result<Reply> HandleUnsealEnvironment(Call& call);
+
+// auth/<approle mount>/… (10.3)
+Result<bool> AppRoleExists(const Services& services, const RouteMatch& match);
+Result<Reply> HandleAppRoleLogin(Call& call);
+Result<Reply> HandleWriteAppRole(Call& call);
+Result<Reply> HandleReadAppRole(Call& call);
+Result<Reply> HandleListAppRoles(Call& call);
+Result<Reply> HandleDeleteAppRole(Call& call);
+Result<Reply> HandleReadAppRoleId(Call& call);
+Result<Reply> HandleWriteAppRoleId(Call& call);
+Result<Reply> HandleReadAppRoleSetting(Call& call);
+Result<Reply> HandleWriteAppRoleSetting(Call& call);
+Result<Reply> HandleDeleteAppRoleSetting(Call& call);
+Result<Reply> HandleCreateSecretId(Call& call);
+Result<Reply> HandleCreateCustomSecretId(Call& call);
+Result<Reply> HandleListSecretIds(Call& call);
+Result<Reply> HandleLookupSecretId(Call& call);
+Result<Reply> HandleDestroySecretId(Call& call);
+Result<Reply> HandleLookupSecretIdAccessor(Call& call);
+Result<Reply> HandleDestroySecretIdAccessor(Call& call);
+Result<Reply> HandleTidySecretIds(Call& call);
+
+// auth/<userpass mount>/… (10.6)
+Result<bool> UserExists(const Services& services, const RouteMatch& match);
+Result<Reply> HandleUserpassLogin(Call& call);
+Result<Reply> HandleWriteUser(Call& call);
+Result<Reply> HandleReadUser(Call& call);
+Result<Reply> HandleListUsers(Call& call);
+Result<Reply> HandleDeleteUser(Call& call);
+Result<Reply> HandleWriteUserPassword(Call& call);
+Result<Reply> HandleWriteUserPolicies(Call& call);
+Result<Reply> HandleBeginTotp(Call& call);
+Result<Reply> HandleConfirmTotp(Call& call);
+Result<Reply> HandleDisableTotp(Call& call);
 
 }  // namespace kms::api

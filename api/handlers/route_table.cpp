@@ -2,9 +2,11 @@
 // One row per operation; tests/api/handlers/routes_snapshot_test.cpp holds the golden copy.
 #include "api/handlers/route_table.h"
 
+#include <algorithm>
 #include <array>
 
 #include "api/handlers/handlers.h"
+#include "api/handlers/login_routes.h"
 #include "api/pipeline/metrics.h"
 
 namespace kms::api {
@@ -264,6 +266,28 @@ constexpr std::array kMetricsFields = {
 constexpr std::array kRenewFields = {
     FieldSpec{.name = "increment", .kind = kDuration},
 };
+constexpr std::array kListPoliciesFields = {
+    FieldSpec{.name = "list", .kind = kString},
+};
+constexpr std::array kWritePolicyFields = {
+    FieldSpec{.name = "policy", .kind = kString},
+};
+constexpr std::array kWriteOldPolicyFields = {
+    FieldSpec{.name = "policy", .kind = kString},
+    FieldSpec{.name = "rules", .kind = kString},
+};
+constexpr std::array kExplainPolicyFields = {
+    FieldSpec{.name = "token", .kind = kString},
+    FieldSpec{.name = "accessor", .kind = kString},
+    FieldSpec{.name = "method", .kind = kString, .missing_text = "missing method"},
+    FieldSpec{.name = "path", .kind = kString, .missing_text = "missing path"},
+};
+constexpr std::array kCapabilitiesFields = {
+    FieldSpec{.name = "token", .kind = kString},
+    FieldSpec{.name = "accessor", .kind = kString},
+    FieldSpec{.name = "paths", .kind = kSlice},
+    FieldSpec{.name = "path", .kind = kSlice},
+};
 constexpr std::array kWrappingTokenFields = {
     FieldSpec{.name = "token", .kind = kString},
 };
@@ -445,6 +469,47 @@ constexpr std::array kRoutes = {
           .capability = Capability::kUpdate, .handle = HandleUnsealEnvironment, .absolute = true,
           .sudo = true, .approval = ApprovalAction::kUnseal, .changes_state = true},
 
+    // Policies, what they allow, and why. The older paths are still what most clients use.
+    Route{.operation = Operation::kList, .pattern = "sys/policies/acl",
+          .capability = Capability::kList, .fields = kListPoliciesFields, .handle = HandleListPolicies,
+          .absolute = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/policies/acl/{name}",
+          .capability = Capability::kRead, .handle = HandleReadPolicy,
+          .absolute = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/policies/acl/{name}",
+          .capability = Capability::kUpdate, .fields = kWritePolicyFields, .handle = HandleWritePolicy,
+          .absolute = true, .changes_state = true},
+    Route{.operation = Operation::kDelete, .pattern = "sys/policies/acl/{name}",
+          .capability = Capability::kDelete, .handle = HandleDeletePolicy,
+          .absolute = true, .changes_state = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/policies/explain",
+          .capability = Capability::kUpdate, .fields = kExplainPolicyFields, .handle = HandleExplainPolicy,
+          .absolute = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/policy",
+          .capability = Capability::kRead, .handle = HandleListOldPolicies,
+          .absolute = true, .hoisted = true},
+    Route{.operation = Operation::kList, .pattern = "sys/policy",
+          .capability = Capability::kList, .fields = kListPoliciesFields, .handle = HandleListOldPolicies,
+          .absolute = true, .hoisted = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/policy/{name}",
+          .capability = Capability::kRead, .handle = HandleReadOldPolicy,
+          .absolute = true, .hoisted = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/policy/{name}",
+          .capability = Capability::kUpdate, .fields = kWriteOldPolicyFields, .handle = HandleWritePolicy,
+          .absolute = true, .changes_state = true},
+    Route{.operation = Operation::kDelete, .pattern = "sys/policy/{name}",
+          .capability = Capability::kDelete, .handle = HandleDeletePolicy,
+          .absolute = true, .changes_state = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/capabilities",
+          .capability = Capability::kUpdate, .fields = kCapabilitiesFields, .handle = HandleCapabilities,
+          .absolute = true, .hoisted = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/capabilities-self",
+          .capability = Capability::kUpdate, .fields = kCapabilitiesFields, .handle = HandleCapabilitiesSelf,
+          .absolute = true, .hoisted = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/capabilities-accessor",
+          .capability = Capability::kUpdate, .fields = kCapabilitiesFields, .handle = HandleCapabilitiesOfAccessor,
+          .absolute = true, .hoisted = true},
+
     // Answers that wait for whoever holds their token. Only making one takes another token.
     Route{.operation = Operation::kUpdate, .pattern = "sys/wrapping/wrap",
           .capability = Capability::kUpdate, .handle = HandleWrap, .absolute = true},
@@ -514,11 +579,22 @@ constexpr std::array kRoutes = {
           .changes_state = true},
 };
 
-static_assert(IsSound(kRoutes));
-static_assert(kRoutes.size() <= Metrics::kMaxRoutes);
+// One array of all of them, in the order of the arguments.
+template <std::size_t... Sizes>
+constexpr auto Joined(const std::array<Route, Sizes>&... tables) {
+  std::array<Route, (Sizes + ...)> all{};
+  auto* out = all.begin();
+  ((out = std::copy(tables.begin(), tables.end(), out)), ...);
+  return all;
+}
+
+constexpr auto kAllRoutes = Joined(kRoutes, kAppRoleRoutes, kUserpassRoutes);
+
+static_assert(IsSound(kAllRoutes));
+static_assert(kAllRoutes.size() <= Metrics::kMaxRoutes);
 
 }  // namespace
 
-std::span<const Route> RouteTable() { return kRoutes; }
+std::span<const Route> RouteTable() { return kAllRoutes; }
 
 }  // namespace kms::api
