@@ -103,6 +103,11 @@ Result<CertificateTrustHandle> CertificateTrust::Parse(std::string_view pem) {
       return InvalidArgument(
           "failed to parse certificate: a certificate that is no authority must stand alone");
     }
+    if (!MayBeAClient(trust->certificates_.front().get())) {
+      ERR_clear_error();
+      return InvalidArgument(
+          "non-CA certificates should have TLS client authentication set as an extended key usage");
+    }
     return CertificateTrustHandle(trust);
   }
   trust->store_.reset(X509_STORE_new());

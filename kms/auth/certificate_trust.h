@@ -29,8 +29,9 @@ enum class TrustVerdict : std::uint8_t {
 // Immutable. Thread rule: any thread.
 class CertificateTrust {
  public:
-  // Errors: kInvalidArgument "failed to parse certificate", and with a reason for more certificates
-  // than can be meant.
+  // Errors: kInvalidArgument "failed to parse certificate", with a reason for more certificates
+  // than can be meant; "non-CA certificates should have TLS client authentication set as an
+  // extended key usage" for a pinned one that no client may have.
   static Result<std::shared_ptr<const CertificateTrust>> Parse(std::string_view pem);
 
   // RFC 5280, 6: signatures, times, basic constraints, path length, key usage, client
