@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The record at "revoked-sources/<mount accessor>/<keyed hash of role and alias>", format 1
-// (big-endian; text = length(4) | bytes):
+// Records, format 1 (big-endian; text = length(4) | bytes):
 //
-//   'V' | 1 | revoked up to this stamp(8) | with role(1) | with alias(1) | mount accessor | role |
-//   alias
+//   revoked-sources/<mount accessor>/<keyed hash of role and alias>
+//     'V' | 1 | revoked up to this stamp(8) | with role(1) | with alias(1)
+//     | mount accessor | role | alias
+//   identity/token-stamps
+//     'W' | 1 | no token has a stamp above this(8)
 #include "kms/identity/revoked_sources.h"
 
 #include <algorithm>
@@ -19,12 +21,27 @@ namespace {
 constexpr std::string_view kPrefix = "revoked-sources/";
 constexpr std::uint8_t kFormat = 1;
 constexpr std::size_t kPage = 256;
+constexpr std::string_view kBoundPath = "identity/token-stamps";
+// Small, so that a service which restarts every second does not run out of stamps in a lifetime.
+constexpr std::int64_t kBoundStep = std::int64_t{600} * 1'000'000'000;
+constexpr int kAttempts = 8;
+
+Result<std::int64_t> DecodeBound(ByteView encoded) {
+  RecordReader reader(encoded);
+  const bool ours = reader.Get<std::uint8_t>() == 'W' && reader.Get<std::uint8_t>() == kFormat;
+  const auto bound = reader.Get<std::int64_t>();
+  if (!ours || !reader.Finished()) {
+    return Corrupted("damaged entry", "token stamps record");
+  }
+  return bound;
+}
 
 }  // namespace
 
-Result<std::unique_ptr<RevokedSources>> RevokedSources::Open(SealedStore& sys,
-                                                             const TokenKey& key) {
+Result<std::unique_ptr<RevokedSources>> RevokedSources::Open(SealedStore& sys, const TokenKey& key,
+                                                             std::int64_t now_unix_nanoseconds) {
   std::unique_ptr<RevokedSources> sources(new RevokedSources(sys, key));
+  KMS_TRY(sources->RaiseBound(now_unix_nanoseconds));
   std::string after;
   for (bool more = true; more;) {
     const std::vector<ListedEntry> page = KMS_TRY(sys.List(kPrefix, after, kPage));
@@ -71,10 +88,51 @@ void RevokedSources::Remember(const Source& source, std::int64_t stamp) {
   last_revoked_ = std::max(last_revoked_, stamp);
 }
 
-std::int64_t RevokedSources::NextStamp(std::int64_t now_unix_nanoseconds) {
-  const ScopedLock lock(mutex_);
-  last_issued_ = std::max({now_unix_nanoseconds, last_issued_ + 1, last_revoked_ + 1});
-  return last_issued_;
+Result<std::int64_t> RevokedSources::NextStamp(std::int64_t now_unix_nanoseconds) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::int64_t stamp = 0;
+    {
+      const ScopedLock lock(mutex_);
+      stamp = std::max({now_unix_nanoseconds, last_issued_ + 1, last_revoked_ + 1});
+      if (stamp <= bound_) {
+        last_issued_ = stamp;
+        return stamp;
+      }
+    }
+    KMS_TRY(RaiseBound(stamp));
+  }
+  return Unavailable("the token could not be stamped, try again");
+}
+
+Status RevokedSources::RaiseBound(std::int64_t stamp) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const std::optional<OpenedEntry> entry = KMS_TRY(sys_.Get(kBoundPath));
+    std::int64_t stored = 0;
+    if (entry) {
+      stored = KMS_TRY(DecodeBound(entry->value.View()));
+    }
+    const std::int64_t raised = std::max(stored, stamp) + kBoundStep;
+    RecordWriter writer('W', kFormat);
+    writer.Put(raised);
+    std::vector<SealedMutation> mutations;
+    mutations.push_back({.path = std::string(kBoundPath),
+                         .value = KMS_TRY(SecretBytes::CopyOf(writer.Take())),
+                         .expected_revision = entry ? entry->revision : Revision{0}});
+    const Result<Revision> committed = sys_.Commit(std::move(mutations));
+    if (committed.has_value()) {
+      const ScopedLock lock(mutex_);
+      if (bound_ == 0) {
+        last_issued_ = stored;  // what the process before gave out is no larger
+      }
+      bound_ = std::max(bound_, raised);
+      return Ok();
+    }
+    const ErrorCode code = committed.error().code;
+    if (code != ErrorCode::kConflict && code != ErrorCode::kOutcomeUnknown) {
+      return committed.error();
+    }
+  }
+  return Unavailable("storage failed, try again");
 }
 
 bool RevokedSources::Contains(const StoredToken& token) const {

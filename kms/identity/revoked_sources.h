@@ -19,16 +19,18 @@
 
 namespace kms {
 
-// Every token has a stamp: the nanosecond it was made in, but always later than the token before
-// and the last revocation, whatever the clock did. A source is revoked up to a stamp; no token made
-// later has one as small. Thread rule: any thread.
+// Every token has a stamp, larger than that of every token and revocation before it, whatever the
+// clock did and however often the service was restarted: a stored bound is above all of them. A
+// source is revoked up to a stamp; no token made later has one as small.
+// Thread rule: any thread.
 class RevokedSources {
  public:
   // `sys` and `key` must outlive it. Errors: store errors, kCorrupted.
-  static Result<std::unique_ptr<RevokedSources>> Open(SealedStore& sys, const TokenKey& key);
+  static Result<std::unique_ptr<RevokedSources>> Open(SealedStore& sys, const TokenKey& key,
+                                                      std::int64_t now_unix_nanoseconds);
 
-  // For a token that is about to be made.
-  [[nodiscard]] std::int64_t NextStamp(std::int64_t now_unix_nanoseconds);
+  // For a token that is about to be made. Commits once in ten minutes. Errors: store errors.
+  Result<std::int64_t> NextStamp(std::int64_t now_unix_nanoseconds);
   // Whether its source was revoked after it was made.
   [[nodiscard]] bool Contains(const StoredToken& token) const;
   // Everything of `source` that has a stamp already is dead from the return on, on every thread and
@@ -43,6 +45,8 @@ class RevokedSources {
   Status Read(const std::string& path);
   [[nodiscard]] std::string PathOf(const Source& source) const;
   void Remember(const Source& source, std::int64_t stamp);
+  // Raises the stored bound above `stamp`. Errors: store errors.
+  Status RaiseBound(std::int64_t stamp);
 
   SealedStore& sys_;
   const TokenKey& key_;
@@ -50,6 +54,7 @@ class RevokedSources {
   std::map<Source, std::int64_t> revoked_until_ KMS_GUARDED_BY(mutex_);
   std::int64_t last_issued_ KMS_GUARDED_BY(mutex_) = 0;
   std::int64_t last_revoked_ KMS_GUARDED_BY(mutex_) = 0;
+  std::int64_t bound_ KMS_GUARDED_BY(mutex_) = 0;  // nothing above it is given out
 };
 
 }  // namespace kms

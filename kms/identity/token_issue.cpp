@@ -271,7 +271,7 @@ Result<IssuedToken> TokenStore::Issue(const TokenGrant& grant) {
       grant.parent != nullptr && impl_->IsConfiguredRoot(grant.parent->id);
   token.principal.actor = ActorOf(grant, by_configured_root, token.principal);
   token.uses_left = grant.num_uses;
-  token.issued_stamp = impl_->sources->NextStamp(impl_->NowNanoseconds());
+  token.issued_stamp = KMS_TRY(impl_->sources->NextStamp(impl_->NowNanoseconds()));
   SetLifetime(grant, impl_->options, impl_->NowSeconds(), token);
   return grant.type == TokenType::kBatch ? impl_->IssueBatch(token)
                                          : impl_->IssueService(grant, std::move(token));

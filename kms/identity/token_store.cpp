@@ -66,7 +66,7 @@ Result<std::unique_ptr<TokenStore>> TokenStore::Open(SealedStore& sys, PolicySto
                                                      TokenStoreOptions options) {
   TokenKey key = KMS_TRY(TokenKey::Load(sys));
   auto impl = std::make_unique<Impl>(sys, policies, clock, options, std::move(key));
-  impl->sources = KMS_TRY(RevokedSources::Open(sys, impl->key));
+  impl->sources = KMS_TRY(RevokedSources::Open(sys, impl->key, impl->NowNanoseconds()));
   const RootToken record = KMS_TRY(RecordRootToken(sys, clock, root_token));
   impl->root_hash = impl->key.HashOf(root_token);
   impl->root_digest = record.digest;
