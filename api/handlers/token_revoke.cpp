@@ -75,6 +75,29 @@ Result<Reply> HandleRevokeSource(Call& call) {
   return Reply::Data(std::move(data));
 }
 
+// The reference servers' name for the same: tokens are the only leases there are.
+Result<Reply> HandleRevokePrefix(Call& call) {
+  constexpr std::string_view kAuth = "auth/";
+  constexpr std::string_view kLogin = "login";
+  const std::string_view path = call.fields.Text("path");
+  std::string_view rest;
+  const AuthMountHandle mount =
+      path.starts_with(kAuth)
+          ? call.services.identity.mounts().FindByPath(path.substr(kAuth.size()), rest)
+          : nullptr;
+  if (mount == nullptr) {
+    return Reply::NoContent();
+  }
+  TokenSource source{.mount_accessor = mount->accessor};
+  if (rest.starts_with("login/") && mount->type == "userpass") {
+    source.alias_name = std::string(rest.substr(kLogin.size() + 1));
+  } else if (!rest.empty() && rest != kLogin) {
+    return InvalidArgument("name an auth mount, or a user of a userpass mount by its login path");
+  }
+  KMS_TRY(Tokens(call).RevokeSource(source));
+  return Reply::NoContent();
+}
+
 Result<Reply> HandleTidyTokens(Call& call) {
   const std::size_t gone = KMS_TRY(Tokens(call).Tidy([] { return false; }));
   std::string data;

@@ -44,6 +44,10 @@ class CidrBlock {
   static CidrBlock Only(const IpAddress& address);
 
   [[nodiscard]] bool Contains(const IpAddress& address) const;
+  // True when `other` contains all of this one.
+  [[nodiscard]] bool Within(const CidrBlock& other) const {
+    return bits_ >= other.bits_ && other.Contains(address_);
+  }
   // Every address of `other` is in this one.
   [[nodiscard]] bool Covers(const CidrBlock& other) const;
   // As it is shown to clients: "10.0.0.0/8"; a block of one without its length.
