@@ -68,7 +68,7 @@ Status AuthorizeFields(const Exchange& exchange, const Fields& fields) {
     parameters.push_back({.name = text.name, .value = text.value, .is_scalar = text.is_scalar});
   }
   KMS_TRY(CheckParameters(*exchange.rule, parameters));
-  if (exchange.rule->required_context.empty()) {
+  if (exchange.rule->required_context.empty() && !exchange.rule->demands_unknown_context) {
     return Ok();
   }
   return CheckRequiredContext(*exchange.rule, AssociatedDataOf(*exchange.match.route, fields));

@@ -277,8 +277,13 @@ std::vector<FieldText> Fields::Parameters() const {
     FieldText text{.name = key, .value = {}, .is_scalar = true};
     if (value.kind() == JsonKind::kArray || value.kind() == JsonKind::kObject) {
       text.is_scalar = false;
+    } else if (slot == nullptr && value.kind() == JsonKind::kBoolean) {
+      text.value = value.Boolean() ? "true" : "false";
     } else {
       text.value = slot != nullptr && slot->present ? CanonicalText(*slot) : value.Rendered();
+      // "a,b" for a list is two values, so no single one may be compared with it.
+      const bool is_list = slot != nullptr && slot->spec->kind == FieldKind::kSlice;
+      text.is_scalar = !is_list || text.value.find(',') == std::string::npos;
     }
     all.push_back(std::move(text));
   });
