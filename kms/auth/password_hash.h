@@ -30,7 +30,7 @@ class PasswordHasher {
  public:
   struct Limits {
     std::size_t max_running = 2;
-    std::size_t max_waiting = 6;
+    std::size_t max_waiting = 2;  // both together leave most of the service's threads to others
   };
 
   PasswordHasher() : PasswordHasher(PasswordHashCost{}, Limits{}) {}

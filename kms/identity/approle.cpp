@@ -20,15 +20,6 @@ bool IsRoleIdCharacter(char c) {
          c == '_' || c == '.' || c == ':' || c == '@';
 }
 
-// A role_id becomes the name of an entity, which policies may be templated with (U5).
-Status CheckRoleId(std::string_view role_id) {
-  if (role_id.empty() || role_id.size() > kMaxRoleIdBytes ||
-      !std::ranges::all_of(role_id, IsRoleIdCharacter)) {
-    return InvalidArgument("role_id must have 1 to 256 letters, digits, '-', '_', '.', ':' or '@'");
-  }
-  return Ok();
-}
-
 Status CheckSettings(const AppRoleSettings& settings) {
   if (settings.secret_id_num_uses < 0) {
     return InvalidArgument("secret_id_num_uses cannot be negative");
@@ -61,7 +52,9 @@ Status Apply(const AppRoles::Change& change, bool is_new, StoredAppRole& role) {
   if (is_new && role.role_id.empty()) {
     role.role_id = Uuid::Random().ToString();
   }
-  KMS_TRY(CheckRoleId(role.role_id));
+  if (!IsRoleId(role.role_id)) {
+    return InvalidArgument("role_id must have 1 to 256 letters, digits, '-', '_', '.', ':' or '@'");
+  }
   return CheckSettings(role.settings);
 }
 
@@ -70,6 +63,12 @@ SealedMutation Deletion(std::string path) {
 }
 
 }  // namespace
+
+// It becomes the name of an entity, which policies may be templated with (U5).
+bool IsRoleId(std::string_view role_id) {
+  return !role_id.empty() && role_id.size() <= kMaxRoleIdBytes &&
+         std::ranges::all_of(role_id, IsRoleIdCharacter);
+}
 
 Result<std::optional<AppRoles::LoadedRole>> AppRoles::Load(const AuthMount& mount,
                                                            std::string_view name) {

@@ -26,6 +26,10 @@ inline constexpr std::size_t kMaxRoleIdBytes = 256;
 inline constexpr std::size_t kMaxSecretIdBytes = 1024;
 inline constexpr std::size_t kMaxSecretIdMetadata = 64;
 
+// Whether a role may have this role_id: 1 to kMaxRoleIdBytes of a closed alphabet, so that it needs
+// no escaping in paths, policies and logs.
+bool IsRoleId(std::string_view role_id);
+
 struct AppRoleInfo {
   std::string role_id;
   AppRoleSettings settings;

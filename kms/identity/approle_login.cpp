@@ -87,7 +87,8 @@ Result<StoredSecretId> AppRoles::SpendSecretId(const AuthMount& mount, const Sto
     if (!loaded) {
       return WrongCredentials();
     }
-    if (!AllowedFrom(loaded->secret_id.cidr_list, address)) {
+    if (!AllowedFrom(loaded->secret_id.cidr_list, address) ||
+        !AllowedFrom(loaded->secret_id.token_bound_cidrs, address)) {
       return WrongAddress(address, "secret ID");
     }
     StoredSecretId spent = loaded->secret_id;

@@ -6,6 +6,22 @@
 #include "kms/identity/token_key.h"
 
 namespace kms {
+namespace {
+
+class NoFetcher final : public DocumentFetcher {
+ public:
+  Result<std::string> Fetch(const std::string& /*url*/, std::string_view /*ca_pem*/,
+                            std::size_t /*max_bytes*/, Deadline /*deadline*/) override {
+    return Unavailable("this server fetches no documents");
+  }
+};
+
+DocumentFetcher& FetcherOf(const IdentityOptions& options) {
+  static NoFetcher none;
+  return options.fetcher == nullptr ? none : *options.fetcher;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Identity>> Identity::Open(SealedStore& sys, const Clock& clock,
                                                  const IdentityOptions& options) {
@@ -17,6 +33,13 @@ Result<std::unique_ptr<Identity>> Identity::Open(SealedStore& sys, const Clock& 
   }
   identity->tokens_ = KMS_TRY(
       TokenStore::Open(sys, *identity->policies_, clock, options.root_token, options.tokens));
+  identity->token_roles_ = std::make_unique<TokenRoles>(sys);
+  identity->approles_ = std::make_unique<AppRoles>(sys, clock);
+  identity->hasher_ =
+      std::make_unique<PasswordHasher>(options.password_cost, PasswordHasher::Limits{});
+  identity->users_ = std::make_unique<Userpass>(sys, clock, *identity->hasher_);
+  identity->certificates_ = std::make_unique<CertAuth>(sys, clock);
+  identity->jwt_ = std::make_unique<JwtAuth>(sys, clock, FetcherOf(options));
   identity->wrapped_ = std::make_unique<WrappedResponses>(sys, *identity->tokens_, clock);
   identity->approvals_ = std::make_unique<Approvals>(sys, clock);
   identity->limit_settings_ = KMS_TRY(LimitSettings::Open(sys));
