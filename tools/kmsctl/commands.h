@@ -25,6 +25,8 @@ void AddKeylessCommands(CLI::App& root, Session& session);      // random, hash
 void AddHmacCommands(CLI::App& root, Session& session);         // hmac, verify-hmac
 void AddSignCommands(CLI::App& root, Session& session);         // sign, verify
 void AddLoginCommands(CLI::App& root, Session& session);        // login …, logout
+void AddLimitsCommands(CLI::App& root, Session& session);       // limits …
+void AddClientCertificateCommands(CLI::App& root, Session& session);  // cert …, crl …
 void AddHsmCommands(CLI::App& root, Session& session);          // hsm status
 void AddMigrateCommand(CLI::App& root, Session& session);       // migrate vault
 void AddCompletionCommand(CLI::App& root, Session& session);    // completion

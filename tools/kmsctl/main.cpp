@@ -37,6 +37,13 @@ void AddGlobalOptions(CLI::App& root, GlobalOptions& options) {
   root.add_option("--ca-file", options.ca_file,
                   "CA certificates for https; default KMS_CACERT, VAULT_CACERT, the system's")
       ->type_name("FILE");
+  root.add_option("--client-cert", options.client_certificate_file,
+                  "Certificate to present over https, with its chain; default KMS_CLIENT_CERT, "
+                  "VAULT_CLIENT_CERT")
+      ->type_name("FILE");
+  root.add_option("--client-key", options.client_key_file,
+                  "Its private key; default KMS_CLIENT_KEY, VAULT_CLIENT_KEY, the same file")
+      ->type_name("FILE");
   root.add_option("--timeout", options.timeout_seconds, "Wait this long for an answer; default 30")
       ->type_name("SECONDS")
       ->check(CLI::Range(1, 3600));
@@ -75,6 +82,8 @@ int Run(int argc, char** argv) {
   AddHmacCommands(root, session);
   AddSignCommands(root, session);
   AddLoginCommands(root, session);
+  AddClientCertificateCommands(root, session);
+  AddLimitsCommands(root, session);
   AddHsmCommands(root, session);
   AddMigrateCommand(root, session);
   AddCompletionCommand(root, session);
