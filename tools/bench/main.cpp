@@ -19,6 +19,7 @@ constexpr const char* kExamples =
     "  kms-bench --connections 64 --payload 64 --duration 10s --pid $(pidof kmsd)\n"
     "  kms-bench --mix encrypt=60,decrypt=30,rewrap=10 --rate 5000    (open loop: latency)\n"
     "  kms-bench --ceiling --duration 20s --pid $(pidof kmsd)         (share of the front's pace)\n"
+    "  kms-bench --rate 500 --noise 64 --noise-token-file noisy --duration 30s\n"
     "\n"
     "Address and token as kmsctl: KMS_ADDR, VAULT_ADDR; KMS_TOKEN, VAULT_TOKEN, --token-file.\n"
     "Latencies of a closed loop (without --rate) hide stalls; quote those of --rate.\n"
@@ -37,6 +38,8 @@ struct BenchArguments {
   std::optional<int> pid;
   std::size_t threads = 1;
   bool ceiling = false;
+  std::size_t noise = 0;
+  std::string noise_token_file;
   bool json = false;
   RequestSetOptions requests;
 };
@@ -86,6 +89,16 @@ void AddOptions(CLI::App& app, BenchArguments& arguments) {
                "Alternate with a route that only answers and report the ratio");
   app.add_option("--ceiling-path", requests.ceiling_path,
                  "That route, answered with any status below 500; default /robots.txt");
+  CLI::Option* noise =
+      app.add_option("--noise", arguments.noise,
+                     "Alternate with a second principal who sends all it can over as many "
+                     "connections, and report what that does to the latency of the first; needs "
+                     "--rate")
+          ->check(CLI::Range(1, 100000))
+          ->excludes("--ceiling")
+          ->needs("--rate");
+  noise->needs(app.add_option("--noise-token-file", arguments.noise_token_file,
+                              "The second principal's token"));
   app.add_flag("--json", arguments.json, "Print JSON");
 }
 
@@ -133,6 +146,16 @@ Result<int> Measure(BenchArguments& arguments) {
     LoadResult load = report.mix.load;
     load.errors += report.ceiling.load.errors;
     load.broken += report.ceiling.load.broken;
+    return Finish(report, load, requests, arguments);
+  }
+  if (arguments.noise != 0) {
+    const PlaintextBuffer noisy = KMS_TRY(ResolveToken(arguments.noise_token_file));
+    const RequestSet noise_requests = requests.WithToken(noisy);
+    LoadGroup noise = KMS_TRY(LoadGroup::Connect(noise_requests, address, context.get(),
+                                                 arguments.noise, /*threads=*/1));
+    const NoiseMeasurement report = KMS_TRY(MeasureNoise(group, noise, options));
+    LoadResult load = report.quiet.load;
+    load.Add(report.disturbed.load);
     return Finish(report, load, requests, arguments);
   }
   const Measurement report = KMS_TRY(MeasurePlain(group, options));

@@ -3,6 +3,8 @@
 #include "tools/bench/measurement.h"
 
 #include <algorithm>
+#include <optional>
+#include <thread>
 #include <utility>
 
 namespace kms::tools {
@@ -92,7 +94,66 @@ struct Rounds {
   }
 };
 
+// Long enough for a 99th percentile at a few hundred requests per second.
+constexpr std::chrono::seconds kNoiseSlice{2};
+
+// One slice at the plan's rate while `noise` sends all it can.
+Result<Measurement> RunDisturbed(LoadGroup& group, LoadGroup& noise, const LoadPlan& plan,
+                                 const MeasurementOptions& options, LoadResult& noise_total) {
+  LoadPlan blast = plan;
+  blast.rate.reset();
+  std::optional<Result<LoadResult>> made;
+  std::optional<Result<Measurement>> measured;
+  {
+    const std::jthread neighbour([&] { made.emplace(noise.Run(blast)); });
+    measured.emplace(RunPlan(group, plan, options));
+  }
+  const LoadResult answered = KMS_TRY(*std::move(made));
+  const std::chrono::nanoseconds elapsed = noise_total.elapsed + answered.elapsed;
+  noise_total.Add(answered);
+  noise_total.elapsed = elapsed;
+  return *std::move(measured);
+}
+
+double P99Microseconds(const Measurement& measurement) {
+  return Seconds(measurement.load.latency.Quantile(0.99)) * 1e6;
+}
+
 }  // namespace
+
+Result<NoiseMeasurement> MeasureNoise(LoadGroup& group, LoadGroup& noise,
+                                      const MeasurementOptions& options) {
+  KMS_TRY(WarmUp(group, options));
+  LoadPlan plan;
+  plan.mix = options.mix;
+  plan.duration = kNoiseSlice;
+  plan.rate = options.rate;
+
+  NoiseMeasurement total;
+  total.rounds = std::max<std::size_t>(
+      kMinimumRounds,
+      static_cast<std::size_t>(options.duration / (kNoiseSlice * kSlicesPerRound)));
+  std::vector<double> quiet_p99;
+  std::vector<double> disturbed_p99;
+  std::vector<double> ratios;
+  for (std::size_t round = 0; round < total.rounds; ++round) {
+    Measurement quiet = KMS_TRY(RunPlan(group, plan, options));
+    Measurement disturbed = KMS_TRY(RunDisturbed(group, noise, plan, options, total.noise));
+    const Measurement more = KMS_TRY(RunDisturbed(group, noise, plan, options, total.noise));
+    Accumulate(disturbed, more);
+    const Measurement last = KMS_TRY(RunPlan(group, plan, options));
+    Accumulate(quiet, last);
+    quiet_p99.push_back(P99Microseconds(quiet));
+    disturbed_p99.push_back(P99Microseconds(disturbed));
+    ratios.push_back(disturbed_p99.back() / std::max(1.0, quiet_p99.back()));
+    Accumulate(total.quiet, quiet);
+    Accumulate(total.disturbed, disturbed);
+  }
+  total.quiet_p99_us = MedianWithInterval(quiet_p99);
+  total.disturbed_p99_us = MedianWithInterval(disturbed_p99);
+  total.p99_ratio = MedianWithInterval(ratios);
+  return total;
+}
 
 Result<Measurement> MeasurePlain(LoadGroup& group, const MeasurementOptions& options) {
   KMS_TRY(WarmUp(group, options));

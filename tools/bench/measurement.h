@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two measurements: a plain run, and one against the ceiling in alternating slices.
+// The measurements: a plain run, one against the ceiling and one against noise, in alternating
+// slices.
 #pragma once
 
 #include <chrono>
@@ -43,6 +44,22 @@ struct CeilingMeasurement {
   std::optional<Interval> cpu_ratio;  // mix / ceiling
   std::size_t rounds = 0;
 };
+
+struct NoiseMeasurement {
+  Measurement quiet;      // all slices without noise together
+  Measurement disturbed;  // all slices with it
+  LoadResult noise;       // what the noisy principal was answered
+  Interval quiet_p99_us;  // medians over rounds
+  Interval disturbed_p99_us;
+  Interval p99_ratio;  // disturbed / quiet
+  std::size_t rounds = 0;
+};
+
+// Rounds of four slices, quiet - disturbed - disturbed - quiet: the plan runs at its rate in all of
+// them, and in the disturbed ones `noise` sends all it can. The ratios are those of rounds.
+// Errors: as MeasurePlain.
+Result<NoiseMeasurement> MeasureNoise(LoadGroup& group, LoadGroup& noise,
+                                      const MeasurementOptions& options);
 
 // Rounds of four slices, mix - ceiling - ceiling - mix, so that a machine that slowly changes its
 // pace favours neither. The ratios are those of rounds. Errors: as MeasurePlain.

@@ -161,6 +161,21 @@ nlohmann::json ToJson(const CeilingMeasurement& measurement, const Verification&
   return report;
 }
 
+nlohmann::json ToJson(const NoiseMeasurement& measurement, const Verification& verification,
+                      std::size_t batch_items) {
+  nlohmann::json statuses = nlohmann::json::object();
+  for (const auto& [status, count] : measurement.noise.statuses) {
+    statuses[std::to_string(status)] = count;
+  }
+  return {{"rounds", measurement.rounds},
+          {"quiet", ToJson(measurement.quiet, verification, batch_items)},
+          {"disturbed", ToJson(measurement.disturbed, {}, batch_items)},
+          {"noise", {{"per_second", PerSecond(measurement.noise)}, {"statuses", statuses}}},
+          {"quiet_p99_us", ToJson(measurement.quiet_p99_us)},
+          {"disturbed_p99_us", ToJson(measurement.disturbed_p99_us)},
+          {"p99_ratio", ToJson(measurement.p99_ratio)}};
+}
+
 std::string ToText(const Measurement& measurement, const Verification& verification,
                    std::size_t batch_items) {
   const LoadResult& load = measurement.load;
@@ -194,6 +209,22 @@ std::string ToText(const CeilingMeasurement& measurement, const Verification& ve
             "CPU ratio      " + ToText(*measurement.cpu_ratio, "%.3f") + "\n";
   }
   return text;
+}
+
+std::string ToText(const NoiseMeasurement& measurement, const Verification& verification,
+                   std::size_t batch_items) {
+  const LoadResult& noise = measurement.noise;
+  const auto refused = noise.statuses.find(429);
+  return "without noise\n" + ToText(measurement.quiet, verification, batch_items) +
+         "\nwith noise\n" + ToText(measurement.disturbed, {}, batch_items) +
+         Format("\nnoise          %.0f answers per second, %.1f %% refused with 429\n",
+                PerSecond(noise),
+                100.0 * static_cast<double>(refused == noise.statuses.end() ? 0 : refused->second) /
+                    static_cast<double>(noise.answers == 0 ? 1 : noise.answers)) +
+         Format("medians of %zu rounds with 95 %% intervals\n", measurement.rounds) +
+         "p99 alone      " + ToText(measurement.quiet_p99_us, "%.0f") + " us\n" +
+         "p99 with noise " + ToText(measurement.disturbed_p99_us, "%.0f") + " us\n" +
+         "ratio          " + ToText(measurement.p99_ratio, "%.2f") + "\n";
 }
 
 }  // namespace kms::tools

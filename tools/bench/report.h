@@ -19,7 +19,11 @@ nlohmann::json ToJson(const Measurement& measurement, const Verification& verifi
                       std::size_t batch_items);
 nlohmann::json ToJson(const CeilingMeasurement& measurement, const Verification& verification,
                       std::size_t batch_items);
+nlohmann::json ToJson(const NoiseMeasurement& measurement, const Verification& verification,
+                      std::size_t batch_items);
 std::string ToText(const Measurement& measurement, const Verification& verification,
+                   std::size_t batch_items);
+std::string ToText(const NoiseMeasurement& measurement, const Verification& verification,
                    std::size_t batch_items);
 std::string ToText(const CeilingMeasurement& measurement, const Verification& verification,
                    std::size_t batch_items);

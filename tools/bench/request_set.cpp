@@ -76,12 +76,7 @@ Result<RequestSet> RequestSet::Prepare(const RequestSetOptions& options,
   RequestSet set;
   set.options_ = options;
   set.ssl_context_ = ssl_context;
-  const std::string url = options.address.ToUrl();
-  set.head_ = "Host: " + url.substr(url.find("//") + 2) +
-              "\r\nUser-Agent: kms-bench\r\nAccept: application/json\r\nX-Vault-Request: true\r\n";
-  if (token.size() != 0) {
-    set.head_ += "X-Vault-Token: " + std::string(AsText(token.View())) + "\r\n";
-  }
+  set.head_ = HeadOf(options.address, token);
   set.payload_base64_ = RandomBase64(options.payload_bytes);
   if (options.associated_data_bytes != 0) {
     set.associated_data_ =
@@ -115,6 +110,28 @@ Status RequestSet::VerifyCiphertext(std::string_view answer_body) const {
     return Corrupted("a ciphertext does not decrypt to what was encrypted");
   }
   return Ok();
+}
+
+std::string RequestSet::HeadOf(const ServerAddress& address, const PlaintextBuffer& token) {
+  const std::string url = address.ToUrl();
+  std::string head =
+      "Host: " + url.substr(url.find("//") + 2) +
+      "\r\nUser-Agent: kms-bench\r\nAccept: application/json\r\nX-Vault-Request: true\r\n";
+  if (token.size() != 0) {
+    head += "X-Vault-Token: " + std::string(AsText(token.View())) + "\r\n";
+  }
+  return head;
+}
+
+RequestSet RequestSet::WithToken(const PlaintextBuffer& token) const {
+  RequestSet other = *this;
+  other.head_ = HeadOf(options_.address, token);
+  for (std::vector<std::string>& requests : other.requests_) {
+    for (std::string& request : requests) {
+      request.replace(request.find(head_), head_.size(), other.head_);
+    }
+  }
+  return other;
 }
 
 std::string RequestSet::Post(const std::string& path, const std::string& body) const {

@@ -43,6 +43,9 @@ class RequestSet {
   static Result<RequestSet> Prepare(const RequestSetOptions& options, const PlaintextBuffer& token,
                                     SSL_CTX* ssl_context);
 
+  // The same requests, made by the bearer of another token.
+  [[nodiscard]] RequestSet WithToken(const PlaintextBuffer& token) const;
+
   // The n-th request of a verb; they repeat after a while.
   [[nodiscard]] std::string_view Request(BenchVerb verb, std::uint64_t n) const;
   // 200, but for the ceiling route what it answered when it was asked first: a front that turns
@@ -58,6 +61,8 @@ class RequestSet {
 
  private:
   RequestSet() = default;
+  [[nodiscard]] static std::string HeadOf(const ServerAddress& address,
+                                          const PlaintextBuffer& token);
   [[nodiscard]] std::string Post(const std::string& path, const std::string& body) const;
   [[nodiscard]] std::string ItemsBody(std::string_view field, std::string_view value) const;
   Result<std::string> ExchangeOk(HttpConnection& connection, const std::string& request) const;
