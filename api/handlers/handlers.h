@@ -98,7 +98,9 @@ Result<Reply> HandleRevokeToken(Call& call);
 Result<Reply> HandleRevokeAccessor(Call& call);
 Result<Reply> HandleRevokeOrphan(Call& call);
 Result<Reply> HandleRevokeSource(Call& call);
+Result<Reply> HandleRevokePrefix(Call& call);
 Result<Reply> HandleTidyTokens(Call& call);
+Result<bool> TokenRoleExists(const Services& services, const RouteMatch& match);
 Result<Reply> HandleListTokenRoles(Call& call);
 Result<Reply> HandleReadTokenRole(Call& call);
 Result<Reply> HandleWriteTokenRole(Call& call);
@@ -165,6 +167,17 @@ Result<Reply> HandleLookupSecretIdAccessor(Call& call);
 Result<Reply> HandleDestroySecretIdAccessor(Call& call);
 Result<Reply> HandleTidySecretIds(Call& call);
 
+// auth/<jwt mount>/… (10.4)
+Result<bool> JwtRoleExists(const Services& services, const RouteMatch& match);
+Result<Reply> HandleJwtLogin(Call& call);
+Result<Reply> HandleReadJwtConfig(Call& call);
+Result<Reply> HandleWriteJwtConfig(Call& call);
+Result<Reply> HandleWriteJwtRole(Call& call);
+Result<Reply> HandleReadJwtRole(Call& call);
+Result<Reply> HandleListJwtRoles(Call& call);
+Result<Reply> HandleDeleteJwtRole(Call& call);
+Result<Reply> HandleTidySeenJwts(Call& call);
+
 // auth/<userpass mount>/… (10.6)
 Result<bool> UserExists(const Services& services, const RouteMatch& match);
 Result<Reply> HandleUserpassLogin(Call& call);
@@ -177,5 +190,19 @@ Result<Reply> HandleWriteUserPolicies(Call& call);
 Result<Reply> HandleBeginTotp(Call& call);
 Result<Reply> HandleConfirmTotp(Call& call);
 Result<Reply> HandleDisableTotp(Call& call);
+
+// auth/<cert mount>/… (10.5)
+Result<bool> CertEntryExists(const Services& services, const RouteMatch& match);
+Result<Reply> HandleCertLogin(Call& call);
+Result<Reply> HandleWriteCertEntry(Call& call);
+Result<Reply> HandleReadCertEntry(Call& call);
+Result<Reply> HandleListCertEntries(Call& call);
+Result<Reply> HandleDeleteCertEntry(Call& call);
+Result<Reply> HandleWriteRevocationList(Call& call);
+Result<Reply> HandleReadRevocationList(Call& call);
+Result<Reply> HandleListRevocationLists(Call& call);
+Result<Reply> HandleDeleteRevocationList(Call& call);
+Result<Reply> HandleReadCertSettings(Call& call);
+Result<Reply> HandleWriteCertSettings(Call& call);
 
 }  // namespace kms::api

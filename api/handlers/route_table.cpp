@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <array>
 
+#include "api/handlers/cert_routes.h"
 #include "api/handlers/handlers.h"
+#include "api/handlers/jwt_routes.h"
 #include "api/handlers/login_routes.h"
+#include "api/handlers/token_routes.h"
 #include "api/pipeline/metrics.h"
 
 namespace kms::api {
@@ -262,9 +265,6 @@ constexpr std::array kTuneFields = {
 };
 constexpr std::array kMetricsFields = {
     FieldSpec{.name = "format", .kind = kString},
-};
-constexpr std::array kRenewFields = {
-    FieldSpec{.name = "increment", .kind = kDuration},
 };
 constexpr std::array kListPoliciesFields = {
     FieldSpec{.name = "list", .kind = kString},
@@ -565,18 +565,6 @@ constexpr std::array kRoutes = {
           .changes_state = true},
     Route{.operation = Operation::kRead, .pattern = "sys/limits/status",
           .capability = Capability::kRead, .handle = HandleLimitsStatus, .absolute = true},
-
-    // The caller's own token.
-    Route{.operation = Operation::kRead, .pattern = "auth/token/lookup-self",
-          .capability = Capability::kRead, .handle = HandleLookupSelf, .absolute = true},
-    Route{.operation = Operation::kUpdate, .pattern = "auth/token/lookup-self",
-          .capability = Capability::kUpdate, .handle = HandleLookupSelf, .absolute = true},
-    Route{.operation = Operation::kUpdate, .pattern = "auth/token/renew-self",
-          .capability = Capability::kUpdate, .fields = kRenewFields, .handle = HandleRenewSelf,
-          .absolute = true},
-    Route{.operation = Operation::kUpdate, .pattern = "auth/token/revoke-self",
-          .capability = Capability::kUpdate, .handle = HandleRevokeSelf, .absolute = true,
-          .changes_state = true},
 };
 
 // One array of all of them, in the order of the arguments.
@@ -588,7 +576,7 @@ constexpr auto Joined(const std::array<Route, Sizes>&... tables) {
   return all;
 }
 
-constexpr auto kAllRoutes = Joined(kRoutes, kAppRoleRoutes, kUserpassRoutes);
+constexpr auto kAllRoutes = Joined(kRoutes, kTokenRoutes, kAppRoleRoutes, kUserpassRoutes, kCertRoutes, kJwtRoutes);
 
 static_assert(IsSound(kAllRoutes));
 static_assert(kAllRoutes.size() <= Metrics::kMaxRoutes);
