@@ -23,6 +23,7 @@ std::string_view ApprovalName(ApprovalAction action) {
     case ApprovalAction::kConfigure: return ", approval of configure";
     case ApprovalAction::kTune: return ", approval of tune";
     case ApprovalAction::kUnseal: return ", approval of unseal";
+    case ApprovalAction::kRestore: return ", approval of restore";
   }
   return "?";
 }
