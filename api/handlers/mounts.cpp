@@ -6,6 +6,7 @@
 
 #include "api/handlers/handlers.h"
 #include "api/handlers/mount_info.h"
+#include "api/pipeline/addressed_environment.h"
 #include "api/pipeline/call.h"
 
 namespace kms::api {
@@ -15,12 +16,7 @@ constexpr std::string_view kFixedMount = "transit";
 
 // The environment that a mount path means here.
 std::string EnvironmentPath(const Call& call) {
-  const std::string_view path = call.fields.Text("path");
-  if (call.name_space.empty()) {
-    return std::string(path);
-  }
-  const std::string name_space(call.name_space);
-  return path == kFixedMount ? name_space : name_space + "/" + std::string(path);
+  return AddressedEnvironment(call.name_space, call.fields.Text("path"));
 }
 
 Result<EnvironmentName> NameOf(const Call& call) {
