@@ -79,7 +79,7 @@ const std::map<std::string, std::set<std::string>> kArrows = {
      {"api/front", "api/pipeline", "kms/base", "kms/crypto", "kms/keys", "kms/store", "kms/master",
       "kms/auth", "kms/audit", "kms/identity", "kms/operations"}},
     {"tools/common", {"kms/base"}},
-    {"tools/kmsctl", {"kms/base", "kms/crypto", "kms/keys", "tools/common"}},
+    {"tools/kmsctl", {"kms/base", "kms/crypto", "kms/keys", "kms/auth", "tools/common"}},
     {"tools/bench", {"kms/base", "tools/common"}},
 };
 

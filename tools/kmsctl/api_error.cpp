@@ -43,6 +43,8 @@ constexpr std::array kKnownTexts = {
               "list environments with `kmsctl env list`"},
     KnownText{"no handler for route", ErrorCode::kNotFound,
               "list environments with `kmsctl env list` and choose one with --env"},
+    KnownText{"failed to parse policy", ErrorCode::kFailedPrecondition,
+              "correct that line; `kmsctl policy fmt-check FILE` checks without a server"},
     KnownText{"path is already in use", ErrorCode::kAlreadyExists, "see it with `kmsctl env show`"},
     KnownText{"protected", ErrorCode::kFailedPrecondition,
               "`kmsctl env config NAME --protected false` lifts the protection"},

@@ -27,6 +27,7 @@ void AddSignCommands(CLI::App& root, Session& session);         // sign, verify
 void AddLoginCommands(CLI::App& root, Session& session);        // login …, logout
 void AddLimitsCommands(CLI::App& root, Session& session);       // limits …
 void AddClientCertificateCommands(CLI::App& root, Session& session);  // cert …, crl …
+void AddPolicyCommands(CLI::App& root, Session& session);       // policy …, capabilities
 void AddHsmCommands(CLI::App& root, Session& session);          // hsm status
 void AddMigrateCommand(CLI::App& root, Session& session);       // migrate vault
 void AddCompletionCommand(CLI::App& root, Session& session);    // completion

@@ -84,6 +84,7 @@ int Run(int argc, char** argv) {
   AddLoginCommands(root, session);
   AddClientCertificateCommands(root, session);
   AddLimitsCommands(root, session);
+  AddPolicyCommands(root, session);
   AddHsmCommands(root, session);
   AddMigrateCommand(root, session);
   AddCompletionCommand(root, session);
