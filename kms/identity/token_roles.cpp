@@ -70,12 +70,12 @@ Result<TokenRole> Decode(ByteView encoded) {
 
 bool AnyMatches(const std::vector<std::string>& globs, std::string_view policy) {
   return std::ranges::any_of(
-      globs, [policy](const std::string& glob) { return MatchesGlob(glob, policy); });
+      globs, [policy](const std::string& glob) { return MatchesPolicyGlob(glob, policy); });
 }
 
 }  // namespace
 
-bool MatchesGlob(std::string_view pattern, std::string_view text) {
+bool MatchesPolicyGlob(std::string_view pattern, std::string_view text) {
   const bool open_start = pattern.starts_with('*');
   pattern.remove_prefix(open_start ? 1 : 0);
   const bool open_end = pattern.ends_with('*');

@@ -34,7 +34,7 @@ struct TokenRole {
 };
 
 // `pattern` with a '*' at one end, both or none.
-bool MatchesGlob(std::string_view pattern, std::string_view text);
+bool MatchesPolicyGlob(std::string_view pattern, std::string_view text);
 
 // Entries in `sys`: token-roles/<name>. Thread rule: any thread; nothing is kept in memory.
 class TokenRoles {
