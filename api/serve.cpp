@@ -19,6 +19,7 @@
 
 #include "api/front/server.h"
 #include "api/handlers/route_table.h"
+#include "api/outbound/https_fetcher.h"
 #include "api/pipeline/audit_gate.h"
 #include "api/pipeline/pipeline.h"
 #include "api/process.h"
@@ -207,11 +208,13 @@ Result<std::unique_ptr<ChainedAuditLog>> OpenAuditLog(const AuditConfig& config,
 }
 
 Result<std::unique_ptr<Identity>> OpenIdentity(const AuthConfig& config, bool forget_tokens,
-                                               Environments& environments, const Clock& clock) {
+                                               Environments& environments, const Clock& clock,
+                                               DocumentFetcher& fetcher) {
   const SecretBytes token = KMS_TRY(ReadSecret(SecretSourceFrom(config.root_token), "root token"));
   IdentityOptions options;
   options.root_token = AsText(token.View());
   options.forget_tokens = forget_tokens;
+  options.fetcher = &fetcher;
   options.tokens.default_ttl_seconds =
       std::chrono::duration_cast<std::chrono::seconds>(config.default_token_ttl).count();
   options.tokens.max_ttl_seconds =
@@ -356,8 +359,9 @@ Status Serve(const Config& config, const ServeOptions& options) {
   }
   const std::unique_ptr<Environments> environments =
       KMS_TRY(Environments::Open(*store, *device, clock, EnvironmentsOptionsFrom(config, *audit)));
+  HttpsFetcher fetcher;
   const std::unique_ptr<Identity> identity =
-      KMS_TRY(OpenIdentity(config.auth, rolled_back, *environments, clock));
+      KMS_TRY(OpenIdentity(config.auth, rolled_back, *environments, clock, fetcher));
   if (rolled_back) {  // last, so that a start cut short asks again
     KMS_TRY(audit->AcceptStore(watch->revision()));
   }
