@@ -71,6 +71,13 @@ std::span<const std::string> GrantingPolicies(const AclRule* rule) {
   return rule == nullptr ? std::span<const std::string>() : rule->policies;
 }
 
+bool ExceedsRates(const Services& services, const Principal& principal, std::string_view address,
+                  SteadyTime now) {
+  RateLimits& rate = services.limits.rate;
+  return rate.RefusalByAddress(address, RouteClass::kData, now) ||
+         rate.RefusalByPrincipal(principal, RouteClass::kData, now);
+}
+
 void Abandon(HttpResponse& response) {
   OPENSSL_cleanse(response.body.data(), response.body.size());
   response.Clear();
@@ -159,13 +166,11 @@ Lane HotPath::Answer(const HttpRequest& request, HttpResponse& response) {
   return lane;
 }
 
-// The pipeline's checks of who it is and what that may do. A refusal is found again by the pool; what
-// was taken from a bucket here is taken twice then, which costs a refused caller nothing it had.
+// The pipeline's checks of who it is and what that may do.
 bool HotPath::MayAnswer(const HttpRequest& request, std::string_view token, Target& target) const {
-  const SteadyTime now = services_.clock.SteadyNow();
   const Result<std::string_view> address =
       ClientAddress(request, services_.limits.trusted_proxies);
-  if (!address || services_.limits.rate.RefusalByAddress(*address, RouteClass::kData, now)) {
+  if (!address) {
     return false;
   }
   target.client_address = *address;
@@ -174,11 +179,7 @@ bool HotPath::MayAnswer(const HttpRequest& request, std::string_view token, Targ
       .certificate = request.certificates != nullptr ? &request.certificates->leaf_digest
                                                      : nullptr};
   target.principal = services_.identity.tokens().FindWarm(token, context);
-  if (target.principal == nullptr ||
-      services_.limits.rate.RefusalByPrincipal(*target.principal, RouteClass::kData, now)) {
-    return false;
-  }
-  return Allowed(target);
+  return target.principal != nullptr && Allowed(target);
 }
 
 // Rules with conditions are left to the pool, which decodes what they look at.
@@ -213,6 +214,11 @@ Lane HotPath::Run(const HttpRequest& request, const Target& target, HttpResponse
   crypto.reveals_data_key = target.reveals_data_key;
   if (!mine.body.Decode(request.body, services_.options.max_batch_items, crypto) ||
       !CheckCryptoRequest(crypto)) {
+    return Lane::kDefer;
+  }
+  // Last of all: what is left to the pool is counted there. A refusal takes nothing and is found
+  // again by the pool, which records it.
+  if (ExceedsRates(services_, *target.principal, target.client_address, start)) {
     return Lane::kDefer;
   }
   if (target.verb == HotVerb::kDecrypt &&

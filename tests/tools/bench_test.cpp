@@ -192,5 +192,39 @@ TEST_F(Bench, SaysWhatTheServerAnsweredWhenTheKeyCannotBeMade) {
   EXPECT_THAT(run.err, HasSubstr("permission denied"));
 }
 
+TEST_F(Bench, ReportsWhatANoisyNeighbourDoesToTheLatencyOfAQuietOne) {
+  TemporaryDirectory directory;
+  WriteFile(directory.path() + "/noisy", "hvs.noisy\n");
+  ScriptedHttpServer server([](const ScriptedRequest& request) {
+    return request.Header("X-Vault-Token") == "hvs.noisy"
+               ? ScriptedReply{429, R"({"errors":["rate limit quota exceeded"]})"}
+               : AnswerTransit(request);
+  });
+  const ToolRun run =
+      RunBench(server, {"--duration", "600ms", "--rate", "100", "--noise", "2",
+                        "--noise-token-file", directory.path() + "/noisy"});
+  ASSERT_EQ(run.status, 0) << run.err << run.out;  // what the noisy one is refused is no error
+  const nlohmann::json report = nlohmann::json::parse(run.out);
+  EXPECT_EQ(report["rounds"], 3);
+  EXPECT_GT(report["quiet"]["requests"], 0);
+  EXPECT_GT(report["disturbed"]["requests"], 0);
+  EXPECT_EQ(report["quiet"]["errors"], 0);
+  EXPECT_EQ(report["disturbed"]["errors"], 0);
+  EXPECT_GT(report["noise"]["statuses"]["429"], 0);
+  EXPECT_FALSE(report["noise"]["statuses"].contains("200"));
+  EXPECT_GT(report["p99_ratio"]["median"], 0);
+}
+
+TEST_F(Bench, NoiseNeedsARateAndATokenOfItsOwn) {
+  ScriptedHttpServer server(AnswerTransit);
+  EXPECT_EQ(RunBench(server, {"--noise", "2", "--rate", "10"}).status, 2);
+  EXPECT_EQ(RunBench(server, {"--noise", "2", "--noise-token-file", "x"}).status, 2);
+  EXPECT_EQ(RunBench(server, {"--noise", "2", "--rate", "10", "--noise-token-file", "x",
+                              "--ceiling"})
+                .status,
+            2);
+  EXPECT_TRUE(server.requests().empty());
+}
+
 }  // namespace
 }  // namespace kms::testing

@@ -94,8 +94,13 @@ struct Rounds {
   }
 };
 
-// Long enough for a 99th percentile at a few hundred requests per second.
-constexpr std::chrono::seconds kNoiseSlice{2};
+// Where there is time for it, long enough for a 99th percentile at a few hundred requests a second.
+std::chrono::nanoseconds NoiseSlice(std::chrono::nanoseconds duration) {
+  constexpr std::chrono::nanoseconds kShortest = std::chrono::milliseconds(50);
+  constexpr std::chrono::nanoseconds kLongest = std::chrono::seconds(2);
+  return std::clamp<std::chrono::nanoseconds>(duration / (kMinimumRounds * kSlicesPerRound),
+                                              kShortest, kLongest);
+}
 
 // One slice at the plan's rate while `noise` sends all it can.
 Result<Measurement> RunDisturbed(LoadGroup& group, LoadGroup& noise, const LoadPlan& plan,
@@ -126,13 +131,13 @@ Result<NoiseMeasurement> MeasureNoise(LoadGroup& group, LoadGroup& noise,
   KMS_TRY(WarmUp(group, options));
   LoadPlan plan;
   plan.mix = options.mix;
-  plan.duration = kNoiseSlice;
+  plan.duration = NoiseSlice(options.duration);
   plan.rate = options.rate;
 
   NoiseMeasurement total;
   total.rounds = std::max<std::size_t>(
       kMinimumRounds,
-      static_cast<std::size_t>(options.duration / (kNoiseSlice * kSlicesPerRound)));
+      static_cast<std::size_t>(options.duration / (plan.duration * kSlicesPerRound)));
   std::vector<double> quiet_p99;
   std::vector<double> disturbed_p99;
   std::vector<double> ratios;
