@@ -59,15 +59,17 @@ Result<std::vector<std::string>> AskedPolicies(const Call& call, const TokenRole
   return call.principal->policies;
 }
 
-Status CheckAgainstRole(const TokenRole& role, const std::vector<std::string>& policies) {
+// "default" need not be allowed by the role to whoever has it.
+Status CheckAgainstRole(const Call& call, const TokenRole& role,
+                        const std::vector<std::string>& policies) {
+  const bool has_default =
+      call.May(Capability::kSudo) || HasPolicy(call.principal->policies, kDefault);
   for (const std::string& policy : policies) {
-    if (policy == kDefault && !role.Disallows(policy)) {
-      continue;
-    }
     if (role.Disallows(policy)) {
       return InvalidArgument("token policy \"" + policy + "\" is disallowed by this role");
     }
-    if (role.restricts_policies() && !role.Allows(policy)) {
+    const bool allowed = role.Allows(policy) || (policy == kDefault && has_default);
+    if (role.restricts_policies() && !allowed) {
       return InvalidArgument("token policies must be subset of the role's allowed policies");
     }
   }
@@ -86,7 +88,7 @@ Status CheckGranted(const Call& call, const TokenRole* role,
     return InvalidArgument("root tokens may not be created without parent token being root");
   }
   if (role != nullptr) {
-    KMS_TRY(CheckAgainstRole(*role, policies));
+    KMS_TRY(CheckAgainstRole(call, *role, policies));
   }
   const bool role_decides = role != nullptr && role->restricts_policies();
   if (role_decides || call.May(Capability::kSudo)) {
