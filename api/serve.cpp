@@ -6,19 +6,16 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <charconv>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <stop_token>
 #include <thread>
 #include <utility>
 
 #include "api/front/server.h"
 #include "api/handlers/route_table.h"
+#include "api/keepers.h"
 #include "api/outbound/https_fetcher.h"
 #include "api/pipeline/audit_gate.h"
 #include "api/pipeline/pipeline.h"
@@ -28,9 +25,7 @@
 #include "kms/audit/chained_audit_log.h"
 #include "kms/audit/checkpoint.h"
 #include "kms/base/clock.h"
-#include "kms/base/random.h"
 #include "kms/base/secret_source.h"
-#include "kms/operations/auto_rotate.h"
 #include "kms/identity/identity.h"
 #include "kms/operations/environments.h"
 #include "kms/operations/usage.h"
@@ -257,62 +252,6 @@ void SignAuditHead(ChainedAuditLog& audit, MasterKeyDevice& device, const Clock&
   }
 }
 
-// False when `stop` was requested before the pause was over.
-bool Pause(const std::stop_token& stop, Milliseconds pause) {
-  std::mutex mutex;
-  std::condition_variable_any stopped;
-  std::unique_lock lock(mutex);
-  stopped.wait_for(lock, stop, pause, [] { return false; });
-  return !stop.stop_requested();
-}
-
-// Proves the leases of all environments at an interval, on a thread of its own: a proof may hang as
-// long as the HSM does.
-class LeaseKeeper {
- public:
-  LeaseKeeper(Environments& environments, Milliseconds interval)
-      : thread_([&environments, interval](const std::stop_token& stop) {
-          while (Pause(stop, interval)) {
-            environments.ProveLeases();
-          }
-        }) {}
-
- private:
-  std::jthread thread_;
-};
-
-// `interval` give or take a tenth, so that the nodes of a service do not rotate in step.
-Milliseconds Jittered(Milliseconds interval) {
-  std::array<std::uint8_t, 2> random{};
-  FillRandom(random);
-  const std::int64_t percent = 90 + (random[0] << 8U | random[1]) % 21;
-  return Milliseconds(std::max<std::int64_t>(1, interval.count() / 100 * percent));
-}
-
-// Rotates keys that are due, on a thread of its own. The first look comes early: a service that is
-// restarted often must not put it off for ever.
-class RotationKeeper {
- public:
-  RotationKeeper(Environments& environments, Milliseconds interval)
-      : thread_([&environments, interval](const std::stop_token& stop) {
-          AutoRotator rotator(environments, [](std::string_view path, const Error& error) {
-            LogError("auto-rotation of " + std::string(path), error);
-          });
-          Milliseconds pause = interval / 10;
-          while (Pause(stop, pause)) {
-            const AutoRotateReport report =
-                rotator.Run([&stop] { return stop.stop_requested(); });
-            if (report.rotated != 0) {
-              LogInfo("auto-rotation made " + std::to_string(report.rotated) + " key versions");
-            }
-            pause = Jittered(interval);
-          }
-        }) {}
-
- private:
-  std::jthread thread_;
-};
-
 // Ends the process when an orderly stop takes too long: the exit status says that it was cut short.
 void LimitStop() {
   std::thread([] {
@@ -366,6 +305,7 @@ Status Serve(const Config& config, const ServeOptions& options) {
     KMS_TRY(audit->AcceptStore(watch->revision()));
   }
   Limits limits(KMS_TRY(TrustedProxiesFrom(config.listener)));
+  identity->limit_settings().Attach(limits);
   KMS_TRY(EnsureEnvironments(*environments, options.environments));
   SignAuditHead(*audit, *device, clock);
 
@@ -384,6 +324,7 @@ Status Serve(const Config& config, const ServeOptions& options) {
     const LeaseKeeper leases(*environments, config.lease.interval);
     std::optional<RotationKeeper> rotations(std::in_place, *environments,
                                             config.rotation.check_interval);
+    const TidyKeeper tidy(*identity, config.auth.tidy_interval);
     HangupTargets targets{*audit, *server};
     signal = AwaitStopSignal(OnHangup, &targets);
     LimitStop();

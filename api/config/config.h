@@ -67,6 +67,7 @@ struct AuthConfig {
   SecretReference root_token;
   Milliseconds default_token_ttl{std::chrono::hours{768}};
   Milliseconds max_token_ttl{std::chrono::hours{768}};
+  Milliseconds tidy_interval{std::chrono::hours{1}};
 };
 
 struct LimitsConfig {

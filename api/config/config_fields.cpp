@@ -88,6 +88,10 @@ constexpr std::array kFields = {
     ConfigField{"auth", "max_token_ttl",
                 DurationKind{KMS_MEMBER(auth.max_token_ttl), Milliseconds{1000}},
                 "how long a token may live with all its renewals"},
+    ConfigField{"auth", "tidy_interval",
+                DurationKind{KMS_MEMBER(auth.tidy_interval), Milliseconds{100}},
+                "how often what is over of tokens, secret IDs, wrapped answers and approvals is "
+                "deleted; give or take a tenth"},
 
     ConfigField{"limits", "max_body_bytes",
                 CountKind{KMS_MEMBER(limits.max_body_bytes), 1024, 1U << 30U}, "request body"},

@@ -46,4 +46,27 @@ Result<std::unique_ptr<Identity>> Identity::Open(SealedStore& sys, const Clock& 
   return identity;
 }
 
+std::size_t Identity::Tidy(
+    const std::function<bool()>& stop,
+    const std::function<void(std::string_view what, const Error& error)>& report) {
+  std::size_t gone = 0;
+  const auto run = [&](std::string_view what, const Result<std::size_t>& tidied) {
+    gone += tidied.value_or(0);
+    if (!tidied) {
+      report(what, tidied.error());
+    }
+  };
+  run("tokens", tokens_->Tidy(stop));
+  run("wrapped answers", wrapped_->Tidy(stop));
+  run("approvals", approvals_->Tidy(stop));
+  for (const AuthMountHandle& mount : mounts_->List()) {
+    if (mount->type == "approle") {
+      run("secret IDs of " + mount->path, approles_->Tidy(*mount, stop));
+    } else if (mount->type == "jwt") {
+      run("seen JWTs of " + mount->path, jwt_->Tidy(*mount, stop));
+    }
+  }
+  return gone;
+}
+
 }  // namespace kms

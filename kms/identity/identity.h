@@ -2,13 +2,14 @@
 // Identity: everything that is stored about who may do what, put together.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string_view>
 
-#include "kms/base/clock.h"
-#include "kms/base/result.h"
 #include "kms/auth/document_fetcher.h"
 #include "kms/auth/password_hash.h"
+#include "kms/base/clock.h"
+#include "kms/base/result.h"
 #include "kms/identity/approle.h"
 #include "kms/identity/approvals.h"
 #include "kms/identity/auth_mounts.h"
@@ -40,6 +41,12 @@ class Identity {
   // `sys` and `clock` must outlive it. Errors: those of the parts.
   static Result<std::unique_ptr<Identity>> Open(SealedStore& sys, const Clock& clock,
                                                 const IdentityOptions& options);
+
+  // Deletes what is over and what crashes left behind: tokens, secret IDs, seen JWTs, wrapped
+  // answers, approvals. Nobody is let in by any of it; `stop` is asked between entries. What fails is
+  // told to `report` and the rest goes on. Returns how many entries went.
+  std::size_t Tidy(const std::function<bool()>& stop,
+                   const std::function<void(std::string_view what, const Error& error)>& report);
 
   [[nodiscard]] PolicyStore& policies() { return *policies_; }
   [[nodiscard]] TokenStore& tokens() { return *tokens_; }

@@ -49,6 +49,7 @@ class ApiService {
   explicit ApiService(api::PipelineOptions options = {}) {
     environments_ = Require(Environments::Open(store, device, clock, EnvironmentsOptions{}));
     identity_ = Require(Identity::Open(environments_->sys()->store(), clock, {.root_token = kToken, .password_cost = {.memory_kib = 64, .passes = 1}}));
+    identity_->limit_settings().Attach(limits);
     AddEnvironment("dev", {});
     AddEnvironment("prod", {.is_protected = true});
     AddEnvironment("transit", {});
