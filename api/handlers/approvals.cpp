@@ -37,6 +37,10 @@ bool MayDo(const Principal& principal, const ApprovalDemand& demand) {
   if (principal.is_root) {
     return true;
   }
+  const bool needs_sudo = demand.action == GuardedAction::kUnseal;
+  if (needs_sudo && !principal.acl->Decide(demand.policy_path, Capability::kSudo).allowed) {
+    return false;
+  }
   const AclDecision decision = principal.acl->Decide(demand.policy_path, demand.capability);
   if (!decision.allowed || decision.rule == nullptr || decision.rule->unconditional()) {
     return decision.allowed;
