@@ -80,6 +80,17 @@ TEST_F(AppRoleApi, AnswersFailedLoginsWith400AndOneText) {
   EXPECT_EQ(Login(RoleId(), "").status, 400);
 }
 
+TEST_F(AppRoleApi, U22_FailuresCountAgainstTheRoleId) {
+  constexpr const char* kAddress = "198.51.100.7";
+  const std::string role_id = RoleId();
+  const std::string secret_id = SecretId();
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_EQ(Login(role_id, "guess", kAddress).status, 400);
+  }
+  EXPECT_EQ(Login(role_id, secret_id, kAddress).status, 429);
+  EXPECT_EQ(Login(role_id, secret_id, "203.0.113.9").status, 200) << "others are not locked out";
+}
+
 TEST_F(AppRoleApi, NeitherAnswersNorAuditHoldTheSecretId) {
   const std::string secret_id = SecretId();
   EXPECT_THAT(Login("nobody", secret_id).body, Not(HasSubstr(secret_id)));
