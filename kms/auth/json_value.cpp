@@ -5,6 +5,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 namespace kms {
 
@@ -94,7 +95,7 @@ class Reader final : public nlohmann::json_sax<Json> {
     if (open_.empty()) {
       root_ = std::move(value);
     } else if (Level& level = open_.back(); level.value.IsObject()) {
-      level.value.members.emplace_back(std::move(level.name), std::move(value));
+      level.value.members.push_back({std::move(level.name), std::move(value)});
     } else {
       level.value.items.push_back(std::move(value));
     }
@@ -164,9 +165,8 @@ Json ToJson(const JsonValue& value) {
 }  // namespace
 
 const JsonValue* JsonValue::Find(std::string_view name) const {
-  const auto found =
-      std::ranges::find_if(members, [name](const auto& member) { return member.first == name; });
-  return found == members.end() ? nullptr : &found->second;
+  const auto found = std::ranges::find(members, name, &JsonMember::name);
+  return found == members.end() ? nullptr : &found->value;
 }
 
 std::optional<std::string_view> JsonValue::FindString(std::string_view name) const {

@@ -7,7 +7,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "kms/base/result.h"
@@ -20,6 +19,8 @@ struct JsonLimits {
   std::size_t max_values = 4096;
 };
 
+struct JsonMember;
+
 // Plain value.
 struct JsonValue {
   enum class Kind : std::uint8_t { kNull, kBoolean, kInteger, kFraction, kString, kArray, kObject };
@@ -28,9 +29,9 @@ struct JsonValue {
   // Of a string its bytes, UTF-8, which may hold any control character that was escaped; of a
   // boolean "true" or "false", of an integer its decimal digits; empty for others.
   std::string text;
-  std::int64_t integer = 0;                                // kInteger
-  std::vector<JsonValue> items;                            // kArray
-  std::vector<std::pair<std::string, JsonValue>> members;  // kObject; names are unique
+  std::int64_t integer = 0;         // kInteger
+  std::vector<JsonValue> items;     // kArray
+  std::vector<JsonMember> members;  // kObject; names are unique
 
   [[nodiscard]] bool IsString() const { return kind == Kind::kString; }
   [[nodiscard]] bool IsObject() const { return kind == Kind::kObject; }
@@ -46,6 +47,11 @@ struct JsonValue {
   [[nodiscard]] std::optional<std::string_view> FindString(std::string_view name) const;
   // Follows a JSON pointer (RFC 6901), for example "/realm/roles/0"; null when it leads nowhere.
   [[nodiscard]] const JsonValue* Follow(std::string_view pointer) const;
+};
+
+struct JsonMember {
+  std::string name;
+  JsonValue value;
 };
 
 // One whole JSON value: UTF-8 without byte order mark, no name twice in one object (two readers
