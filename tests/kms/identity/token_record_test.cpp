@@ -3,8 +3,10 @@
 #include "kms/identity/token_record.h"
 
 #include "kms/base/record_codec.h"
+#include "kms/identity/batch_token.h"
 #include "kms/identity/token_key.h"
 #include "kms/identity/token_parameters_codec.h"
+#include "kms/identity/token_roles.h"
 #include "tests/kms/identity/token_world.h"
 
 namespace kms {
@@ -129,6 +131,29 @@ TEST(TokenRecord, PathsAreReadBackExactly) {
   EXPECT_EQ(IdOfPath(""), std::nullopt);
 }
 
+constexpr std::string_view kFrozenBatchToken =
+    "hvb.Ad1-NeKMigzzbei0QFfSnuBRiIV4UU0K6fv0DVgHcbwVfqIDvATNH3UoYoHby44CyZjzNA9JzegyBQrvygzr"
+    "-EgPlV4VIz2welqwMa_RlraUXQyEsSJbs9hgipyYWPh0hx6ZLPQ7XoyBH6w2Qr620BbYtyVPuZF7LH6OGg-hD422"
+    "6uqZ6Yt77aRFw8Lmm1BD2DvEFhLjsgzPsWG9hZr6X9ZsqpQ8zfpiYhUK3R8XM61JLPr_ZZnZccDqOkdbFdnDKlyj"
+    "R4o1BB4sQGD4UJ7v_gZ8WMB4ybG4q5TRigRQXNCHk0GDgf8jTBE4lpNa6U69cnxHEBmToVMKgttROgH8Hj8Kt0gY"
+    "41T2OB3qmbTA71ZviaP8rDYxNNmXjih1ndnQQbtkWhhkicBJRarISQvsGd2byruPXgAgrIanFZDwZs4OIhzRlIe7"
+    "kDWESwE6jVIiyVr7ximIYYoqjopX-oK-jn5U1-fU4i8KIDzfbnNQxjSbjOggoP0G9j1utxBmmEGwxBIcGC9TRosJ"
+    "5OIV63-CqKctQu17tq-O8TmW";
+
+TEST(BatchTokenForm, OpensTheTokenOfTheFirstRelease) {
+  const TokenKey key = TokenKey::FromSecrets(Bytes(32, 0x0b), Bytes(32, 0x0c)).value();
+  StoredToken sample = Sample();
+  sample.principal.type = TokenType::kBatch;
+  EXPECT_NE(AsText(SealBatchToken(key, sample)->View()),
+            AsText(SealBatchToken(key, sample)->View()));
+  KMS_ASSERT_OK_AND_ASSIGN(const std::optional<StoredToken> opened,
+                           OpenBatchToken(key, kFrozenBatchToken));
+  ASSERT_TRUE(opened.has_value());
+  EXPECT_EQ(opened->principal.alias_name, "alice");
+  EXPECT_EQ(opened->parent, sample.parent);
+  EXPECT_EQ(opened->principal.id, Sha256Digest{});
+}
+
 // HMAC-SHA-256 test case 2 of RFC 4231 does not fit a key of 32 bytes; this one was computed with
 // `openssl dgst -sha256 -mac HMAC`.
 TEST(TokenKey, HashesWithHmacSha256) {
@@ -189,6 +214,93 @@ TEST(TokenParametersCodec, FailsItsReaderOnDamage) {
   RecordReader reader(altered);
   GetTokenParameters(reader);
   EXPECT_TRUE(reader.failed());
+}
+
+// ---- entries that were written by hand from the drawings of their formats -----------------------
+
+class TokenEntriesTest : public testing::TokenWorld {
+ protected:
+  void Put(std::string path, std::string_view hex) {
+    std::vector<SealedMutation> mutations;
+    mutations.push_back(
+        {.path = std::move(path), .value = SecretBytes::CopyOf(FromHex(hex)).value()});
+    ASSERT_THAT(sys_.Commit(std::move(mutations)), IsOk());
+  }
+};
+
+TEST_F(TokenEntriesTest, ARevokedSourceOfTheFirstReleaseIsRemembered) {
+  const std::string alice = Issue(AsBatch(LoginGrantOf("auth_a", "alice", "web")));
+  const std::string bob = Issue(AsBatch(LoginGrantOf("auth_a", "bob", "web")));
+  // Stamp 2^62, with role "web" and alias "alice".
+  Put("revoked-sources/auth_a/x",
+      "56014000000000000000"
+      "0101"
+      "00000006617574685f61"
+      "00000003776562"
+      "00000005616c696365");
+  Reopen();
+  EXPECT_FALSE(IsGood(alice));
+  EXPECT_TRUE(IsGood(bob));
+  EXPECT_TRUE(IsGood(Issue(LoginGrantOf("auth_a", "alice", "web"))));
+}
+
+TEST_F(TokenEntriesTest, D10_ADamagedSourceOrBoundStopsTheStart) {
+  Put("revoked-sources/auth_a/x", "56014000");
+  EXPECT_THAT(TokenStore::Open(sys_, *policies_, clock_, kRoot, options_),
+              HasError(ErrorCode::kCorrupted));
+  Put("identity/token-stamps", "5701ff");
+  EXPECT_THAT(TokenStore::Open(sys_, *policies_, clock_, kRoot, options_),
+              HasError(ErrorCode::kCorrupted));
+}
+
+TEST_F(TokenEntriesTest, ATokenRoleOfTheFirstReleaseIsRead) {
+  Put("token-roles/ci",
+      "4f010100"
+      "000000026369"
+      "0000000100000003617070"
+      "00000000"
+      "0000000100000002782d"
+      "00000000"
+      "00000033010000" +
+          std::string(80, '0') + "0000000000000000");
+  TokenRoles roles(sys_);
+  KMS_ASSERT_OK_AND_ASSIGN(const std::optional<TokenRole> role,
+                           roles.Read(IdentityName::Parse("ci").value()));
+  ASSERT_TRUE(role.has_value());
+  EXPECT_TRUE(role->orphan);
+  EXPECT_FALSE(role->renewable);
+  EXPECT_EQ(role->path_suffix, "ci");
+  EXPECT_THAT(role->allowed_policies, ::testing::ElementsAre("app"));
+  EXPECT_THAT(role->allowed_policies_glob, ::testing::ElementsAre("x-"));
+  EXPECT_EQ(roles.List("", 10).value(), std::vector<std::string>{"ci"});
+}
+
+TEST_F(TokenEntriesTest, NoFaultWritesHalfATokenRole) {
+  TokenRoles roles(sys_);
+  const IdentityName name = IdentityName::Parse("ci").value();
+  TokenRole role;
+  role.allowed_policies = {"app"};
+  store_.FailCommit(1);
+  EXPECT_THAT(roles.Write(name, role), HasError(ErrorCode::kUnavailable));
+  EXPECT_FALSE(roles.Read(name)->has_value());
+  store_.LoseNextCommitAnswer();
+  EXPECT_THAT(roles.Write(name, role), IsOk());
+  EXPECT_TRUE(roles.Read(name)->has_value());
+  store_.LoseNextCommitAnswer();
+  EXPECT_THAT(roles.Delete(name), IsOk());
+  EXPECT_FALSE(roles.Read(name)->has_value());
+}
+
+TEST(TokenRoleGlobs, MatchAtTheirEndsOnly) {
+  EXPECT_TRUE(MatchesPolicyGlob("*", "anything"));
+  EXPECT_TRUE(MatchesPolicyGlob("a*", "a"));
+  EXPECT_TRUE(MatchesPolicyGlob("*a", "ba"));
+  EXPECT_TRUE(MatchesPolicyGlob("*b*", "abc"));
+  EXPECT_TRUE(MatchesPolicyGlob("a", "a"));
+  EXPECT_FALSE(MatchesPolicyGlob("a", "ab"));
+  EXPECT_FALSE(MatchesPolicyGlob("a*", "ba"));
+  EXPECT_FALSE(MatchesPolicyGlob("*a", "ab"));
+  EXPECT_FALSE(MatchesPolicyGlob("", "a"));
 }
 
 }  // namespace

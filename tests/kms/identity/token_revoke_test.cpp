@@ -149,8 +149,7 @@ TEST_F(TokenRevokeTest, NoFaultLosesAChildOfRevokeOrphan) {
   ADD_FAILURE() << "never finished";
 }
 
-// ---- sources
-// -------------------------------------------------------------------------------------
+// ---- sources ------------------------------------------------------------------------------------
 
 TEST_F(TokenRevokeTest, ASourceTakesItsTokensAndTheirChildrenBatchOnesIncluded) {
   const std::string mine = Issue(LoginGrantOf("auth_a", "alice", "web"));
@@ -236,8 +235,7 @@ TEST_F(TokenRevokeTest, ASourceNeedsAMount) {
               HasError(ErrorCode::kInvalidArgument));
 }
 
-// ---- tidy
-// ----------------------------------------------------------------------------------------
+// ---- tidy ---------------------------------------------------------------------------------------
 
 TEST_F(TokenRevokeTest, TidyTakesWhatEndedAndNothingElse) {
   TokenGrant brief = Grant(Root());
@@ -275,8 +273,7 @@ TEST_F(TokenRevokeTest, TidyStopsWhenAskedTo) {
   EXPECT_EQ(tokens().Tidy([&] { return ++asked > 2; }).value(), 2U);
 }
 
-// ---- threads
-// -------------------------------------------------------------------------------------
+// ---- threads ------------------------------------------------------------------------------------
 
 TEST_F(TokenRevokeTest, U8_C18_NoThreadIsLetInOnceRevokeHasReturned) {
   for (int round = 0; round < 50; ++round) {

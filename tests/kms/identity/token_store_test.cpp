@@ -9,7 +9,6 @@ namespace {
 using ::testing::ElementsAre;
 using testing::HasError;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using testing::IsOk;
 using ::testing::SizeIs;
 
@@ -17,8 +16,7 @@ class TokenStoreTest : public testing::TokenWorld {};
 
 IdentityName Named(std::string_view text) { return IdentityName::Parse(text).value(); }
 
-// ---- what is issued
-// ------------------------------------------------------------------------------
+// ---- what is issued -----------------------------------------------------------------------------
 
 TEST_F(TokenStoreTest, IssuesATokenThatIsKnownAndShownOnce) {
   const IssuedToken issued = tokens().Issue(Grant(Root())).value();
@@ -117,8 +115,7 @@ TEST_F(TokenStoreTest, EntityIdsAreStableAndDiffer) {
   EXPECT_NE(tokens().EntityId("auth_aa", "lice"), id);
 }
 
-// ---- what is refused
-// -----------------------------------------------------------------------------
+// ---- what is refused ----------------------------------------------------------------------------
 
 TEST_F(TokenStoreTest, U21_OnlyRootMakesRoot) {
   EXPECT_THAT(tokens().Issue(Grant(Who(Issue()), {"root"})),
@@ -218,167 +215,7 @@ TEST_F(TokenStoreTest, ALeftoverChildDoesNotComeAliveWithAReusedId) {
   EXPECT_TRUE(IsGood("mine"));
 }
 
-// ---- binding
-// -------------------------------------------------------------------------------------
-
-TEST_F(TokenStoreTest, IsGoodOnlyFromItsAddressesColdAndWarm) {
-  TokenGrant grant = Grant(Root());
-  grant.bound_cidrs = {CidrBlock::Parse("10.0.0.0/8").value()};
-  const std::string token = Issue(grant);
-  for (int round = 0; round < 2; ++round) {
-    EXPECT_THAT(tokens().Authenticate(token, {.address = "192.0.2.1"}),
-                HasError(ErrorCode::kPermissionDenied, "permission denied"));
-    EXPECT_EQ(tokens().FindWarm(token, {.address = "192.0.2.1"}), nullptr);
-    EXPECT_THAT(tokens().Authenticate(token, {.address = ""}),
-                HasError(ErrorCode::kPermissionDenied));
-    EXPECT_THAT(tokens().Authenticate(token, {.address = "10.9.9.9"}), IsOk());
-    EXPECT_NE(tokens().FindWarm(token, {.address = "::ffff:10.9.9.9"}), nullptr);
-  }
-}
-
-TEST_F(TokenStoreTest, U19_IsGoodOnlyWithItsCertificateColdAndWarm) {
-  TokenGrant grant = Grant(Root());
-  const Sha256Digest mine{1};
-  const Sha256Digest other{2};
-  grant.bound_certificate = mine;
-  const std::string token = Issue(grant);
-  for (int round = 0; round < 2; ++round) {
-    EXPECT_THAT(tokens().Authenticate(token, {}), HasError(ErrorCode::kPermissionDenied));
-    EXPECT_EQ(tokens().FindWarm(token, {.certificate = &other}), nullptr);
-    EXPECT_THAT(tokens().Authenticate(token, {.certificate = &other}),
-                HasError(ErrorCode::kPermissionDenied));
-    EXPECT_THAT(tokens().Authenticate(token, {.certificate = &mine}), IsOk());
-    EXPECT_NE(tokens().FindWarm(token, {.certificate = &mine}), nullptr);
-  }
-}
-
-// ---- time
-// ----------------------------------------------------------------------------------------
-
-struct TtlCase {
-  std::int64_t ttl;
-  std::int64_t max;
-  std::int64_t explicit_max;
-  std::int64_t period;
-  std::int64_t lives;  // seconds
-};
-
-TEST_F(TokenStoreTest, LivesAsLongAsTheSmallestOfItsLimits) {
-  constexpr std::int64_t kServer = 2'764'800;
-  for (const TtlCase& row :
-       {TtlCase{0, 0, 0, 0, kServer}, TtlCase{60, 0, 0, 0, 60},
-        TtlCase{kServer + 1, 0, 0, 0, kServer}, TtlCase{0, 100, 0, 0, 100},
-        TtlCase{200, 100, 0, 0, 100}, TtlCase{50, 100, 0, 0, 50},
-        TtlCase{100, kServer * 9, 0, 0, 100}, TtlCase{kServer * 9, kServer * 9, 0, 0, kServer},
-        TtlCase{100, 0, 30, 0, 30}, TtlCase{0, 0, 0, 77, 77},
-        TtlCase{0, 10, 0, kServer * 2, kServer * 2}, TtlCase{5, 10, 40, 77, 40}}) {
-    TokenGrant grant = Grant(Root());
-    grant.ttl_seconds = row.ttl;
-    grant.max_ttl_seconds = row.max;
-    grant.explicit_max_ttl_seconds = row.explicit_max;
-    grant.period_seconds = row.period;
-    const std::string token = Issue(grant);
-    EXPECT_EQ(Who(token)->creation_ttl_seconds, row.lives);
-    clock_.Advance(std::chrono::seconds(row.lives - 1));
-    EXPECT_TRUE(IsGood(token)) << row.lives;
-    clock_.Advance(std::chrono::seconds(1));
-    EXPECT_FALSE(IsGood(token)) << row.lives;
-  }
-}
-
-TEST_F(TokenStoreTest, RefusesNegativeNumbers) {
-  for (std::int64_t TokenGrant::* member : {&TokenGrant::ttl_seconds, &TokenGrant::max_ttl_seconds,
-                                            &TokenGrant::explicit_max_ttl_seconds,
-                                            &TokenGrant::period_seconds, &TokenGrant::num_uses}) {
-    TokenGrant grant = Grant(Root());
-    grant.*member = -1;
-    EXPECT_THAT(tokens().Issue(grant), HasError(ErrorCode::kInvalidArgument));
-  }
-}
-
-TEST_F(TokenStoreTest, ItsEndIsByTheWallClock) {
-  TokenGrant grant = Grant(Root());
-  grant.ttl_seconds = 60;
-  const std::string token = Issue(grant);
-  ASSERT_TRUE(IsGood(token));
-  clock_.StepWall(std::chrono::seconds(60));
-  EXPECT_FALSE(IsGood(token));
-}
-
-TEST_F(TokenStoreTest, RenewsWithinTheMaximumFromCreation) {
-  TokenGrant grant = Grant(Root());
-  grant.ttl_seconds = 100;
-  grant.max_ttl_seconds = 250;
-  const std::string token = Issue(grant);
-  const std::int64_t created = Who(token)->created_unix_seconds;
-  clock_.Advance(std::chrono::seconds(90));
-  KMS_ASSERT_OK_AND_ASSIGN(const PrincipalHandle renewed, tokens().Renew(*Who(token), 0));
-  EXPECT_EQ(renewed->expires_unix_seconds, created + 190);
-  EXPECT_EQ(renewed->last_renewal_unix_seconds, created + 90);
-  clock_.Advance(std::chrono::seconds(90));
-  EXPECT_TRUE(IsGood(token));
-  EXPECT_EQ(tokens().Renew(*Who(token), 1'000'000).value()->expires_unix_seconds, created + 250);
-  EXPECT_EQ(tokens().Renew(*Who(token), 5).value()->expires_unix_seconds, created + 185);
-  clock_.Advance(std::chrono::seconds(5));
-  EXPECT_FALSE(IsGood(token));
-  EXPECT_THAT(tokens().Renew(*renewed, 0), HasError(ErrorCode::kNotFound));
-}
-
-TEST_F(TokenStoreTest, ALargeIncrementDoesNotOverflow) {
-  TokenGrant grant = Grant(Root());
-  grant.period_seconds = 50;
-  grant.explicit_max_ttl_seconds = 120;
-  const std::string token = Issue(grant);
-  const std::int64_t created = Who(token)->created_unix_seconds;
-  EXPECT_EQ(tokens().Renew(*Who(token), INT64_MAX).value()->expires_unix_seconds, created + 50);
-  clock_.Advance(std::chrono::seconds(40));
-  EXPECT_EQ(tokens().Renew(*Who(token), 0).value()->expires_unix_seconds, created + 90);
-  clock_.Advance(std::chrono::seconds(40));
-  EXPECT_EQ(tokens().Renew(*Who(token), 0).value()->expires_unix_seconds, created + 120);
-  EXPECT_EQ(tokens().Renew(*Who(Issue()), INT64_MAX).value()->expires_unix_seconds,
-            created + 80 + 2'764'800);
-}
-
-TEST_F(TokenStoreTest, RefusesToRenewWhatIsNotRenewable) {
-  TokenGrant grant = Grant(Root());
-  grant.renewable = false;
-  EXPECT_THAT(tokens().Renew(*Who(Issue(grant)), 0),
-              HasError(ErrorCode::kInvalidArgument, "lease is not renewable"));
-  EXPECT_THAT(tokens().Renew(*Who(Issue(AsBatch(Grant(Root())))), 0),
-              HasError(ErrorCode::kInvalidArgument, "batch tokens cannot be renewed"));
-  EXPECT_EQ(tokens().Renew(*Root(), 0).value()->expires_unix_seconds, 0);
-  const PrincipalHandle gone = Who(Issue());
-  ASSERT_THAT(tokens().Revoke(*gone), IsOk());
-  EXPECT_THAT(tokens().Renew(*gone, 0), HasError(ErrorCode::kNotFound));
-}
-
-TEST_F(TokenStoreTest, AChildEndsWithItsParent) {
-  TokenGrant grant = Grant(Root());
-  grant.ttl_seconds = 60;
-  const PrincipalHandle parent = tokens().Issue(grant).value().principal;
-  const std::string child = Issue(Grant(parent));
-  const std::string batch = Issue(AsBatch(Grant(parent)));
-  ASSERT_TRUE(IsGood(child));
-  ASSERT_TRUE(IsGood(batch));
-  clock_.Advance(std::chrono::seconds(60));
-  EXPECT_FALSE(IsGood(child));
-  EXPECT_FALSE(IsGood(batch));
-}
-
-TEST_F(TokenStoreTest, ARenewedParentKeepsItsChildren) {
-  TokenGrant grant = Grant(Root());
-  grant.ttl_seconds = 60;
-  const PrincipalHandle parent = tokens().Issue(grant).value().principal;
-  const std::string child = Issue(Grant(parent));
-  ASSERT_TRUE(IsGood(child));
-  clock_.Advance(std::chrono::seconds(40));
-  ASSERT_THAT(tokens().Renew(*parent, 0), IsOk());
-  clock_.Advance(std::chrono::seconds(40));
-  EXPECT_TRUE(IsGood(child));
-}
-
-// ---- looking up
-// ----------------------------------------------------------------------------------
+// ---- looking up ---------------------------------------------------------------------------------
 
 TEST_F(TokenStoreTest, LooksUpByTokenAndByAccessor) {
   const std::string token = Issue();
@@ -414,8 +251,7 @@ TEST_F(TokenStoreTest, ListsAccessorsInOrderPageByPage) {
   EXPECT_EQ(listed, expected);
 }
 
-// ---- the warm ones
-// -------------------------------------------------------------------------------
+// ---- the warm ones ------------------------------------------------------------------------------
 
 TEST_F(TokenStoreTest, AWarmTokenCostsNoRead) {
   const std::string token = Issue();
@@ -493,188 +329,6 @@ TEST_F(TokenStoreTest, AnEvictedParentStillTakesItsChildrenAlong) {
   ASSERT_THAT(tokens().Revoke(*parent), IsOk());
   EXPECT_EQ(tokens().FindWarm(child, {}), nullptr);
   EXPECT_THAT(tokens().Authenticate(child, {}), HasError(ErrorCode::kPermissionDenied));
-}
-
-// ---- root
-// ----------------------------------------------------------------------------------------
-
-TEST_F(TokenStoreTest, TheRootTokenIsWarmFromTheStartAndRevocable) {
-  EXPECT_NE(tokens().FindWarm(kRoot, {}), nullptr);
-  const std::string child = Issue();
-  const std::string batch = Issue(AsBatch(Grant(Root())));
-  const std::string orphan = Issue(Grant(nullptr));
-  ASSERT_TRUE(IsGood(child));
-  const PrincipalHandle root = Root();
-  store_.FailCommit(1);
-  EXPECT_THAT(tokens().Revoke(*root), HasError(ErrorCode::kUnavailable));
-  EXPECT_TRUE(IsGood(kRoot));
-  ASSERT_THAT(tokens().Revoke(*root), IsOk());
-  for (int round = 0; round < 2; ++round) {
-    EXPECT_FALSE(IsGood(kRoot));
-    EXPECT_FALSE(IsGood(child));
-    EXPECT_FALSE(IsGood(batch));
-    EXPECT_TRUE(IsGood(orphan));
-    EXPECT_THAT(tokens().Issue(Grant(root)), HasError(ErrorCode::kPermissionDenied));
-    EXPECT_THAT(tokens().LookupAccessor(root->accessor), HasError(ErrorCode::kNotFound));
-    EXPECT_THAT(tokens().Revoke(*root), IsOk());
-    Reopen();
-  }
-}
-
-TEST_F(TokenStoreTest, WhatTheOldRootTokenMadeEndsWithIt) {
-  const std::string child = Issue();
-  const std::string orphan = Issue(Grant(nullptr));
-  tokens_ = TokenStore::Open(sys_, *policies_, clock_, "another root", options_).value();
-  EXPECT_FALSE(IsGood(kRoot));
-  EXPECT_FALSE(IsGood(child));
-  EXPECT_TRUE(IsGood(orphan));
-  EXPECT_TRUE(IsGood("another root"));
-}
-
-TEST_F(TokenStoreTest, RefusesAnEmptyRootToken) {
-  EXPECT_THAT(TokenStore::Open(sys_, *policies_, clock_, "", options_),
-              HasError(ErrorCode::kInvalidArgument));
-}
-
-// ---- faults
-// --------------------------------------------------------------------------------------
-
-TEST_F(TokenStoreTest, AStoreThatFailsIsNeverAGoodToken) {
-  const std::string token = Issue();
-  const std::string child = Issue(Grant(Who(token)));
-  Reopen();
-  store_.FailEverything();
-  EXPECT_THAT(tokens().Authenticate(token, {}), HasError(ErrorCode::kUnavailable));
-  store_.Heal();
-  store_.FailCall(2);  // the parent
-  EXPECT_THAT(tokens().Authenticate(child, {}), HasError(ErrorCode::kUnavailable));
-  EXPECT_TRUE(IsGood(child));
-}
-
-TEST_F(TokenStoreTest, ATokenWhoseIssueFailedIsNotGoodAndOneWhoseAnswerWasLostIs) {
-  TokenGrant grant = Grant(Root());
-  grant.custom_id = "mine";
-  for (int n = 1; n < 3; ++n) {
-    store_.FailCommit(1);
-    EXPECT_THAT(tokens().Issue(grant), HasError(ErrorCode::kUnavailable));
-    store_.Heal();
-    EXPECT_FALSE(IsGood("mine"));
-  }
-  store_.FailCommit(1, ErrorCode::kOutcomeUnknown);
-  EXPECT_THAT(tokens().Issue(grant), HasError(ErrorCode::kUnavailable));
-  EXPECT_FALSE(IsGood("mine"));
-  store_.LoseNextCommitAnswer();
-  EXPECT_THAT(tokens().Issue(grant), IsOk());
-  EXPECT_TRUE(IsGood("mine"));
-  store_.LoseNextCommitAnswer();
-  EXPECT_THAT(tokens().Renew(*Who("mine"), 0), IsOk());
-}
-
-TEST_F(TokenStoreTest, OpensWhateverCallFailsBefore) {
-  tokens_.reset();
-  for (int n = 1; n < 10; ++n) {
-    testing::MemoryStore fresh;
-    SealedStore sys(fresh, keys_, Uuid::Random());
-    fresh.FailCall(n);
-    const bool opened = TokenStore::Open(sys, *policies_, clock_, kRoot, options_).has_value();
-    fresh.Heal();
-    const auto again = TokenStore::Open(sys, *policies_, clock_, kRoot, options_);
-    ASSERT_THAT(again, IsOk());
-    EXPECT_THAT((*again)->Authenticate(kRoot, {}), IsOk());
-    if (opened) {
-      return;
-    }
-  }
-  ADD_FAILURE() << "never opened";
-}
-
-TEST_F(TokenStoreTest, D10_AnAlteredEntryIsNotBelieved) {
-  const std::string token = Issue();
-  const std::string path = sys_.prefix() + "tokens/" + HexEncode(Who(token)->id);
-  Bytes altered = store_.Contents().at(path).value;
-  altered.back() ^= 1U;
-  store_.Tamper(path, altered);
-  Reopen();
-  EXPECT_THAT(tokens().Authenticate(token, {}), HasError(ErrorCode::kCorrupted));
-  EXPECT_EQ(tokens().FindWarm(token, {}), nullptr);
-}
-
-TEST_F(TokenStoreTest, D10_AnEntryPutInAnothersPlaceIsNotBelieved) {
-  const std::string weak = Issue();
-  const std::string strong = Issue(Grant(Root(), {"root"}));
-  const std::string strong_path = sys_.prefix() + "tokens/" + HexEncode(Who(strong)->id);
-  store_.Tamper(sys_.prefix() + "tokens/" + HexEncode(Who(weak)->id),
-                store_.Contents().at(strong_path).value);
-  Reopen();
-  EXPECT_THAT(tokens().Authenticate(weak, {}), HasError(ErrorCode::kCorrupted));
-}
-
-// ---- batch tokens
-// --------------------------------------------------------------------------------
-
-TEST_F(TokenStoreTest, ABatchTokenLeavesNothingInTheStore) {
-  const auto before = store_.Contents().size();
-  const std::string token = Issue(AsBatch(LoginGrantOf("auth_test_1", "alice")));
-  EXPECT_THAT(token, HasSubstr("hvb."));
-  EXPECT_EQ(store_.Contents().size(), before);
-  Reopen();
-  EXPECT_TRUE(IsGood(token));
-  EXPECT_THAT(Who(token)->accessor, IsEmpty());
-  EXPECT_EQ(Who(token)->type, TokenType::kBatch);
-  EXPECT_FALSE(Who(token)->renewable);
-  EXPECT_EQ(Who(token)->id, Sha256Digest{});
-}
-
-TEST_F(TokenStoreTest, ABatchTokenIsRefusedWhatItCannotHave) {
-  TokenGrant root = AsBatch(Grant(Root(), {"root"}));
-  TokenGrant limited = AsBatch(Grant(Root()));
-  limited.num_uses = 1;
-  TokenGrant periodic = AsBatch(Grant(Root()));
-  periodic.period_seconds = 60;
-  TokenGrant chosen = AsBatch(Grant(Root()));
-  chosen.custom_id = "mine";
-  TokenGrant large = AsBatch(Grant(Root()));
-  large.metadata["text"] = std::string(8192, 'x');
-  for (const TokenGrant& grant : {root, limited, periodic, chosen, large}) {
-    EXPECT_THAT(tokens().Issue(grant),
-                HasError(ErrorCode::kInvalidArgument, HasSubstr("batch token")));
-  }
-  EXPECT_THAT(tokens().Revoke(*Who(Issue(AsBatch(Grant(Root()))))),
-              HasError(ErrorCode::kInvalidArgument, "batch tokens cannot be revoked"));
-}
-
-TEST_F(TokenStoreTest, NoBitOfABatchTokenMayChange) {
-  const std::string token = Issue(AsBatch(Grant(Root())));
-  constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-  for (std::size_t index = 4; index < token.size(); ++index) {
-    std::string altered = token;
-    altered[index] = kAlphabet[kAlphabet.find(altered[index]) ^ 1U];
-    EXPECT_FALSE(IsGood(altered)) << index;
-  }
-  EXPECT_FALSE(IsGood(token + "A"));
-  EXPECT_FALSE(IsGood(token.substr(0, token.size() - 1)));
-  EXPECT_FALSE(IsGood("hvb."));
-  EXPECT_FALSE(IsGood("hvb.AQ"));
-}
-
-TEST_F(TokenStoreTest, ABatchTokenOfAnotherServiceIsNotGood) {
-  testing::MemoryStore other_store;
-  SealedStore other(other_store, keys_, Uuid::Random());
-  const auto elsewhere = TokenStore::Open(other, *policies_, clock_, kRoot, options_).value();
-  const std::string token =
-      TextOf(elsewhere->Issue(AsBatch(LoginGrantOf("auth_test_1", "alice"))).value());
-  EXPECT_THAT(elsewhere->Authenticate(token, {}), IsOk());
-  EXPECT_FALSE(IsGood(token));
-}
-
-TEST_F(TokenStoreTest, ABatchTokenEnds) {
-  TokenGrant grant = AsBatch(Grant(Root()));
-  grant.ttl_seconds = 60;
-  const std::string token = Issue(grant);
-  ASSERT_TRUE(IsGood(token));
-  clock_.Advance(std::chrono::seconds(60));
-  EXPECT_FALSE(IsGood(token));
 }
 
 }  // namespace
