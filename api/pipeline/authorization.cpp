@@ -48,13 +48,14 @@ Status AuthorizePath(const Services& services, Exchange& exchange) {
   Capability needed = CapabilityOf(match.operation);
   if (match.route != nullptr) {
     needed = KMS_TRY(NeededCapability(services, exchange));
-    if (match.route->sudo && !acl.Decide(path, Capability::kSudo).allowed) {
-      return Denied();
-    }
   }
   const AclDecision decision = acl.Decide(path, needed);
   exchange.rule = decision.rule;
-  return decision.allowed ? Ok() : Status(Denied());
+  const bool needs_sudo = match.route != nullptr && match.route->sudo;
+  if (!decision.allowed || (needs_sudo && !decision.rule->capabilities.Has(Capability::kSudo))) {
+    return Denied();
+  }
+  return Ok();
 }
 
 Status AuthorizeFields(const Exchange& exchange, const Fields& fields) {
