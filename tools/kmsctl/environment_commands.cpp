@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// kmsctl env create|list|show|config|delete: environments are Transit mounts.
+// kmsctl env create|list|show|config|seal|unseal|delete: environments are Transit mounts.
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -17,9 +17,11 @@ struct EnvironmentArguments {
   std::string description;
   bool is_protected = false;
   bool disable_upsert = false;
+  std::string require_approval;
   std::optional<bool> new_protected;
   std::optional<bool> new_disable_upsert;
   std::optional<std::string> new_description;
+  std::optional<std::string> new_require_approval;
   bool yes = false;
 };
 
@@ -37,6 +39,9 @@ Status Create(Session& session, const EnvironmentArguments& arguments) {
   }
   if (arguments.disable_upsert) {
     options["disable_upsert"] = "true";
+  }
+  if (!arguments.require_approval.empty()) {
+    options["require_approval"] = arguments.require_approval;
   }
   nlohmann::json body = {{"type", "transit"}, {"options", options}};
   if (!arguments.description.empty()) {
@@ -90,6 +95,7 @@ Status Show(Session& session, const EnvironmentArguments& arguments) {
       {"description", Cell(mount, "description")},
       {"protected", OptionCell(mount, "protected")},
       {"disable upsert", OptionCell(mount, "disable_upsert")},
+      {"needs approval", OptionCell(mount, "require_approval")},
       {"accessor", Cell(mount, "accessor")},
       {"uuid", Cell(mount, "uuid")},
   }));
@@ -103,9 +109,13 @@ Status Configure(Session& session, const EnvironmentArguments& arguments) {
   if (arguments.new_protected.has_value()) {
     tune["options"]["protected"] = *arguments.new_protected ? "true" : "false";
   }
+  if (arguments.new_require_approval.has_value()) {
+    tune["options"]["require_approval"] = *arguments.new_require_approval;
+  }
   if (tune.empty() && !arguments.new_disable_upsert.has_value()) {
     return InvalidArgument(
-        "nothing to change: give --protected, --disable-upsert or --description");
+        "nothing to change: give --protected, --disable-upsert, --require-approval or "
+        "--description");
   }
   if (!tune.empty()) {
     KMS_TRY(session.Call("POST", MountPath(arguments.name) + "/tune", tune));
@@ -129,6 +139,26 @@ Status Delete(Session& session, const EnvironmentArguments& arguments) {
     return Print(ToJsonLine({{"name", arguments.name}, {"deleted", true}}) + "\n");
   }
   return Print("deleted environment " + arguments.name + "\n");
+}
+
+Status CallOfSeal(Session& session, const EnvironmentArguments& arguments, const char* verb,
+                  const char* done) {
+  KMS_TRY(session.Call("POST", "/v1/sys/environments/" + EncodePath(arguments.name) + "/" + verb));
+  if (session.options.json) {
+    return Print(ToJsonLine({{"name", arguments.name}, {done, true}}) + "\n");
+  }
+  return Print(std::string(done) + " environment " + arguments.name + "\n");
+}
+
+Status Seal(Session& session, const EnvironmentArguments& arguments) {
+  KMS_TRY(Confirm("Seal environment " + arguments.name +
+                      "? Every call to it is refused until it is unsealed.",
+                  arguments.yes));
+  return CallOfSeal(session, arguments, "seal", "sealed");
+}
+
+Status Unseal(Session& session, const EnvironmentArguments& arguments) {
+  return CallOfSeal(session, arguments, "unseal", "unsealed");
 }
 
 using Verb = Status (*)(Session&, const EnvironmentArguments&);
@@ -159,6 +189,11 @@ void AddEnvironmentCommands(CLI::App& root, Session& session) {
   create.add_flag("--protected", created->is_protected, "Refuse deletion until this is lifted");
   create.add_flag("--disable-upsert", created->disable_upsert,
                   "Encrypting never creates a missing key");
+  create
+      .add_option("--require-approval", created->require_approval,
+                  "What needs a second person: delete, trim, export, backup, "
+                  "min_decryption_version, unprotect, unseal, or all")
+      ->type_name("LIST");
   create.add_option("--description", created->description, "What it is for")->type_name("TEXT");
 
   AddCommand(family, "list", "List environments",
@@ -175,7 +210,19 @@ void AddEnvironmentCommands(CLI::App& root, Session& session) {
   config.add_option("--protected", changed->new_protected, "Refuse deletion");
   config.add_option("--disable-upsert", changed->new_disable_upsert,
                     "Encrypting never creates a missing key");
+  config
+      .add_option("--require-approval", changed->new_require_approval,
+                  "What needs a second person, as for create; fewer than before needs one too")
+      ->type_name("LIST");
   config.add_option("--description", changed->new_description, "What it is for")->type_name("TEXT");
+
+  CLI::App& seal = AddCommand(family, "seal", "Wipe an environment's keys from memory",
+                              "  kmsctl env seal prod\n");
+  const auto sealed = TakeName(seal, session, Seal);
+  AddYesOption(seal, sealed->yes);
+  TakeName(AddCommand(family, "unseal", "Open a sealed environment again",
+                      "  kmsctl env unseal prod\n"),
+           session, Unseal);
 
   CLI::App& remove = AddCommand(family, "delete", "Delete an environment, its keys and master key",
                                 "  kmsctl env delete scratch\n  kmsctl env delete scratch --yes\n");

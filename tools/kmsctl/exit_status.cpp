@@ -24,6 +24,7 @@ constexpr std::array kRows = {
     Row{ExitStatus::kRefused, "refused", "bad request, conflict or a precondition is not met"},
     Row{ExitStatus::kUnavailable, "unavailable", "sealed, overloaded or HSM away: retry later"},
     Row{ExitStatus::kNetwork, "network", "no answer from the server"},
+    Row{ExitStatus::kWaiting, "waiting", "nothing was done yet: it waits for a second person's approval"},
 };
 
 }  // namespace

@@ -17,6 +17,7 @@ enum class ExitStatus : int {
   kRefused = 5,
   kUnavailable = 6,
   kNetwork = 7,
+  kWaiting = 8,  // of no error code: Session::waits_for_approval says it
 };
 
 // kInvalidArgument is a mistake on the command line; what the server calls a bad request arrives

@@ -85,6 +85,13 @@ int Run(int argc, char** argv) {
   AddClientCertificateCommands(root, session);
   AddLimitsCommands(root, session);
   AddPolicyCommands(root, session);
+  AddAuthCommands(root, session);
+  AddAppRoleCommands(root, session);
+  AddJwtCommands(root, session);
+  AddUserCommands(root, session);
+  AddTokenCommands(root, session);
+  AddApprovalCommands(root, session);
+  AddWrappingCommands(root, session);
   AddHsmCommands(root, session);
   AddMigrateCommand(root, session);
   AddCompletionCommand(root, session);
@@ -97,7 +104,8 @@ int Run(int argc, char** argv) {
   if (outcome.has_value()) {
     return static_cast<int>(ExitStatus::kOk);
   }
-  const ExitStatus status = ExitStatusOf(outcome.error().code);
+  const ExitStatus status = session.waits_for_approval ? ExitStatus::kWaiting
+                                                       : ExitStatusOf(outcome.error().code);
   ReportError(outcome.error(), status, session.options.json);
   return static_cast<int>(status);
 }

@@ -52,6 +52,20 @@ void NoteWarnings(const nlohmann::json& body) {
   }
 }
 
+constexpr int kAccepted = 202;
+
+Error WaitsForApproval(const nlohmann::json& data) {
+  return FailedPrecondition("nothing was done yet: this waits for a second person, who runs `kmsctl "
+                            "approve " +
+                            Cell(data, "request_id") + "` (" + Cell(data, "action") +
+                            ", expires " + Cell(data, "expires") + ")");
+}
+
+std::string OrVariable(const std::string& option, std::string_view first,
+                       std::string_view second) {
+  return option.empty() ? FirstOfEnvironment(first, second, "") : option;
+}
+
 }  // namespace
 
 const nlohmann::json& DataOf(const nlohmann::json& answer) {
@@ -66,7 +80,12 @@ Result<HttpAnswer> Session::Send(std::string_view method, std::string_view path,
     HttpClientOptions http;
     http.address = KMS_TRY(ResolveAddress(options.address));
     http.ca_file = ResolveCaFile(options.ca_file);
+    http.client_certificate_file =
+        OrVariable(options.client_certificate_file, "KMS_CLIENT_CERT", "VAULT_CLIENT_CERT");
+    http.client_key_file =
+        OrVariable(options.client_key_file, "KMS_CLIENT_KEY", "VAULT_CLIENT_KEY");
     http.timeout = std::chrono::seconds(options.timeout_seconds);
+    http.wrap_ttl = options.wrap_ttl;
     PlaintextBuffer token;
     if (!options.anonymous) {
       token = KMS_TRY(ResolveToken(options.token_file, options.token_variable));
@@ -89,6 +108,10 @@ Result<nlohmann::json> Session::CallRaw(std::string_view method, std::string_vie
     return ApiError(answer.status, FirstErrorText(parsed));
   }
   NoteWarnings(parsed);
+  if (answer.status == kAccepted) {
+    waits_for_approval = true;
+    return WaitsForApproval(DataOf(parsed));
+  }
   return parsed;
 }
 

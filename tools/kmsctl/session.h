@@ -23,7 +23,10 @@ struct GlobalOptions {
   std::string token_variable;  // where the token comes from without a file; empty: the usual two
   bool anonymous = false;      // send no token: logins
   std::string ca_file;
+  std::string client_certificate_file;
+  std::string client_key_file;
   int timeout_seconds = 30;
+  std::string wrap_ttl;  // answers stay at the server, under a token for this long; empty: they do not
   bool json = false;
 };
 
@@ -33,8 +36,11 @@ class Session {
   GlobalOptions options;
   // What the command line asked for; set by the parser, run by main.
   std::function<Status()> command;
+  // The server kept a request until a second person approves it: nothing was done yet.
+  bool waits_for_approval = false;
 
-  // Sends and returns the answer's JSON object ({} for 204). Warnings go to stderr.
+  // Sends and returns the answer's JSON object ({} for 204). Warnings go to stderr. A request that
+  // waits for approval is an error of its own: see waits_for_approval.
   // Errors: kNotFound, kPermissionDenied, kFailedPrecondition, kUnavailable, … by ApiError;
   // kOutcomeUnknown when no answer came.
   Result<nlohmann::json> Call(std::string_view method, std::string_view path);
