@@ -76,8 +76,9 @@ class ApprovalsApiTest : public ::testing::Test {
 TEST_F(ApprovalsApiTest, ARequestWaitsAndIsExecutedOnceApproved) {
   const ApiAnswer asked = Send(alice_, kDelete, "guarded/keys/app");
   EXPECT_EQ(asked.status, 202);
-  EXPECT_THAT(asked.body, HasSubstr(R"("state":"pending","action":"delete","environment":"guarded",)"
-                                    R"("expires":"2026-01-02T00:00:00.000000000Z"})"));
+  EXPECT_THAT(asked.body,
+              HasSubstr(R"("state":"pending","action":"delete","environment":"guarded",)"
+                        R"("expires":"2026-01-02T00:00:00.000000000Z"})"));
   EXPECT_TRUE(KeyExists());
 
   const ApiAnswer approved = Approve(bob_, IdIn(asked));
@@ -105,15 +106,19 @@ TEST_F(ApprovalsApiTest, O1_EveryGuardedActionWaitsForASecondPerson) {
       {"export", kGet, "guarded/export/encryption-key/app/2", ""},
       {"export", kGet, "guarded/byok-export/other/app", ""},
       {"backup", kGet, "guarded/backup/app", ""},
-      {"min_decryption_version", kPost, "guarded/keys/app/config", R"({"min_decryption_version":1})"},
-      {"min_decryption_version", kPost, "guarded/keys/app/config", R"({"min_decryption_version":"0"})"},
+      {"min_decryption_version", kPost, "guarded/keys/app/config",
+       R"({"min_decryption_version":1})"},
+      {"min_decryption_version", kPost, "guarded/keys/app/config",
+       R"({"min_decryption_version":"0"})"},
       {"unprotect", kPost, "sys/mounts/guarded/tune", R"({"options":{"protected":"false"}})"},
       {"unprotect", kPost, "sys/mounts/guarded/tune", R"({"options":{"protected":false}})"},
       {"unprotect", kPost, "sys/mounts/guarded/tune", R"({"options":{"protected":null}})"},
       {"unprotect", kPost, "sys/mounts/guarded/tune", R"({"options":{"require_approval":""}})"},
       {"unprotect", kPost, "sys/mounts/guarded/tune", R"({"options":{"require_approval":null}})"},
-      {"unprotect", kPost, "sys/mounts/guarded/tune", R"({"options":{"require_approval":"delete"}})"},
-      {"unprotect", kPost, "sys/mounts/guarded/tune", R"({"options":{"require_approval":"nonsense"}})"},
+      {"unprotect", kPost, "sys/mounts/guarded/tune",
+       R"({"options":{"require_approval":"delete"}})"},
+      {"unprotect", kPost, "sys/mounts/guarded/tune",
+       R"({"options":{"require_approval":"nonsense"}})"},
       {"unseal", kPost, "sys/environments/guarded/unseal", ""},
   };
   const auto before = Send(alice_, kGet, "guarded/keys/app").body;
@@ -124,14 +129,14 @@ TEST_F(ApprovalsApiTest, O1_EveryGuardedActionWaitsForASecondPerson) {
   }
   EXPECT_EQ(WithoutRequestId(Send(alice_, kGet, "guarded/keys/app").body),
             WithoutRequestId(before));
-  EXPECT_THAT(Send(alice_, kGet, "sys/mounts/guarded").body,
-              HasSubstr(R"("protected":"true")"));
+  EXPECT_THAT(Send(alice_, kGet, "sys/mounts/guarded").body, HasSubstr(R"("protected":"true")"));
 }
 
 TEST_F(ApprovalsApiTest, WhatLowersNoGuardGoesOnAtOnce) {
   EXPECT_EQ(Send(alice_, kPost, "guarded/keys/app/rotate").status, 200);
-  EXPECT_EQ(Send(alice_, kPost, "guarded/keys/app/config", R"({"min_decryption_version":2})").status,
-            200);
+  EXPECT_EQ(
+      Send(alice_, kPost, "guarded/keys/app/config", R"({"min_decryption_version":2})").status,
+      200);
   EXPECT_EQ(Send(alice_, kPost, "guarded/keys/app/config",
                  R"({"min_decryption_version":3,"min_encryption_version":3})")
                 .status,
@@ -159,10 +164,12 @@ TEST_F(ApprovalsApiTest, AnEnvironmentDemandsWhatItNames) {
       api_.Post("/v1/sys/mounts/some/tune", R"({"options":{"require_approval":"trim,delete"}})")
           .status,
       204);
-  EXPECT_THAT(api_.Get("/v1/sys/mounts/some").body, HasSubstr(R"("require_approval":"delete,trim")"));
-  EXPECT_EQ(api_.Post("/v1/sys/mounts/x", R"({"type":"transit","options":{"require_approval":"no"}})")
-                .status,
-            400);
+  EXPECT_THAT(api_.Get("/v1/sys/mounts/some").body,
+              HasSubstr(R"("require_approval":"delete,trim")"));
+  EXPECT_EQ(
+      api_.Post("/v1/sys/mounts/x", R"({"type":"transit","options":{"require_approval":"no"}})")
+          .status,
+      400);
 }
 
 TEST_F(ApprovalsApiTest, U25_AKeyIsNotReplacedAroundTheApproval) {
@@ -228,26 +235,26 @@ TEST_F(ApprovalsApiTest, U25_ParameterRulesOfTheApproverCount) {
       Ask(alice_, kPost, "guarded/keys/app/trim", R"({"min_available_version":"2"})");
   const std::string approver = R"(path "sys/approvals/*" { capabilities = ["read","update"] }
     path "guarded/keys/app/trim" { capabilities = ["update"] )";
-  const std::string denied = api_.TokenWith(
-      "d", approver + R"(denied_parameters = { "min_available_version" = [2] } })");
-  const std::string allowed = api_.TokenWith(
-      "a", approver + R"(allowed_parameters = { "min_available_version" = [2] } })");
+  const std::string denied =
+      api_.TokenWith("d", approver + R"(denied_parameters = { "min_available_version" = [2] } })");
+  const std::string allowed =
+      api_.TokenWith("a", approver + R"(allowed_parameters = { "min_available_version" = [2] } })");
   EXPECT_EQ(Approve(denied, id).status, 404);
   EXPECT_EQ(Approve(allowed, id).status, 200);
 }
 
 TEST_F(ApprovalsApiTest, U25_AnApproverWhoLostTheRightApprovesNothing) {
   const std::string id = AskForDeletion();
-  ASSERT_TRUE(api_.identity().policies().Put(*IdentityName::Parse("bob"),
-                                             R"(path "sys/approvals/*" { capabilities = ["update"] })"));
+  ASSERT_TRUE(api_.identity().policies().Put(
+      *IdentityName::Parse("bob"), R"(path "sys/approvals/*" { capabilities = ["update"] })"));
   EXPECT_EQ(Approve(bob_, id).status, 404);
   EXPECT_TRUE(KeyExists());
 }
 
 TEST_F(ApprovalsApiTest, U25_ARequesterWhoLostTheRightGetsNothingDone) {
   const std::string id = AskForDeletion();
-  ASSERT_TRUE(api_.identity().policies().Put(*IdentityName::Parse("alice"),
-                                             R"(path "sys/approvals/*" { capabilities = ["read"] })"));
+  ASSERT_TRUE(api_.identity().policies().Put(
+      *IdentityName::Parse("alice"), R"(path "sys/approvals/*" { capabilities = ["read"] })"));
   const ApiAnswer answer = Approve(bob_, id);
   EXPECT_EQ(answer.status, 200);
   EXPECT_THAT(answer.body, HasSubstr(R"("state":"failed","status":403)"));
@@ -256,7 +263,8 @@ TEST_F(ApprovalsApiTest, U25_ARequesterWhoLostTheRightGetsNothingDone) {
 
 TEST_F(ApprovalsApiTest, U25_ARequesterWhoseTokenIsGoneGetsNothingDone) {
   const std::string id = AskForDeletion();
-  const PrincipalHandle alice = api_.tokens().Authenticate(alice_, {.address = "127.0.0.1"}).value();
+  const PrincipalHandle alice =
+      api_.tokens().Authenticate(alice_, {.address = "127.0.0.1"}).value();
   ASSERT_TRUE(api_.tokens().Revoke(*alice));
   EXPECT_EQ(Approve(bob_, id).status, 400);
   EXPECT_EQ(Send(bob_, kGet, "guarded/keys/app").status, 200);
@@ -381,8 +389,7 @@ TEST_F(ApprovalsApiTest, AResultThatWasToBeWrappedIsWrapped) {
   const std::string token = TextAfter(read.body, R"("wrap_info":{"accessor":)");
   EXPECT_THAT(read.body, HasSubstr(R"("data":null)"));
   EXPECT_THAT(read.body, HasSubstr(R"("token":")"));
-  const ApiAnswer opened =
-      Send(TextAfter(read.body, R"("token":")"), kPost, "sys/wrapping/unwrap");
+  const ApiAnswer opened = Send(TextAfter(read.body, R"("token":")"), kPost, "sys/wrapping/unwrap");
   EXPECT_THAT(opened.body, HasSubstr(R"("backup":")"));
 }
 

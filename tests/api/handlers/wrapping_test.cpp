@@ -38,8 +38,10 @@ class WrappingTest : public ::testing::Test {
     return api_.CallAs(token, {api::HttpMethod::kPost, "/v1/sys/wrapping/" + verb, "", {}});
   }
   ApiAnswer UnwrapNamed(std::string_view token, std::string_view caller) {
-    return api_.CallAs(caller, {api::HttpMethod::kPost, "/v1/sys/wrapping/unwrap",
-                                R"({"token":")" + std::string(token) + "\"}", {}});
+    return api_.CallAs(caller, {api::HttpMethod::kPost,
+                                "/v1/sys/wrapping/unwrap",
+                                R"({"token":")" + std::string(token) + "\"}",
+                                {}});
   }
 
   ApiService api_;
@@ -66,8 +68,8 @@ TEST_F(WrappingTest, AnAnswerIsKeptUntilItsTokenComes) {
 TEST_F(WrappingTest, OpensOnceAndSaysTheSameOfEveryBadToken) {
   const std::string token = TokenIn(WrapDataKey());
   EXPECT_EQ(Unwrap(token).status, 200);
-  for (const std::string& bad : {token, std::string("hvs.nothing"), std::string(),
-                                 std::string(ApiService::kToken)}) {
+  for (const std::string& bad :
+       {token, std::string("hvs.nothing"), std::string(), std::string(ApiService::kToken)}) {
     for (const char* verb : {"unwrap", "lookup", "rewrap"}) {
       const ApiAnswer answer = Unwrap(bad, verb);
       EXPECT_EQ(answer.status, 400) << verb;
@@ -86,8 +88,8 @@ TEST_F(WrappingTest, ATokenThatComesAlongMustBeGoodAndSpendsNothingElse) {
   EXPECT_EQ(UnwrapNamed(token, "hvs.wrong").status, 403);
   const std::string poor = api_.TokenWith("poor", R"(path "dev/*" { capabilities = ["read"] })");
   EXPECT_EQ(UnwrapNamed(token, poor).status, 403);
-  const std::string good = api_.TokenWith(
-      "opener", R"(path "sys/wrapping/unwrap" { capabilities = ["update"] })");
+  const std::string good =
+      api_.TokenWith("opener", R"(path "sys/wrapping/unwrap" { capabilities = ["update"] })");
   EXPECT_EQ(UnwrapNamed(token, good).status, 200);
 }
 
@@ -109,8 +111,9 @@ TEST_F(WrappingTest, LookupSaysWhatItIsAndSpendsNothing) {
   const ApiAnswer found =
       api_.CallAs(token, {api::HttpMethod::kGet, "/v1/sys/wrapping/lookup", "", {}});
   EXPECT_EQ(found.status, 200);
-  EXPECT_THAT(found.body,
-              HasSubstr(R"("data":{"creation_path":"dev/datakey/plaintext/app","creation_time":")"));
+  EXPECT_THAT(
+      found.body,
+      HasSubstr(R"("data":{"creation_path":"dev/datakey/plaintext/app","creation_time":")"));
   EXPECT_THAT(found.body, HasSubstr(R"("creation_ttl":60})"));
   EXPECT_EQ(Unwrap(token).status, 200);
 }
@@ -125,8 +128,10 @@ TEST_F(WrappingTest, RewrapMovesTheAnswer) {
 }
 
 TEST_F(WrappingTest, WrapTakesAnyObjectAndNeedsATime) {
-  ApiRequest request{api::HttpMethod::kPost, "/v1/sys/wrapping/wrap",
-                     R"({"b":[1,{"x":"\"}"}],"a":null,"q\"":true,"n":1.5} trailing)", {}};
+  ApiRequest request{api::HttpMethod::kPost,
+                     "/v1/sys/wrapping/wrap",
+                     R"({"b":[1,{"x":"\"}"}],"a":null,"q\"":true,"n":1.5} trailing)",
+                     {}};
   const ApiAnswer refused = api_.Call(ApiService::WithToken(request));
   EXPECT_EQ(refused.status, 400);
   EXPECT_EQ(refused.body, Errors("endpoint requires response wrapping to be used"));
@@ -153,8 +158,10 @@ TEST_F(WrappingTest, PlaintextOfABatchThatFailedInPartDoesNotLeaveUnwrapped) {
   const std::string good = TextAfter(
       api_.Post("/v1/dev/encrypt/app", R"({"plaintext":"c2VjcmV0"})").body, R"("ciphertext":")");
   const ApiAnswer answer = api_.Call(ApiService::WithToken(Wrapped(
-      {api::HttpMethod::kPost, "/v1/dev/decrypt/app",
-       R"({"batch_input":[{"ciphertext":")" + good + R"("},{"ciphertext":"vault:v1:AAAA"}]})", {}})));
+      {api::HttpMethod::kPost,
+       "/v1/dev/decrypt/app",
+       R"({"batch_input":[{"ciphertext":")" + good + R"("},{"ciphertext":"vault:v1:AAAA"}]})",
+       {}})));
   EXPECT_THAT(answer.body, Not(HasSubstr("c2VjcmV0")));
   EXPECT_THAT(Unwrap(TokenIn(answer)).body, HasSubstr("c2VjcmV0"));
 }

@@ -12,8 +12,8 @@
 namespace kms {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::HasError;
+using ::testing::HasSubstr;
 using testing::IsOk;
 using testing::IsOkAndHolds;
 
@@ -400,20 +400,55 @@ Approval Sample() {
 TEST(ApprovalRecord, IsTheFrozenFormat1) {
   const SecretBytes encoded = Sample().Encode().value();
   EXPECT_EQ(HexEncode(encoded.View()),
-            "4101" "03" "00112233445546778899aabbccddeeff" "6f0c8d6a6f0e4f1c9b1e0a4f1d0f8f11"
-            "0000000000000001" "0000000000000002" "0000000000000003" "000000c8" "01"
-            "00000008" "656e746974792d61" "00000005" "6163632d61" "00000005" "616c696365"
-            "00000008" "656e746974792d62" "00000005" "6163632d62" "00000003" "626f62"
-            "02" "00000004" "70726f64" "6f0c8d6a6f0e4f1c9b1e0a4f1d0f8f11"
-            "00000003" "617070" "00112233445546778899aabbccddeeff"
-            "00000004" "504f5354"
-            "00000016" "2f76312f70726f642f6b6579732f6170702f7472696d"
-            "00000012" "70726f642f6b6579732f6170702f7472696d"
-            "00000006" "757064617465" "00000000" "00000000"
-            "00000001" "00000015" "6d696e5f617661696c61626c655f76657273696f6e"
-            "00000001" "32" "01" + HexEncode(Sample().demand.Digest()) +
-                "00000002" "7b7d");
-  EXPECT_EQ(HexEncode(Sample().demand.Digest()), "94f44d19dbf27bccca94d8569f1098684373bb5d0cd7f428412e25d35b3c72cc");
+            "4101"
+            "03"
+            "00112233445546778899aabbccddeeff"
+            "6f0c8d6a6f0e4f1c9b1e0a4f1d0f8f11"
+            "0000000000000001"
+            "0000000000000002"
+            "0000000000000003"
+            "000000c8"
+            "01"
+            "00000008"
+            "656e746974792d61"
+            "00000005"
+            "6163632d61"
+            "00000005"
+            "616c696365"
+            "00000008"
+            "656e746974792d62"
+            "00000005"
+            "6163632d62"
+            "00000003"
+            "626f62"
+            "02"
+            "00000004"
+            "70726f64"
+            "6f0c8d6a6f0e4f1c9b1e0a4f1d0f8f11"
+            "00000003"
+            "617070"
+            "00112233445546778899aabbccddeeff"
+            "00000004"
+            "504f5354"
+            "00000016"
+            "2f76312f70726f642f6b6579732f6170702f7472696d"
+            "00000012"
+            "70726f642f6b6579732f6170702f7472696d"
+            "00000006"
+            "757064617465"
+            "00000000"
+            "00000000"
+            "00000001"
+            "00000015"
+            "6d696e5f617661696c61626c655f76657273696f6e"
+            "00000001"
+            "32"
+            "01" +
+                HexEncode(Sample().demand.Digest()) +
+                "00000002"
+                "7b7d");
+  EXPECT_EQ(HexEncode(Sample().demand.Digest()),
+            "94f44d19dbf27bccca94d8569f1098684373bb5d0cd7f428412e25d35b3c72cc");
 }
 
 TEST(ApprovalRecord, D24_RefusesWhatItDidNotWrite) {

@@ -111,9 +111,8 @@ TEST_F(WrappedResponsesTest, NodesThatShareAStoreGiveItToOneOfThem) {
   std::atomic<int> got{0};
   std::vector<std::thread> threads;
   for (int i = 0; i < 20; ++i) {
-    threads.emplace_back([&, i] {
-      got += (i % 2 == 0 ? *wrapped_ : other).Unwrap(token, {}) ? 1 : 0;
-    });
+    threads.emplace_back(
+        [&, i] { got += (i % 2 == 0 ? *wrapped_ : other).Unwrap(token, {}) ? 1 : 0; });
   }
   for (std::thread& thread : threads) {
     thread.join();
@@ -165,11 +164,12 @@ TEST_F(WrappedResponsesTest, U21_AWrappingTokenIsGoodForNothingElse) {
   EXPECT_TRUE(principal->orphan);
   EXPECT_EQ(principal->num_uses, 1);
   EXPECT_TRUE(principal->acl->Decide("sys/wrapping/unwrap", Capability::kUpdate).allowed);
-  for (const char* path :
-       {"sys/wrapping/wrap", "sys/wrapping/rewrap", "auth/token/lookup-self", "auth/token/create",
-        "auth/token/renew-self", "prod/keys/app", "prod/encrypt/app", "sys/mounts", "sys/approvals"}) {
-    for (const Capability capability : {Capability::kCreate, Capability::kRead, Capability::kUpdate,
-                                        Capability::kDelete, Capability::kList, Capability::kSudo}) {
+  for (const char* path : {"sys/wrapping/wrap", "sys/wrapping/rewrap", "auth/token/lookup-self",
+                           "auth/token/create", "auth/token/renew-self", "prod/keys/app",
+                           "prod/encrypt/app", "sys/mounts", "sys/approvals"}) {
+    for (const Capability capability :
+         {Capability::kCreate, Capability::kRead, Capability::kUpdate, Capability::kDelete,
+          Capability::kList, Capability::kSudo}) {
       EXPECT_FALSE(principal->acl->Decide(path, capability).allowed) << path;
     }
   }
@@ -372,15 +372,27 @@ TEST_F(WrappedResponsesTest, ReadsTheFrozenFormat1) {
   grant.renewable = false;
   const IssuedToken issued = tokens_->Issue(grant).value();
   const Bytes frozen = testing::BytesOfHex(
-      "5701" "01" "00000000000000000000000000000000"
-      "00000003" "616363"                              // accessor "acc"
-      "00000004" "70726f64"                            // environment "prod"
-      "00000005" "782f792f7a"                          // creation path "x/y/z"
-      "00000001" "77"                                  // wrapped accessor "w"
-      "18867251edfa0000" "000000000000003c"            // created, ttl
-      "000000006955b93c"                               // expires
-      "00000001" "00000002" "6869"                     // one warning "hi"
-      "00000007" "7b2261223a317d" "00000002" "7b7d");  // data {"a":1}, auth {}
+      "5701"
+      "01"
+      "00000000000000000000000000000000"
+      "00000003"
+      "616363"  // accessor "acc"
+      "00000004"
+      "70726f64"  // environment "prod"
+      "00000005"
+      "782f792f7a"  // creation path "x/y/z"
+      "00000001"
+      "77"  // wrapped accessor "w"
+      "18867251edfa0000"
+      "000000000000003c"  // created, ttl
+      "000000006955b93c"  // expires
+      "00000001"
+      "00000002"
+      "6869"  // one warning "hi"
+      "00000007"
+      "7b2261223a317d"
+      "00000002"
+      "7b7d");  // data {"a":1}, auth {}
   std::vector<SealedMutation> mutations;
   mutations.push_back({.path = "wrapped/" + HexEncode(issued.principal->id),
                        .value = SecretBytes::CopyOf(frozen).value(),
@@ -400,22 +412,34 @@ TEST_F(WrappedResponsesTest, ReadsTheFrozenFormat1) {
 }
 
 TEST_F(WrappedResponsesTest, WritesTheFrozenFormat1) {
-  const WrapInfo info = wrapped_->Wrap({.response = {.data = "{}"},
-                                        .creation_path = "p",
-                                        .environment = {},
-                                        .wrapped_accessor = {},
-                                        .ttl_seconds = 1})
+  const WrapInfo info = wrapped_
+                            ->Wrap({.response = {.data = "{}"},
+                                    .creation_path = "p",
+                                    .environment = {},
+                                    .wrapped_accessor = {},
+                                    .ttl_seconds = 1})
                             .value();
   const PrincipalHandle principal = tokens_->Lookup(AsText(info.token.View())).value();
   const auto entry = sys_.Get("wrapped/" + HexEncode(principal->id)).value();
   const std::string& accessor = info.description.accessor;
   EXPECT_EQ(HexEncode(entry->value.View()),
-            "5701" "01" "00000000000000000000000000000000"
-            "000000" + HexEncode(Bytes{static_cast<std::uint8_t>(accessor.size())}) +
+            "5701"
+            "01"
+            "00000000000000000000000000000000"
+            "000000" +
+                HexEncode(Bytes{static_cast<std::uint8_t>(accessor.size())}) +
                 HexEncode(AsBytes(accessor)) +
-                "00000000" "00000001" "70" "00000000"
-                "18867251edfa0000" "0000000000000001" "000000006955b901"
-                "00000000" "00000002" "7b7d" "00000000");
+                "00000000"
+                "00000001"
+                "70"
+                "00000000"
+                "18867251edfa0000"
+                "0000000000000001"
+                "000000006955b901"
+                "00000000"
+                "00000002"
+                "7b7d"
+                "00000000");
 }
 
 }  // namespace
