@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "api/pipeline/json_writer.h"
 #include "tests/support/api_service.h"
 #include "tests/support/pki_builder.h"
 
