@@ -16,7 +16,11 @@ namespace kms::tools {
 struct HttpClientOptions {
   ServerAddress address;
   std::string ca_file;  // empty: the system's certificates
+  // PEM, the certificate first, then its chain; presented when the server asks. Empty: none.
+  std::string client_certificate_file;
+  std::string client_key_file;  // PEM; empty: in client_certificate_file
   std::chrono::seconds timeout{30};
+  std::string wrap_ttl;  // sent as X-Vault-Wrap-TTL; empty: not sent
 };
 
 struct HttpAnswer {
@@ -35,7 +39,7 @@ class HttpClient {
 
   // `path` starts with '/' and is percent-encoded. `body` is copied and the copy wiped.
   // Errors: kOutcomeUnknown when no answer came, the text saying what to do next;
-  // kInvalidArgument when the CA file cannot be used.
+  // kInvalidArgument when the CA file or the client certificate cannot be used.
   Result<HttpAnswer> Send(std::string_view method, std::string_view path, std::string_view body);
 
  private:
