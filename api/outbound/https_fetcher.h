@@ -13,7 +13,7 @@ namespace kms {
 // only (kms/auth/outbound_url.h says which URLs and addresses). Follows no redirect, uses no proxy,
 // no cookies, no credentials and no content encoding, whatever the environment says. The answer is
 // cut off at the size allowed, its head at 64 KiB. A connection of its own for each document.
-// Thread rule: any thread.
+// The process must ignore SIGPIPE. Thread rule: any thread.
 class HttpsFetcher final : public DocumentFetcher {
  public:
   // Call once before other threads exist: prepares the library.

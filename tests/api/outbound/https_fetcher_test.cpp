@@ -6,6 +6,7 @@
 #include <openssl/pem.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <string>
 
@@ -41,6 +42,9 @@ std::string PemOf(const testing::Certificate& certificate) {
 
 class HttpsFetcherTest : public ::testing::Test {
  protected:
+  // As kmsd does: OpenSSL writes to connections that the other side has closed.
+  static void SetUpTestSuite() { std::signal(SIGPIPE, SIG_IGN); }
+
   Result<std::string> Fetch(const std::string& url, std::string_view ca_pem = {},
                             std::chrono::milliseconds time = std::chrono::seconds(20)) {
     return fetcher_.Fetch(url, ca_pem, kMax, std::chrono::steady_clock::now() + time);
