@@ -97,9 +97,11 @@ bool Denies(const AclRule& rule) { return rule.capabilities.Has(Capability::kDen
 // Lists are asked for with a '/' at the end; rules may be written without.
 std::string_view WithoutSlash(std::string_view path) { return path.substr(0, path.size() - 1); }
 
+// Sudo is asked for besides list, so the same rule answers.
 bool IsListing(std::string_view path, Capability capability) {
   return path.ends_with('/') &&
-         (capability == Capability::kList || capability == Capability::kScan);
+         (capability == Capability::kList || capability == Capability::kScan ||
+          capability == Capability::kSudo);
 }
 
 }  // namespace

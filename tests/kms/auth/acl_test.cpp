@@ -66,6 +66,15 @@ TEST(Acl, Rule1_ForListsAlsoTheExactRuleWithoutTheSlash) {
   EXPECT_EQ(Deciding(both, "a/keys/", kList), "a/keys/");
 }
 
+// A list that needs sudo asks twice: both times the same rule must answer.
+TEST(Acl, SudoOfAListIsAskedOfTheRuleOfTheList) {
+  const AclHandle acl = Compiled(R"(path "a/tokens" { capabilities = ["list", "sudo"] }
+                                    path "*" { capabilities = ["list"] })");
+  EXPECT_EQ(Deciding(acl, "a/tokens/", kSudo), Deciding(acl, "a/tokens/", kList));
+  EXPECT_TRUE(Allows(acl, "a/tokens/", kSudo));
+  EXPECT_FALSE(Allows(Rules({{"a/*", "sudo"}, {"a/tokens", "list"}}), "a/tokens/", kSudo));
+}
+
 TEST(Acl, U5_AListIsDeniedByTheMoreSpecificRuleWithoutTheSlash) {
   EXPECT_FALSE(Allows(Rules({{"a/*", "list"}, {"a/keys", "deny"}}), "a/keys/", kList));
   EXPECT_FALSE(Allows(Rules({{"a/*", "list"}, {"a/+", "deny"}}), "a/keys/", kList));
