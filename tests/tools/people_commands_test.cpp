@@ -181,14 +181,21 @@ TEST_F(PeopleCommands, UserPasswordSendsThePasswordAlone) {
   EXPECT_THAT(run.out + run.err, Not(HasSubstr("staple")));
 }
 
-TEST_F(PeopleCommands, UserReadListAndDelete) {
+TEST_F(PeopleCommands, UserReadShowsSettingsAndSecondFactor) {
   ReplyData({{"token_policies", {"ops"}}, {"totp_enabled", true}, {"backup_codes_left", 9}});
   EXPECT_THAT(Run({"user", "read", "alice"}).out,
               AllOf(HasSubstr("ops"), HasSubstr("yes"), HasSubstr("9")));
+}
+
+TEST_F(PeopleCommands, UserListPrintsNames) {
   ReplyData({{"keys", {"alice"}}});
   EXPECT_EQ(Run({"user", "list", "--mount", "people"}).out, "alice\n");
-  EXPECT_EQ(server_.requests().back().target, "/v1/auth/people/users");
+  EXPECT_EQ(OnlyRequest().target, "/v1/auth/people/users");
+}
+
+TEST_F(PeopleCommands, UserDeleteAsksFirst) {
   EXPECT_EQ(Run({"user", "delete", "alice"}).status, 2);
+  EXPECT_TRUE(server_.requests().empty());
   ReplyRaw(204, "");
   EXPECT_EQ(Run({"user", "delete", "alice", "--yes"}).status, 0);
 }
