@@ -37,6 +37,15 @@ path "sys/wrapping/unwrap" {
   capabilities = ["update"]
 }
 
+# Requests that two people must agree on. One sees only one's own, and those for which the token has
+# the right itself.
+path "sys/approvals" {
+  capabilities = ["list"]
+}
+path "sys/approvals/*" {
+  capabilities = ["read", "update", "delete"]
+}
+
 # Hashing needs no key.
 path "sys/tools/hash" {
   capabilities = ["update"]
