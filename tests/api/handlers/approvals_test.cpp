@@ -418,6 +418,25 @@ TEST_F(ApprovalsApiTest, TheListHasWhatConcernsTheCaller) {
   EXPECT_EQ(Send(stranger, kList, "sys/approvals").status, 404);
 }
 
+TEST_F(ApprovalsApiTest, TheDefaultPolicyIsEnoughToTakePart) {
+  ASSERT_TRUE(
+      api_.identity().policies().Put(*IdentityName::Parse("deleter"),
+                                     R"(path "guarded/*" { capabilities = ["read", "delete"] })"));
+  std::vector<std::string> tokens;
+  for (int i = 0; i < 2; ++i) {
+    TokenGrant grant;
+    grant.policies = {"default", "deleter"};
+    tokens.emplace_back(AsText(api_.tokens().Issue(grant).value().token.View()));
+  }
+  const std::string id = Ask(tokens[0], kDelete, "guarded/keys/app");
+  EXPECT_EQ(Send(tokens[0], kGet, "sys/approvals/" + id).status, 200);
+  EXPECT_EQ(Approve(tokens[0], id).status, 403);
+  EXPECT_EQ(Send(tokens[1], kList, "sys/approvals").status, 200);
+  EXPECT_EQ(Send(tokens[1], kDelete, "sys/approvals/" + id).status, 403);
+  EXPECT_EQ(Approve(tokens[1], id).status, 200);
+  EXPECT_FALSE(KeyExists());
+}
+
 TEST_F(ApprovalsApiTest, TheApproverSeesAllOfWhatIsAsked) {
   const std::string id =
       Ask(alice_, kPost, "guarded/keys/app/trim", R"({"min_available_version":2})");
