@@ -288,8 +288,8 @@ std::vector<const AclRule*> Acl::MatchesOf(std::string_view path, Capability cap
     }
   }
   // An exact rule has no rank and is stronger than all that have one.
-  std::ranges::stable_sort(others, std::ranges::less(), [this](std::size_t rule) {
-    return impl_->ranks[rule] == 0 ? 0 : Impl::kNone - impl_->ranks[rule];
+  std::ranges::sort(others, std::ranges::less(), [this](std::size_t rule) {
+    return std::pair(impl_->ranks[rule] == 0 ? 0 : Impl::kNone - impl_->ranks[rule], rule);
   });
   std::vector<const AclRule*> matches;
   if (deciding != Impl::kNone) {
