@@ -101,9 +101,14 @@ void Canonicalise(Operation operation, std::string& path) {
 }
 
 // sys/mounts/PATH inside a namespace means an environment of another name: policies judge that one.
+// The same of sys/environments/PATH/seal and unseal; its other paths name no environment.
 std::string AbsolutePolicyPath(std::string_view path, std::string_view name_space) {
-  for (const std::string_view prefix : {"sys/mounts/", "sys/internal/ui/mounts/"}) {
-    if (name_space.empty() || !path.starts_with(prefix)) {
+  constexpr std::string_view kEnvironments = "sys/environments/";
+  for (const std::string_view prefix : {std::string_view("sys/mounts/"),
+                                        std::string_view("sys/internal/ui/mounts/"),
+                                        kEnvironments}) {
+    const bool names_one = prefix != kEnvironments || path.ends_with("seal");
+    if (name_space.empty() || !path.starts_with(prefix) || !names_one) {
       continue;
     }
     std::string_view mount = path.substr(prefix.size());

@@ -198,6 +198,19 @@ TEST_F(ApprovalsApiTest, NamespacesAreNoWayAround) {
   }
 }
 
+TEST_F(ApprovalsApiTest, U4_TheRightToSealOneEnvironmentSealsNoOtherThroughItsNamespace) {
+  const std::string token = api_.TokenWith(
+      "sealer", R"(path "sys/environments/transit/*" { capabilities = ["update", "sudo"] })");
+  for (const char* verb : {"seal", "unseal"}) {
+    ApiRequest request{kPost, std::string("/v1/sys/environments/transit/") + verb, "", {}};
+    request.headers.emplace_back("X-Vault-Namespace", "guarded");
+    EXPECT_EQ(api_.CallAs(token, request).status, 403) << verb;
+    EXPECT_EQ(Send(token, kPost, std::string("sys/environments/transit/") + verb).status, 204)
+        << verb;
+  }
+  EXPECT_EQ(Send(alice_, kGet, "guarded/keys/app").status, 200);
+}
+
 // ---- who ----------------------------------------------------------------------------------------
 
 TEST_F(ApprovalsApiTest, U25_TheRequesterCannotApproveNorCanTheirChild) {
