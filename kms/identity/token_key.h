@@ -19,8 +19,8 @@ class TokenKey {
   // Reads the key, or makes it when there is none; of several makers one wins.
   // Errors: store errors, kCorrupted.
   static Result<TokenKey> Load(SealedStore& sys);
-  // Puts a fresh secret in the place of that of tokens, so that nobody is let in by one made before;
-  // entities keep their names. Errors: store errors.
+  // Puts a fresh secret in the place of that of tokens, so that nobody is let in by one made
+  // before; entities keep their names. Errors: store errors.
   static Status Replace(SealedStore& sys);
   // Both have 32 bytes. Errors: kInvalidArgument, kUnavailable (secret memory), kInternal.
   static Result<TokenKey> FromSecrets(ByteView of_tokens, ByteView of_entities);

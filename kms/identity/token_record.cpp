@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records of tokens, format 1 (numbers big-endian; text = length(4) | bytes; list = count(4) | items)
+// Records of tokens, format 1 (big-endian; text = length(4) | bytes; list = count(4) | items):
 //
 //   tokens/<hash>              'I' | 1 | type(1) | flags(1) | generation(2) | issued stamp(8)
 //                              | created(8) | creation ttl(8) | explicit max ttl(8) | max ttl(8)
