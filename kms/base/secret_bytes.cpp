@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kms/base/secret_bytes.h"
+#include "kms/base/vector_registers.h"
 
 #include <openssl/crypto.h>
 
@@ -53,6 +54,7 @@ Result<SecretBytes> SecretBytes::OfSize(std::size_t size) {
 Result<SecretBytes> SecretBytes::CopyOf(ByteView bytes) {
   SecretBytes secret = KMS_TRY(OfSize(bytes.size()));
   std::ranges::copy(bytes, secret.MutableView().begin());
+  ClearVectorRegisters();
   return secret;
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "kms/base/secret_bytes.h"
+#include "kms/base/vector_registers.h"
 #include "kms/crypto/context_cache.h"
 #include "kms/crypto/xchacha.h"
 
@@ -164,6 +165,7 @@ struct Aead::State {
     }
     const bool good =
         slot.context != nullptr && EVP_CIPHER_CTX_copy(slot.context.get(), prepared.get()) == 1;
+    ClearVectorRegisters();
     slot.keyed_for.store(good ? id : 0, std::memory_order_relaxed);
     return good;
   }
@@ -176,13 +178,17 @@ Result<Aead> Aead::Create(AeadAlgorithm algorithm, ByteView key) {
     return Aead(std::make_unique<const State>(KMS_TRY(SecretBytes::CopyOf(key))));
   }
   CipherContext context = KMS_TRY(KeyedContext(algorithm, key));
+  ClearVectorRegisters();
   return Aead(std::make_unique<const State>(algorithm, ++last_id, std::move(context)));
 }
 
 Aead::Aead(std::unique_ptr<const State> state) : state_(std::move(state)) {}
 Aead::Aead(Aead&&) noexcept = default;
 Aead& Aead::operator=(Aead&&) noexcept = default;
-Aead::~Aead() = default;
+Aead::~Aead() {
+  state_.reset();
+  ClearVectorRegisters();
+}
 
 AeadAlgorithm Aead::algorithm() const { return state_->algorithm; }
 
