@@ -23,9 +23,15 @@ bool IsContracts500(const ApiAnswer& answer) {
           answer.body.contains("already exists"));
 }
 
-void ExpectRefusedOrNormal(const ApiAnswer& answer, const std::string& what) {
+// What a good answer shows by design: who asked already has it.
+const std::set<std::string_view> kShownBack = {"id", "policies", "secret_id", "token"};
+
+void ExpectRefusedOrNormal(const ApiAnswer& answer, const std::string& what,
+                           std::string_view field = {}) {
   EXPECT_TRUE(answer.status < 500 || IsContracts500(answer)) << what << ": " << answer.body;
-  EXPECT_THAT(answer.body, Not(HasSubstr(std::string(kCanary)))) << what;
+  if (answer.status >= 400 || !kShownBack.contains(field)) {
+    EXPECT_THAT(answer.body, Not(HasSubstr(std::string(kCanary)))) << what;
+  }
 }
 
 // Free texts and maps are stored and shown by design, and the name of an algorithm, format or type
@@ -84,7 +90,7 @@ TEST(BadInput, A4_WrongTypesForEveryFieldOfEveryRoute) {
       for (const std::string& value : WrongValues()) {
         const std::string body = "{\"" + std::string(spec.name) + "\":" + value + "}";
         const ApiAnswer answer = api.CallOnLoop(ApiService::WithToken(RequestOf(route, body)));
-        ExpectRefusedOrNormal(answer, std::string(route.pattern) + " " + body);
+        ExpectRefusedOrNormal(answer, std::string(route.pattern) + " " + body, spec.name);
       }
     }
   }
