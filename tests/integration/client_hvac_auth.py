@@ -67,7 +67,7 @@ class HvacAuth(unittest.TestCase):
         self.assertEqual(capabilities["data"]["capabilities"], ["root"])
 
     def test_tokens(self):
-        made = self.root.auth.token.create(policies=["encrypt-orders"], ttl="1h", metadata={"by": "test"},
+        made = self.root.auth.token.create(policies=["encrypt-orders"], ttl="1h", meta={"by": "test"},
                                            display_name="orders")["auth"]
         client = self.client(made["client_token"])
         self.encrypts_and_does_nothing_else(client)
