@@ -68,6 +68,11 @@ void WriteError(const Error& error, HttpResponse& response) {
   WriteErrorBody(HttpStatusOf(error.code), PublicText(error), response);
 }
 
+void AddRetryAfter(std::chrono::nanoseconds wait, HttpResponse& response) {
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait).count();
+  response.headers.emplace_back("Retry-After", std::to_string(seconds < 1 ? 1 : seconds));
+}
+
 bool IsUserError(ErrorCode code) { return HttpStatusOf(code) < 500; }
 
 }  // namespace kms::api

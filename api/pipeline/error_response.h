@@ -2,6 +2,7 @@
 // The one table that turns an ErrorCode into an HTTP status and says what the client reads.
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "api/front/http_message.h"
@@ -17,6 +18,9 @@ std::string PublicText(const Error& error);
 
 // Fills `response` from `error`.
 void WriteError(const Error& error, HttpResponse& response);
+
+// Retry-After (RFC 9110, 10.2.3): whole seconds, at least one.
+void AddRetryAfter(std::chrono::nanoseconds wait, HttpResponse& response);
 
 // Whether the caller can mend it (batch items, transit-api 7.2).
 bool IsUserError(ErrorCode code);

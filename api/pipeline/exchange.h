@@ -62,12 +62,7 @@ struct Exchange {
   }
   void FailLimited(std::string text, std::chrono::nanoseconds wait) {
     Fail(429, std::move(text));
-    AddRetryAfter(wait);
-  }
-  // RFC 9110, 10.2.3: whole seconds, and never sooner than it makes sense.
-  void AddRetryAfter(std::chrono::nanoseconds wait) {
-    const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait).count();
-    response.headers.emplace_back("Retry-After", std::to_string(seconds < 1 ? 1 : seconds));
+    AddRetryAfter(wait, response);
   }
 };
 

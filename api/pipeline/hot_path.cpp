@@ -4,15 +4,19 @@
 
 #include <openssl/crypto.h>
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "api/pipeline/budget_gate.h"
 #include "api/pipeline/client_address.h"
 #include "api/pipeline/crypto_items.h"
 #include "api/pipeline/envelope.h"
+#include "api/pipeline/error_response.h"
 #include "api/pipeline/hot_body.h"
 #include "api/pipeline/json_writer.h"
+#include "api/pipeline/limit_gate.h"
 #include "api/pipeline/presented_token.h"
 #include "kms/audit/record.h"
 #include "kms/crypto/aead.h"
@@ -71,11 +75,15 @@ std::span<const std::string> GrantingPolicies(const AclRule* rule) {
   return rule == nullptr ? std::span<const std::string>() : rule->policies;
 }
 
-bool ExceedsRates(const Services& services, const Principal& principal, std::string_view address,
-                  SteadyTime now) {
+std::optional<std::chrono::nanoseconds> RateRefusal(const Services& services,
+                                                    const Principal& principal,
+                                                    std::string_view address, SteadyTime now) {
   RateLimits& rate = services.limits.rate;
-  return rate.RefusalByAddress(address, RouteClass::kData, now) ||
-         rate.RefusalByPrincipal(principal, RouteClass::kData, now);
+  auto refused = rate.RefusalByAddress(address, RouteClass::kData, now);
+  if (!refused) {
+    refused = rate.RefusalByPrincipal(principal, RouteClass::kData, now);
+  }
+  return refused ? std::optional(refused->retry_after) : std::nullopt;
 }
 
 void Abandon(HttpResponse& response) {
@@ -84,6 +92,14 @@ void Abandon(HttpResponse& response) {
 }
 
 }  // namespace
+
+// What became of a request, for its record.
+struct HotPath::Outcome {
+  std::int64_t items = 0;  // of a batch
+  std::int64_t failed_items = 0;
+  std::int64_t key_version = 0;
+  std::string_view error;
+};
 
 struct HotPath::Target {
   HotVerb verb = HotVerb::kNone;
@@ -216,10 +232,10 @@ Lane HotPath::Run(const HttpRequest& request, const Target& target, HttpResponse
       !CheckCryptoRequest(crypto)) {
     return Lane::kDefer;
   }
-  // Last of all: what is left to the pool is counted there. A refusal takes nothing and is found
-  // again by the pool, which records it.
-  if (ExceedsRates(services_, *target.principal, target.client_address, start)) {
-    return Lane::kDefer;
+  // Last of all: what is left to the pool is counted there.
+  if (const auto wait =
+          RateRefusal(services_, *target.principal, target.client_address, start)) {
+    return AnswerLimited(request, target, *wait, response);
   }
   if (target.verb == HotVerb::kDecrypt &&
       ChargeDecryptions(services_, *target.principal, target.environment->identity().name,
@@ -240,8 +256,33 @@ Lane HotPath::Run(const HttpRequest& request, const Target& target, HttpResponse
   AppendEnvelopeTail("transit", response.body);
   response.status = result->status;
   response.holds_secret = result->holds_secret;
+  const Outcome outcome{
+      .items = static_cast<std::int64_t>(crypto.is_batch ? crypto.items.size() : 0),
+      .failed_items = result->failed_items,
+      .key_version = result->key_version,
+      .error = {}};
+  return Finish(request, target, id, outcome, start, response);
+}
 
-  mine.audit_members.clear();
+// Here and not in the pool: whoever asks too much must not cost others a thread.
+Lane HotPath::AnswerLimited(const HttpRequest& request, const Target& target,
+                            std::chrono::nanoseconds wait, HttpResponse& response) {
+  const std::string text = RateRefusalText(target.path);
+  response.Clear();
+  WriteErrorBody(429, text, response);
+  AddRetryAfter(wait, response);
+  const Outcome outcome{.items = 0, .failed_items = 0, .key_version = 0, .error = text};
+  return Finish(request, target, RequestId(), outcome, services_.clock.SteadyNow(), response);
+}
+
+// Records the answer; what cannot be recorded is left to the pool.
+Lane HotPath::Finish(const HttpRequest& request, const Target& target, const RequestId& id,
+                     const Outcome& outcome, SteadyTime start, HttpResponse& response) {
+  std::string& members = ThisThread().audit_members;
+  members.clear();
+  const std::string certificate = request.certificates == nullptr
+                                      ? std::string()
+                                      : HexEncode(request.certificates->leaf_digest);
   AppendAuditMembers({.type = AuditRecordType::kResponse,
                       .time = services_.clock.Now(),
                       .request_id = id.text(),
@@ -249,7 +290,7 @@ Lane HotPath::Run(const HttpRequest& request, const Target& target, HttpResponse
                       .path = target.path,
                       .environment = target.environment->identity().name,
                       .key = target.key_name,
-                      .key_version = result->key_version,
+                      .key_version = outcome.key_version,
                       .accessor = target.principal->accessor,
                       .display_name = target.principal->display_name,
                       .policies = target.principal->policies,
@@ -261,11 +302,13 @@ Lane HotPath::Run(const HttpRequest& request, const Target& target, HttpResponse
                       .client_address = target.client_address == request.remote_address
                                             ? std::string_view()
                                             : target.client_address,
-                      .items = static_cast<std::int64_t>(crypto.is_batch ? crypto.items.size() : 0),
-                      .failed_items = result->failed_items,
-                      .status = result->status},
-                     mine.audit_members);
-  const Result<AuditTicket> ticket = services_.audit.Append(mine.audit_members);
+                      .certificate = certificate,
+                      .items = outcome.items,
+                      .failed_items = outcome.failed_items,
+                      .status = response.status,
+                      .error = outcome.error},
+                     members);
+  const Result<AuditTicket> ticket = services_.audit.Append(members);
   if (!ticket) {
     Abandon(response);
     return Lane::kDefer;

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <span>
 #include <string_view>
 
 #include "api/front/request_handler.h"
 #include "api/pipeline/crypto_items.h"
+#include "api/pipeline/envelope.h"
 #include "api/pipeline/metrics.h"
 #include "api/pipeline/options.h"
 #include "api/pipeline/route.h"
@@ -31,10 +33,15 @@ class HotPath {
   static constexpr std::size_t kVerbs = 5;  // one per HotVerb
 
   struct Target;
+  struct Outcome;
   bool FindTarget(const HttpRequest& request, Target& target) const;
   bool MayAnswer(const HttpRequest& request, std::string_view token, Target& target) const;
   static bool Allowed(Target& target);
   Lane Run(const HttpRequest& request, const Target& target, HttpResponse& response);
+  Lane AnswerLimited(const HttpRequest& request, const Target& target,
+                     std::chrono::nanoseconds wait, HttpResponse& response);
+  Lane Finish(const HttpRequest& request, const Target& target, const RequestId& id,
+              const Outcome& outcome, SteadyTime start, HttpResponse& response);
   void ReportFailure(const Result<CryptoResult>& result, const Target& target) const;
 
   const Services& services_;

@@ -8,17 +8,17 @@ namespace {
 
 constexpr std::size_t kMaxEchoedPath = 256;
 
-std::string RateText(const Exchange& exchange) {
-  return "request path \"" + exchange.match.path.substr(0, kMaxEchoedPath) +
-         "\": rate limit quota exceeded";
-}
-
 // A path that leads nowhere counts as one of the system: nobody looks for long without a limit.
 RouteClass ClassOf(const Exchange& exchange) {
   return exchange.match.route == nullptr ? RouteClass::kSystem : ClassOf(*exchange.match.route);
 }
 
 }  // namespace
+
+std::string RateRefusalText(std::string_view path) {
+  return "request path \"" + std::string(path.substr(0, kMaxEchoedPath)) +
+         "\": rate limit quota exceeded";
+}
 
 RouteClass ClassOf(const Route& route) {
   if (route.login) {
@@ -54,7 +54,7 @@ bool PassesAddressLimits(const Services& services, Exchange& exchange) {
   const auto refused =
       services.limits.rate.RefusalByAddress(exchange.client_address, ClassOf(exchange), now);
   if (refused) {
-    exchange.FailLimited(RateText(exchange), refused->retry_after);
+    exchange.FailLimited(RateRefusalText(exchange.match.path), refused->retry_after);
   }
   return !refused;
 }
@@ -63,7 +63,7 @@ bool PassesPrincipalLimits(const Services& services, Exchange& exchange) {
   const auto refused = services.limits.rate.RefusalByPrincipal(
       *exchange.principal, ClassOf(exchange), services.clock.SteadyNow());
   if (refused) {
-    exchange.FailLimited(RateText(exchange), refused->retry_after);
+    exchange.FailLimited(RateRefusalText(exchange.match.path), refused->retry_after);
   }
   return !refused;
 }

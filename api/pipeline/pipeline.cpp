@@ -321,7 +321,7 @@ void Pipeline::CallHandler(Exchange& exchange) {
   if (!reply) {
     exchange.Fail(reply.error());
     if (call.retry_after.count() != 0) {
-      exchange.AddRetryAfter(call.retry_after);
+      AddRetryAfter(call.retry_after, exchange.response);
     }
     return;
   }
