@@ -96,7 +96,7 @@ bool Connection::Handshake(LoopContext& context) {
 
 bool Connection::MayServe() const {
   const bool between = state_ == State::kIdle || state_ == State::kHead || state_ == State::kBody;
-  return between && !close_after_ && out_.size() < kMaxQueuedOutput;
+  return between && !close_after_ && !paused_until_ && out_.size() < kMaxQueuedOutput;
 }
 
 void Connection::Receive(LoopContext& context) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "api/front/buffer.h"
@@ -108,6 +109,7 @@ class Connection {
   std::size_t raw_begin_ = 0;  // in in_, first byte not decoded yet
 
   std::uint64_t ticket_ = 0;
+  std::optional<Deadline> paused_until_;  // nothing is read before
   Deadline request_deadline_;  // head, body, handler, handshake or linger: whatever runs
   SteadyTime write_progress_;
   Deadline deadline_;

@@ -32,6 +32,9 @@ void Connection::Answer(LoopContext& context, HttpResponse& response) {
     write_progress_ = context.now;
   }
   close_after_ |= response.close || context.draining;
+  if (response.pause.count() > 0) {
+    paused_until_ = context.now + response.pause;
+  }
   AppendResponse(response,
                  {.head_only = head_only_, .close = close_after_, .say_keep_alive = http_1_0_},
                  out_);
@@ -136,6 +139,9 @@ void Connection::Settle(LoopContext& context) {
   if (sendable_bytes_ > 0) {
     deadline_ = std::min(deadline_, write_progress_ + context.options.timeouts.write);
   }
+  if (paused_until_) {
+    deadline_ = std::min(deadline_, *paused_until_);
+  }
 }
 
 void Connection::Expire(LoopContext& context) {
@@ -143,6 +149,12 @@ void Connection::Expire(LoopContext& context) {
       sendable_bytes_ > 0 && context.now >= write_progress_ + context.options.timeouts.write;
   if (stalled || state_ == State::kHandshake || state_ == State::kLinger) {
     Close();
+    return;
+  }
+  if (paused_until_ && context.now >= *paused_until_) {
+    paused_until_.reset();
+    wants_turn_ = true;
+    Settle(context);
     return;
   }
   switch (state_) {

@@ -25,6 +25,7 @@ void HttpResponse::Clear() {
   content_type = "application/json";
   headers.clear();
   close = false;
+  pause = {};
   holds_secret = false;
   gate_ticket = 0;
 }

@@ -2,6 +2,7 @@
 // HttpRequest and HttpResponse: the one parsed form of a request that both lanes work on.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -50,6 +51,9 @@ struct HttpResponse {
   std::string_view content_type = "application/json";  // empty: none is sent (204)
   std::vector<std::pair<std::string, std::string>> headers;  // beyond the front's standard ones
   bool close = false;  // close the connection after this answer
+  // How long nothing more is read from the connection: whoever asks too much must not fill the loop
+  // with refusals.
+  std::chrono::milliseconds pause{0};
   bool holds_secret = false;  // wipe `body` and the output buffer once it was sent
   // When not 0 the answer may leave only once ResponseGate says so.
   std::uint64_t gate_ticket = 0;

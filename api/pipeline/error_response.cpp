@@ -73,6 +73,12 @@ void AddRetryAfter(std::chrono::nanoseconds wait, HttpResponse& response) {
   response.headers.emplace_back("Retry-After", std::to_string(seconds < 1 ? 1 : seconds));
 }
 
+void SlowDown(std::chrono::nanoseconds wait, HttpResponse& response) {
+  constexpr std::chrono::milliseconds kPause{50};
+  AddRetryAfter(wait, response);
+  response.pause = kPause;
+}
+
 bool IsUserError(ErrorCode code) { return HttpStatusOf(code) < 500; }
 
 }  // namespace kms::api

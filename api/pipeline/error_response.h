@@ -22,6 +22,10 @@ void WriteError(const Error& error, HttpResponse& response);
 // Retry-After (RFC 9110, 10.2.3): whole seconds, at least one.
 void AddRetryAfter(std::chrono::nanoseconds wait, HttpResponse& response);
 
+// For whoever is over a limit: Retry-After, and a connection that is not read for a moment, since
+// refusing at full pace would cost the others what the limit is to save.
+void SlowDown(std::chrono::nanoseconds wait, HttpResponse& response);
+
 // Whether the caller can mend it (batch items, transit-api 7.2).
 bool IsUserError(ErrorCode code);
 

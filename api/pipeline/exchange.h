@@ -62,7 +62,7 @@ struct Exchange {
   }
   void FailLimited(std::string text, std::chrono::nanoseconds wait) {
     Fail(429, std::move(text));
-    AddRetryAfter(wait, response);
+    SlowDown(wait, response);
   }
 };
 

@@ -270,7 +270,7 @@ Lane HotPath::AnswerLimited(const HttpRequest& request, const Target& target,
   const std::string text = RateRefusalText(target.path);
   response.Clear();
   WriteErrorBody(429, text, response);
-  AddRetryAfter(wait, response);
+  SlowDown(wait, response);
   const Outcome outcome{.items = 0, .failed_items = 0, .key_version = 0, .error = text};
   return Finish(request, target, RequestId(), outcome, services_.clock.SteadyNow(), response);
 }

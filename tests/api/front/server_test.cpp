@@ -56,6 +56,23 @@ TEST_F(HttpServerTest, A13_AnswersTenThousandPipelinedRequestsInOrder) {
   sender.join();
 }
 
+TEST_F(HttpServerTest, APausedConnectionIsAnsweredAndThenNotReadForAWhile) {
+  for (const char* lane : {"", "/defer"}) {
+    StartServer();
+    RawClient client = Connect();
+    const std::string path = std::string(lane) + "/pause/";
+    client.Send(GetRequest(path + "short") + GetRequest(path + "long") + GetRequest("/echo/late"));
+    EXPECT_EQ(client.Read().status, 200);
+    EXPECT_EQ(client.Read().status, 200);  // the short pause is over
+    const int served = handler.on_loop;
+    EXPECT_EQ(Ask(GetRequest("/echo/other")).status, 200);
+    EXPECT_EQ(handler.on_loop, served + 1) << "the rest of the paused connection was read";
+    EXPECT_EQ(server->Drain(std::chrono::steady_clock::now() + std::chrono::seconds(10))
+                  .cut_connections,
+              0U);
+  }
+}
+
 TEST_F(HttpServerTest, A13_SurvivesAClientThatResetsInTheMiddle) {
   StartServer();
   RawClient client = Connect();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -19,7 +20,8 @@ namespace kms::testing {
 
 // Paths: /echo answers with method, path and body; /defer/... the same from the pool; /block waits
 // for Release in the pool; /gated waits for the gate; /throw and /defer/throw throw; /big answers
-// with a megabyte; /secret holds a secret; /header answers with the value of X-Test; paths that end
+// with a megabyte; /secret holds a secret; /pause/short and /pause/long are not read for 1 ms or an
+// hour afterwards; /header answers with the value of X-Test; paths that end
 // with /certificates answer with how many the client presented and the digest of the leaf.
 class TestHandler final : public api::RequestHandler {
  public:
@@ -98,6 +100,11 @@ class TestHandler final : public api::RequestHandler {
       return;
     }
     response.holds_secret = request.path == "/secret";
+    if (request.path.ends_with("/pause/short")) {
+      response.pause = std::chrono::milliseconds{1};
+    } else if (request.path.ends_with("/pause/long")) {
+      response.pause = std::chrono::hours{1};
+    }
     response.body = std::to_string(static_cast<int>(request.method)) + " " +
                     std::string{request.path} + "?" + std::string{request.query} + " " +
                     std::string{request.body};
