@@ -4,6 +4,7 @@
 #include "api/pipeline/error_response.h"
 
 #include <array>
+#include <random>
 
 #include "api/pipeline/envelope.h"
 
@@ -74,9 +75,12 @@ void AddRetryAfter(std::chrono::nanoseconds wait, HttpResponse& response) {
 }
 
 void SlowDown(std::chrono::nanoseconds wait, HttpResponse& response) {
-  constexpr std::chrono::milliseconds kPause{50};
+  // Never the same, or all connections of one client would come back in one burst.
+  constexpr std::chrono::milliseconds kShortestPause{32};
+  constexpr std::uint64_t kSpreadMilliseconds = 96;
+  thread_local std::minstd_rand spread(std::random_device{}());
   AddRetryAfter(wait, response);
-  response.pause = kPause;
+  response.pause = kShortestPause + std::chrono::milliseconds(spread() % kSpreadMilliseconds);
 }
 
 bool IsUserError(ErrorCode code) { return HttpStatusOf(code) < 500; }
