@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kms/auth/acl.h"
+#include "kms/auth/glob.h"
 #include "kms/auth/policy_values.h"
 
 namespace kms {
@@ -14,7 +15,7 @@ Error Denied() { return MakeError(ErrorCode::kPermissionDenied, "permission deni
 
 bool IsAmong(const ParameterValues& values, std::string_view value) {
   return std::ranges::any_of(values, [value](const std::string& pattern) {
-    return internal::MatchesGlob(pattern, value);
+    return MatchesEdgeGlob(pattern, value);
   });
 }
 

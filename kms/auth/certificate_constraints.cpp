@@ -5,7 +5,7 @@
 #include <optional>
 #include <span>
 
-#include "kms/auth/jwt_claims.h"
+#include "kms/auth/glob.h"
 
 namespace kms {
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kms/auth/decryption_budgets.h"
+#include "kms/auth/glob.h"
 
 #include <algorithm>
 #include <limits>
@@ -13,32 +14,9 @@ constexpr std::int64_t kMinutes = 60;  // of the window
 constexpr std::int64_t kMaxRowsPerHour = 4'000'000'000;
 constexpr std::size_t kMaxPatternBytes = 256;
 
-// '*' is any text, everything else itself. Linear but for backtracking to the last '*'.
-bool Matches(std::string_view pattern, std::string_view text) {
-  std::size_t p = 0;
-  std::size_t t = 0;
-  std::size_t star = std::string_view::npos;
-  std::size_t resume = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = t;
-    } else if (p < pattern.size() && pattern[p] == text[t]) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++resume;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', p) == std::string_view::npos;
-}
-
 bool Concerns(const DecryptionBudget& rule, const Principal& principal) {
-  const auto matches = [&](const std::string& policy) { return Matches(rule.policy, policy); };
-  return Matches(rule.actor, principal.actor) &&
+  const auto matches = [&](const std::string& policy) { return MatchesGlob(rule.policy, policy); };
+  return MatchesGlob(rule.actor, principal.actor) &&
          (rule.policy == "*" || std::ranges::any_of(principal.policies, matches));
 }
 
@@ -165,7 +143,7 @@ BudgetVerdict DecryptionBudgets::Charge(const Principal& principal, std::string_
       .principal = principal, .environment = environment, .key = key, .rows = rows, .now = now};
   const ScopedSharedLock lock(rules_mutex_);
   for (std::size_t i = 0; i < rules_.size(); ++i) {
-    if (!Matches(rules_[i].environment, environment) || !Matches(rules_[i].key, key) ||
+    if (!MatchesGlob(rules_[i].environment, environment) || !MatchesGlob(rules_[i].key, key) ||
         !Concerns(rules_[i], principal)) {
       continue;
     }

@@ -5,6 +5,7 @@
 #include <ranges>
 #include <set>
 
+#include "kms/auth/glob.h"
 #include "kms/auth/jws.h"
 #include "kms/base/base64url.h"
 #include "kms/base/bytes.h"
@@ -366,27 +367,6 @@ Result<JwtSubject> CheckClaims(const JsonValue& claims, const JwtConditions& con
   subject.user = KMS_TRY(UserOf(claims, conditions));
   KMS_TRY(MapClaims(claims, conditions, subject.metadata));
   return subject;
-}
-
-bool MatchesGlob(std::string_view pattern, std::string_view text) {
-  std::size_t at = 0;  // in the pattern
-  std::size_t after_star = std::string_view::npos;
-  std::size_t retry = 0;  // where in the text the last star ends so far
-  for (std::size_t index = 0; index < text.size();) {
-    if (at < pattern.size() && pattern[at] == '*') {
-      after_star = ++at;
-      retry = index;
-    } else if (at < pattern.size() && pattern[at] == text[index]) {
-      ++at;
-      ++index;
-    } else if (after_star != std::string_view::npos) {
-      at = after_star;
-      index = ++retry;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', at) == std::string_view::npos;
 }
 
 }  // namespace kms

@@ -83,7 +83,4 @@ struct JwtSubject {
 Result<JwtSubject> CheckClaims(const JsonValue& claims, const JwtConditions& conditions,
                                const JwtExpectations& expectations);
 
-// Whether `text` matches `pattern`, whose '*' stand for any characters. Linear in their product.
-bool MatchesGlob(std::string_view pattern, std::string_view text);
-
 }  // namespace kms

@@ -91,18 +91,4 @@ void AddSpellings(std::string_view text, bool numeric_booleans, ParameterValues&
   }
 }
 
-bool MatchesGlob(std::string_view pattern, std::string_view text) {
-  const bool any_end = pattern.ends_with('*');
-  pattern.remove_suffix(any_end ? 1 : 0);
-  const bool any_begin = pattern.starts_with('*');
-  pattern.remove_prefix(any_begin ? 1 : 0);
-  if (any_begin && any_end) {
-    return text.find(pattern) != std::string_view::npos;
-  }
-  if (any_begin) {
-    return text.ends_with(pattern);
-  }
-  return any_end ? text.starts_with(pattern) : text == pattern;
-}
-
 }  // namespace kms::internal

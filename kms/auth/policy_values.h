@@ -24,8 +24,4 @@ bool EqualIgnoringCase(std::string_view a, std::string_view b);
 // too, which is right where more matches mean less access.
 void AddSpellings(std::string_view text, bool numeric_booleans, ParameterValues& values);
 
-// Whether `text` is `pattern`, of which a leading and a trailing '*' stand for anything; elsewhere
-// '*' is itself.
-bool MatchesGlob(std::string_view pattern, std::string_view text);
-
 }  // namespace kms::internal

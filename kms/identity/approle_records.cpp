@@ -23,6 +23,7 @@
 
 #include "kms/base/record_codec.h"
 #include "kms/identity/entry_commit.h"
+#include "kms/identity/record_lists.h"
 #include "kms/identity/token_parameters_codec.h"
 
 namespace kms {

@@ -12,6 +12,7 @@
 #include "kms/auth/identity_name.h"
 #include "kms/base/ids.h"
 #include "kms/base/record_codec.h"
+#include "kms/identity/entry_commit.h"
 
 namespace kms {
 namespace {
@@ -197,20 +198,10 @@ Status AuthMounts::CheckFree(std::string_view path) const {
   return Ok();
 }
 
-// Writes, and when the outcome is unknown rereads what became of it.
 Status AuthMounts::Write(const AuthMount& mount) {
   std::vector<SealedMutation> mutations;
   mutations.push_back({.path = PathOf(mount.path), .value = KMS_TRY(Encode(mount))});
-  const Result<Revision> committed = sys_.Commit(std::move(mutations));
-  if (!committed && committed.error().code != ErrorCode::kOutcomeUnknown) {
-    return committed.error();
-  }
-  if (!committed) {
-    const std::optional<OpenedEntry> now = KMS_TRY(sys_.Get(PathOf(mount.path)));
-    if (!now || now->value != KMS_TRY(Encode(mount))) {
-      return Unavailable("storage failed, nothing was changed", committed.error().detail);
-    }
-  }
+  KMS_TRY(CommitEntries(sys_, std::move(mutations)));
   Publish(std::make_shared<const AuthMount>(mount));
   return Ok();
 }
@@ -254,26 +245,12 @@ Status AuthMounts::Disable(std::string_view path) {
   }
   std::vector<SealedMutation> mutations;
   mutations.push_back({.path = PathOf(canonical)});
-  KMS_TRY(sys_.Commit(std::move(mutations)));
+  KMS_TRY(CommitEntries(sys_, std::move(mutations)));
   {
     const ScopedLock table_lock(table_mutex_);
     table_.erase(canonical);
   }
-  return DeleteEntries(mount->StorePrefix());
-}
-
-Status AuthMounts::DeleteEntries(const std::string& prefix) {
-  for (;;) {
-    const std::vector<ListedEntry> page = KMS_TRY(sys_.List(prefix, "", kPage));
-    if (page.empty()) {
-      return Ok();
-    }
-    std::vector<SealedMutation> mutations;
-    for (const ListedEntry& entry : page) {
-      mutations.push_back({.path = entry.path});
-    }
-    KMS_TRY(sys_.Commit(std::move(mutations)));
-  }
+  return DeleteEntriesBelow(sys_, mount->StorePrefix());
 }
 
 }  // namespace kms

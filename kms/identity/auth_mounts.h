@@ -62,7 +62,6 @@ class AuthMounts {
   void Publish(const AuthMountHandle& mount);
   [[nodiscard]] Status CheckFree(std::string_view path) const;
   Status Write(const AuthMount& mount);
-  Status DeleteEntries(const std::string& prefix);
 
   SealedStore& sys_;
   Mutex write_mutex_;  // one change at a time; held over store commits

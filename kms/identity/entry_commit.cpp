@@ -115,25 +115,4 @@ Result<SecretBytes> WithSecretsBehind(const Bytes& record,
   return whole;
 }
 
-void PutCidrs(const std::vector<CidrBlock>& blocks, RecordWriter& writer) {
-  writer.Put(static_cast<std::uint32_t>(blocks.size()));
-  for (const CidrBlock& block : blocks) {
-    writer.PutText(block.ToText());
-  }
-}
-
-std::vector<CidrBlock> GetCidrs(RecordReader& reader) {
-  std::vector<CidrBlock> blocks;
-  const auto count = reader.Get<std::uint32_t>();
-  for (std::uint32_t i = 0; i < count && !reader.failed(); ++i) {
-    const Result<CidrBlock> block = CidrBlock::Parse(reader.GetText());
-    if (!block.has_value()) {
-      reader.Fail();
-      break;
-    }
-    blocks.push_back(*block);
-  }
-  return blocks;
-}
-
 }  // namespace kms

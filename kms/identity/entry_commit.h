@@ -7,8 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "kms/auth/cidr.h"
-#include "kms/base/record_codec.h"
+#include "kms/base/bytes.h"
 #include "kms/base/result.h"
 #include "kms/master/sealed_store.h"
 
@@ -34,10 +33,5 @@ Result<std::vector<std::string>> ListNamesBelow(SealedStore& sys, const std::str
 
 // A record whose secrets stand at its end, so that they are never in ordinary memory.
 Result<SecretBytes> WithSecretsBehind(const Bytes& record, std::initializer_list<ByteView> secrets);
-
-// number(4) | per block: text
-void PutCidrs(const std::vector<CidrBlock>& blocks, RecordWriter& writer);
-// What is no block makes the reader fail.
-std::vector<CidrBlock> GetCidrs(RecordReader& reader);
 
 }  // namespace kms

@@ -23,6 +23,7 @@
 #include <utility>
 
 #include "kms/base/record_codec.h"
+#include "kms/identity/record_lists.h"
 #include "kms/identity/token_parameters_codec.h"
 
 namespace kms {
@@ -35,22 +36,6 @@ Error Damaged(const char* what) { return Corrupted("damaged entry", what); }
 bool IsOurs(RecordReader& reader, char kind) {
   const bool right_kind = reader.Get<std::uint8_t>() == static_cast<std::uint8_t>(kind);
   return reader.Get<std::uint8_t>() == kFormat && right_kind;
-}
-
-void PutTexts(const std::vector<std::string>& texts, RecordWriter& writer) {
-  writer.Put(static_cast<std::uint32_t>(texts.size()));
-  for (const std::string& text : texts) {
-    writer.PutText(text);
-  }
-}
-
-std::vector<std::string> GetTexts(RecordReader& reader) {
-  std::vector<std::string> texts;
-  const auto count = reader.Get<std::uint32_t>();
-  for (std::uint32_t i = 0; i < count && !reader.failed(); ++i) {
-    texts.push_back(reader.GetText());
-  }
-  return texts;
 }
 
 // One record has one encoding: names are in order and none is there twice.

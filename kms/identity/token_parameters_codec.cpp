@@ -8,6 +8,7 @@
 //   type: 0 default, 1 service, 2 batch. flags: 1 no default policy, 2 strictly bound to the
 //   address.
 #include "kms/identity/token_parameters_codec.h"
+#include "kms/identity/record_lists.h"
 
 #include <cstdint>
 #include <string>
@@ -21,15 +22,6 @@ constexpr std::uint8_t kFormat = 1;
 constexpr std::uint8_t kNoDefaultPolicy = 1;
 constexpr std::uint8_t kStrictlyBindIp = 2;
 constexpr std::uint8_t kAllFlags = 3;
-
-std::vector<std::string> GetTexts(RecordReader& reader) {
-  std::vector<std::string> texts;
-  const auto count = reader.Get<std::uint32_t>();
-  for (std::uint32_t index = 0; index < count && !reader.failed(); ++index) {
-    texts.push_back(reader.GetText());
-  }
-  return texts;
-}
 
 }  // namespace
 

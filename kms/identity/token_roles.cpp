@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "kms/auth/glob.h"
 #include "kms/base/record_codec.h"
 #include "kms/identity/entry_commit.h"
+#include "kms/identity/record_lists.h"
 #include "kms/identity/token_parameters_codec.h"
 
 namespace kms {
@@ -20,22 +22,6 @@ constexpr std::string_view kPrefix = "token-roles/";
 constexpr std::uint8_t kFormat = 1;
 
 std::string PathOf(const IdentityName& name) { return std::string(kPrefix) + name.text(); }
-
-void PutTexts(const std::vector<std::string>& texts, RecordWriter& writer) {
-  writer.Put(static_cast<std::uint32_t>(texts.size()));
-  for (const std::string& text : texts) {
-    writer.PutText(text);
-  }
-}
-
-std::vector<std::string> GetTexts(RecordReader& reader) {
-  std::vector<std::string> texts;
-  const auto count = reader.Get<std::uint32_t>();
-  for (std::uint32_t index = 0; index < count && !reader.failed(); ++index) {
-    texts.push_back(reader.GetText());
-  }
-  return texts;
-}
 
 Result<SecretBytes> Encode(const TokenRole& role) {
   RecordWriter writer('O', kFormat);
@@ -70,24 +56,10 @@ Result<TokenRole> Decode(ByteView encoded) {
 
 bool AnyMatches(const std::vector<std::string>& globs, std::string_view policy) {
   return std::ranges::any_of(
-      globs, [policy](const std::string& glob) { return MatchesPolicyGlob(glob, policy); });
+      globs, [policy](const std::string& glob) { return MatchesEdgeGlob(glob, policy); });
 }
 
 }  // namespace
-
-bool MatchesPolicyGlob(std::string_view pattern, std::string_view text) {
-  const bool open_start = pattern.starts_with('*');
-  pattern.remove_prefix(open_start ? 1 : 0);
-  const bool open_end = pattern.ends_with('*');
-  pattern.remove_suffix(open_end ? 1 : 0);
-  if (open_start && open_end) {
-    return text.find(pattern) != std::string_view::npos;
-  }
-  if (open_start) {
-    return text.ends_with(pattern);
-  }
-  return open_end ? text.starts_with(pattern) : text == pattern;
-}
 
 bool TokenRole::Allows(std::string_view policy) const {
   return std::ranges::find(allowed_policies, policy) != allowed_policies.end() ||

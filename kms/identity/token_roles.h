@@ -33,9 +33,6 @@ struct TokenRole {
   [[nodiscard]] bool Disallows(std::string_view policy) const;
 };
 
-// `pattern` with a '*' at one end, both or none.
-bool MatchesPolicyGlob(std::string_view pattern, std::string_view text);
-
 // Entries in `sys`: token-roles/<name>. Thread rule: any thread; nothing is kept in memory.
 class TokenRoles {
  public:

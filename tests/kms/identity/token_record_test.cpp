@@ -291,17 +291,5 @@ TEST_F(TokenEntriesTest, NoFaultWritesHalfATokenRole) {
   EXPECT_FALSE(roles.Read(name)->has_value());
 }
 
-TEST(TokenRoleGlobs, MatchAtTheirEndsOnly) {
-  EXPECT_TRUE(MatchesPolicyGlob("*", "anything"));
-  EXPECT_TRUE(MatchesPolicyGlob("a*", "a"));
-  EXPECT_TRUE(MatchesPolicyGlob("*a", "ba"));
-  EXPECT_TRUE(MatchesPolicyGlob("*b*", "abc"));
-  EXPECT_TRUE(MatchesPolicyGlob("a", "a"));
-  EXPECT_FALSE(MatchesPolicyGlob("a", "ab"));
-  EXPECT_FALSE(MatchesPolicyGlob("a*", "ba"));
-  EXPECT_FALSE(MatchesPolicyGlob("*a", "ab"));
-  EXPECT_FALSE(MatchesPolicyGlob("", "a"));
-}
-
 }  // namespace
 }  // namespace kms
