@@ -14,7 +14,8 @@ namespace kms::api {
 // Errors: kPermissionDenied; store errors of a route's existence check.
 Status AuthorizePath(const Services& services, Exchange& exchange);
 
-// What the rule that allowed the path says of parameters and associated data.
+// What the rule that allowed the path says of parameters and associated data, and whether policies
+// that a role or user is to have are the caller's to give.
 // Errors: kPermissionDenied.
 Status AuthorizeFields(const Exchange& exchange, const Fields& fields);
 

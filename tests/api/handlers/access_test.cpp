@@ -63,6 +63,25 @@ TEST(Access, StrangersLearnNothingAboutWhatExists) {
   }
 }
 
+// What changes the service as a whole is for nobody without a token, whether it is offered or not.
+TEST(Access, U23_NothingSensitiveAnswersWithoutALogin) {
+  ApiService api;
+  for (const char* target :
+       {"/v1/sys/seal", "/v1/sys/unseal", "/v1/sys/init", "/v1/sys/step-down", "/v1/sys/rekey/init",
+        "/v1/sys/rekey/update", "/v1/sys/generate-root/attempt", "/v1/sys/rotate", "/v1/sys/raw/core",
+        "/v1/sys/pprof/heap", "/v1/sys/metrics", "/v1/sys/config/auditing", "/v1/sys/audit/file",
+        "/v1/sys/environments/dev/seal", "/v1/sys/environments/dev/unseal", "/v1/sys/limits/rate",
+        "/v1/sys/approvals", "/v1/sys/policies/acl/root", "/v1/auth/token/tidy"}) {
+    for (const api::HttpMethod method :
+         {api::HttpMethod::kPost, api::HttpMethod::kPut, api::HttpMethod::kDelete}) {
+      const ApiAnswer answer = api.Call({method, target, "{}", {}});
+      EXPECT_EQ(answer.status, 403) << target;
+    }
+  }
+  EXPECT_EQ(api.Call({api::HttpMethod::kGet, "/v1/sys/metrics", "", {}}).status, 403);
+  EXPECT_FALSE(api.environments().Find("dev")->sealed());
+}
+
 TEST(Access, TakesABearerToken) {
   ApiService api;
   const ApiAnswer answer =
