@@ -123,8 +123,11 @@ DecryptionBudgets::~DecryptionBudgets() = default;
 
 // Those that stop come first: what one of them stops must not have set off an alarm.
 void DecryptionBudgets::Configure(std::vector<DecryptionBudget> budgets) {
-  std::ranges::stable_partition(
-      budgets, [](const DecryptionBudget& budget) { return budget.action == BudgetAction::kStop; });
+  std::ranges::sort(budgets, [](const DecryptionBudget& a, const DecryptionBudget& b) {
+    const bool a_stops = a.action == BudgetAction::kStop;
+    const bool b_stops = b.action == BudgetAction::kStop;
+    return a_stops != b_stops ? a_stops : a.name < b.name;
+  });
   const ScopedLock lock(rules_mutex_);
   rules_ = std::move(budgets);
   if (table_ == nullptr && !rules_.empty()) {
@@ -214,10 +217,11 @@ std::vector<BudgetConsumer> DecryptionBudgets::TopConsumers(std::size_t count, S
   if (table_ == nullptr) {
     return consumers;
   }
+  const std::vector<DecryptionBudget> rules = rules_;  // lock analysis does not look into lambdas
   table_->ForEach([&](Counter& counter) {
     counter.Advance(MinuteOf(now));
-    const auto rule = std::ranges::find(rules_, counter.budget, &DecryptionBudget::name);
-    if (counter.sum != 0 && rule != rules_.end()) {
+    const auto rule = std::ranges::find(rules, counter.budget, &DecryptionBudget::name);
+    if (counter.sum != 0 && rule != rules.end()) {
       consumers.push_back({.budget = counter.budget,
                            .actor = counter.actor,
                            .environment = counter.environment,

@@ -150,7 +150,11 @@ Result<std::vector<Approval>> Approvals::List() {
       approvals.push_back(KMS_TRY(Approval::Decode(entry->value.View())));
     }
   }
-  std::ranges::stable_sort(approvals, std::ranges::greater{}, &Approval::created_unix_seconds);
+  std::ranges::sort(approvals, [](const Approval& a, const Approval& b) {
+    return a.created_unix_seconds != b.created_unix_seconds
+               ? a.created_unix_seconds > b.created_unix_seconds
+               : a.id < b.id;
+  });
   return approvals;
 }
 

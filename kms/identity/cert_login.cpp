@@ -87,6 +87,7 @@ Result<CertAuth::CandidateHandle> CertAuth::LoadCandidate(const std::string& pat
 Result<std::vector<CertAuth::CandidateHandle>> CertAuth::Candidates(
     const AuthMount& mount, const std::optional<IdentityName>& name) {
   std::vector<CandidateHandle> candidates;
+  std::vector<CandidateHandle> authorities;
   const std::string prefix = CertEntryPath(mount, "");
   if (name) {
     CandidateHandle only = KMS_TRY(LoadCandidate(prefix + name->text(), name->text(), {}));
@@ -100,13 +101,11 @@ Result<std::vector<CertAuth::CandidateHandle>> CertAuth::Candidates(
     CandidateHandle candidate =
         KMS_TRY(LoadCandidate(entry.path, entry.path.substr(prefix.size()), entry.revision));
     if (candidate != nullptr) {
-      candidates.push_back(std::move(candidate));
+      (candidate->trust->is_authority() ? authorities : candidates).push_back(std::move(candidate));
     }
   }
   // What names one certificate says more than what names whoever signs certificates.
-  std::ranges::stable_partition(candidates, [](const CandidateHandle& candidate) {
-    return !candidate->trust->is_authority();
-  });
+  candidates.insert(candidates.end(), authorities.begin(), authorities.end());
   return candidates;
 }
 
