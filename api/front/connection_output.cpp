@@ -59,6 +59,7 @@ bool Connection::PassGate(LoopContext& context) {
     case GateState::kOpen:
       state_ = State::kIdle;
       sendable_bytes_ = out_.size();
+      close_after_ |= context.draining;  // it began while the answer waited
       return true;
     case GateState::kFailed:
       out_.Truncate(sendable_bytes_);
@@ -183,7 +184,12 @@ void Connection::Drain(LoopContext& context) {
     Close();
     return;
   }
-  close_after_ = true;
+  // A request that has arrived by now is answered, although nobody has read it yet.
+  if (MayServe()) {
+    Receive(context);
+    Serve(context);
+  }
+  close_after_ |= state_ == State::kIdle;
   Flush(context);
   Settle(context);
 }
