@@ -277,6 +277,25 @@ TEST_F(HttpServerTest, TicksOnceAfterActivityAndThenSleeps) {
   EXPECT_TRUE(Eventually([&] { return handler.ticks == 3; }));
 }
 
+TEST_F(HttpServerTest, P1_DrainEndsWhatWaitedForTheGateWhenItBegan) {
+  options.loops = 1;
+  StartServer();
+  RawClient idle = Connect();
+  EXPECT_EQ(idle.Exchange(GetRequest("/echo")).status, 200);
+  RawClient gated = Connect();
+  gated.Send(GetRequest("/gated"));
+  ASSERT_TRUE(Eventually([&] { return handler.last_ticket == 1; }));
+  DrainReport report;
+  std::thread drain{
+      [&] { report = server->Drain(std::chrono::steady_clock::now() + std::chrono::seconds{10}); }};
+  EXPECT_TRUE(idle.Ended());  // so the drain has begun
+  gate.OpenTo(1);
+  EXPECT_EQ(gated.Read().status, 200);
+  EXPECT_TRUE(gated.Ended());
+  drain.join();
+  EXPECT_EQ(report.cut_connections, 0U);
+}
+
 TEST_F(HttpServerTest, P1_DrainFinishesWhatIsUnderWay) {
   options.loops = 1;
   options.timeouts.linger = std::chrono::milliseconds{50};
