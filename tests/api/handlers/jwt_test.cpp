@@ -99,6 +99,15 @@ TEST_F(JwtApi, NoPartOfATokenIsInAnswersOrTheAuditLog) {
   EXPECT_THAT(Login(bad).body, AllOf(Not(HasSubstr("planted")), Not(HasSubstr(payload))));
   const std::string signature = bad.substr(bad.rfind('.') + 1);
   EXPECT_THAT(Login(bad).body, Not(HasSubstr(signature)));
+  const std::string good = Token();
+  EXPECT_EQ(Login(good).status, 200);
+  const auto records = api_.audit.records();
+  ASSERT_FALSE(records.empty());
+  for (const std::string& record : records) {
+    EXPECT_THAT(record, AllOf(Not(HasSubstr("planted")), Not(HasSubstr(payload)),
+                              Not(HasSubstr(signature)),
+                              Not(HasSubstr(good.substr(good.rfind('.') + 1)))));
+  }
 }
 
 TEST_F(JwtApi, TheDefaultRoleServesLoginsWithoutOne) {
