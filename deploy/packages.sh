@@ -8,7 +8,7 @@ build_packages=(
   build-essential cmake ninja-build ccache pkg-config
   libssl-dev libp11-dev libp11-kit-dev softhsm2 libcpp-httplib-dev nlohmann-json3-dev
   libsimdjson-dev libsqlite3-dev libcli11-dev libspdlog-dev libfmt-dev prometheus-cpp-dev
-  libargon2-dev
+  libargon2-dev libseccomp-dev
   libbrotli-dev zlib1g-dev curl libcurl4-openssl-dev
 )
 test_packages=(

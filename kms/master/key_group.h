@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// KeyGroup: the HSM tokens that open one environment, and where its master keys and wraps are
+// stored. Outside any sealed store, since they are what opens one:
+//
+//   group/<environment id>                                        KeyGroup
+//   master/<environment id>/<hsm>/<master version>                MasterKeyRecord
+//   wrapped/<environment id>/<key version>/<hsm>/<master version> WrappedKey
+//
+// Versions have 10 digits. Earlier releases had one token, master/<environment id> and
+// wrapped/<environment id>/<key version>: those are read as the token "default" at version 1 and
+// moved by one commit when the environment is opened.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kms/base/bytes.h"
+#include "kms/base/ids.h"
+#include "kms/base/result.h"
+#include "kms/master/environment_key.h"
+#include "kms/master/wrapped_key.h"
+#include "kms/store/store.h"
+
+namespace kms {
+
+using MasterKeyVersion = std::uint32_t;
+
+// The token of the section "hsm" of the configuration.
+inline constexpr std::string_view kDefaultHsm = "default";
+
+struct GroupMember {
+  std::string hsm;          // its name in the HsmRegistry
+  std::uint32_t order = 0;  // lower ones are asked first
+  std::uint32_t weight = 1; // among those of one order: how often, 1..1000
+  friend bool operator==(const GroupMember&, const GroupMember&) = default;
+};
+
+struct KeyGroup {
+  std::vector<GroupMember> members;      // sorted by name, never empty
+  MasterKeyVersion current_master = 1;   // what new wraps are made under
+
+  [[nodiscard]] const GroupMember* Find(std::string_view hsm) const;
+  [[nodiscard]] Bytes Encode() const;
+  // Errors: kCorrupted for anything Encode did not make; an unknown format names itself.
+  static Result<KeyGroup> Decode(ByteView encoded);
+  friend bool operator==(const KeyGroup&, const KeyGroup&) = default;
+};
+
+// What one token has of an environment.
+struct MemberMaterial {
+  std::map<MasterKeyVersion, MasterKeyRecord> masters;
+  std::map<EnvironmentKeyVersion, std::map<MasterKeyVersion, WrappedKey>> wraps;
+
+  // The wrap under the highest master version that opens `version`; nullptr when there is none.
+  [[nodiscard]] const WrappedKey* FindWrap(EnvironmentKeyVersion version) const;
+};
+
+// Everything that is stored of an environment's keys.
+struct GroupMaterial {
+  KeyGroup group;
+  Revision group_revision = 0;
+  std::map<std::string, MemberMaterial, std::less<>> members;  // also of tokens that left
+
+  // Every version that some member holds a wrap of, ascending; never empty when read.
+  [[nodiscard]] std::vector<EnvironmentKeyVersion> Versions() const;
+};
+
+std::string GroupPath(const Uuid& environment_id);
+std::string MasterPrefix(const Uuid& environment_id);
+std::string MasterPath(const Uuid& environment_id, std::string_view hsm, MasterKeyVersion version);
+std::string WrappedPrefix(const Uuid& environment_id);
+std::string WrappedPath(const Uuid& environment_id, EnvironmentKeyVersion version,
+                        std::string_view hsm, MasterKeyVersion master);
+
+// CKA_ID of a master key that is not the first of its environment: the same whenever it is asked
+// for, so that a key made just before a crash is found again and no second one is made (H25).
+// The first 16 bytes of SHA-256 over "kms master key v1", environment, hsm and version, each with
+// its length, marked as a version 8 UUID (RFC 9562 section 5.8).
+Uuid DeriveMasterKeyId(const Uuid& environment_id, std::string_view hsm, MasterKeyVersion version);
+
+// Reads all of it, moving the form of earlier releases first. Errors: kCorrupted when a record is
+// missing or damaged, naming it; store errors.
+Result<GroupMaterial> ReadGroupMaterial(Store& store, const Uuid& environment_id);
+
+}  // namespace kms
