@@ -24,6 +24,13 @@ struct TokenOptions {
   std::string softhsm_state_directory;
   // Mechanisms to try, best first, by WrapMechanismName; empty: the order of the house.
   std::string pinned_mechanism;
+  // The module may open network sockets: an HSM that is reached over the network.
+  bool network = false;
+  // Resident memory of the worker above which it is replaced; 0: no limit.
+  std::uint64_t memory_limit_bytes = std::uint64_t{512} << 20U;
+  // Where it is remembered that a PIN was refused, so that no restart tries it again; empty:
+  // softhsm_state_directory, and without that one memory alone.
+  std::string state_directory;
 };
 
 }  // namespace kms::pkcs11

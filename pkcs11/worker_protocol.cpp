@@ -31,6 +31,9 @@ void Put(FrameWriter& out, const HelloRequest& request) {
   out.PutText(token.softhsm_config);
   out.PutText(token.softhsm_state_directory);
   out.PutText(token.pinned_mechanism);
+  out.Put8(token.network ? 1 : 0);
+  out.Put64(token.memory_limit_bytes);
+  out.PutText(token.state_directory);
 }
 void Put(FrameWriter& /*out*/, const DescribeRequest& /*request*/) {}
 void Put(FrameWriter& out, const GenerateRequest& request) {
@@ -101,6 +104,8 @@ void Put(FrameWriter& out, const DeviceStatistics& statistics) {
   out.Put32(statistics.sessions_open);
   out.Put32(statistics.sessions_in_use);
   out.Put32(statistics.requests_waiting);
+  out.Put64(statistics.worker_replacements);
+  out.Put64(statistics.worker_memory_bytes);
 }
 void Put(FrameWriter& out, const std::optional<ImportKeyRecord>& record) {
   out.Put8(record.has_value() ? 1 : 0);
@@ -146,6 +151,9 @@ Status Get(FrameReader& in, HelloRequest& request) {
   token.softhsm_config = KMS_TRY(in.GetText());
   token.softhsm_state_directory = KMS_TRY(in.GetText());
   token.pinned_mechanism = KMS_TRY(in.GetText());
+  token.network = KMS_TRY(in.GetBool());
+  token.memory_limit_bytes = KMS_TRY(in.Get64());
+  token.state_directory = KMS_TRY(in.GetText());
   return Ok();
 }
 Status Get(FrameReader& /*in*/, DescribeRequest& /*request*/) { return Ok(); }
@@ -219,7 +227,7 @@ Status Get(FrameReader& in, DeviceDescription& description) {
   }
   for (std::uint16_t index = 0; index < count; ++index) {
     description.usable_mechanisms.push_back(
-        KMS_TRY(GetEnum(in, WrapMechanism::kOaepSha256, /*first=*/1)));
+        KMS_TRY(GetEnum(in, WrapMechanism::kOaepSha256Raw, /*first=*/1)));
   }
   return Ok();
 }
@@ -242,6 +250,8 @@ Status Get(FrameReader& in, DeviceStatistics& statistics) {
   statistics.sessions_open = KMS_TRY(in.Get32());
   statistics.sessions_in_use = KMS_TRY(in.Get32());
   statistics.requests_waiting = KMS_TRY(in.Get32());
+  statistics.worker_replacements = KMS_TRY(in.Get64());
+  statistics.worker_memory_bytes = KMS_TRY(in.Get64());
   return Ok();
 }
 Status Get(FrameReader& in, std::optional<ImportKeyRecord>& record) {

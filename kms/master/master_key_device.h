@@ -48,6 +48,8 @@ struct DeviceStatistics {
   std::uint32_t sessions_open = 0;
   std::uint32_t sessions_in_use = 0;
   std::uint32_t requests_waiting = 0;
+  std::uint64_t worker_replacements = 0;  // of worker_restarts, those above the memory limit
+  std::uint64_t worker_memory_bytes = 0;  // resident, of the worker that runs now; 0: unknown
 };
 
 // Thread rule: every member may be called from any thread; each call may block up to its deadline.

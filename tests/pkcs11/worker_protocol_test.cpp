@@ -53,7 +53,10 @@ std::vector<WorkerRequestBody> SampleRequests() {
                                     .sessions = 9,
                                     .softhsm_config = "/tmp/conf",
                                     .softhsm_state_directory = "/tmp/state",
-                                    .pinned_mechanism = "kwp-wrap"}});
+                                    .pinned_mechanism = "kwp-wrap",
+                                    .network = true,
+                                    .memory_limit_bytes = std::uint64_t{5} << 32U,
+                                    .state_directory = "/var/lib/kms"}});
   bodies.emplace_back(DescribeRequest());
   bodies.emplace_back(GenerateRequest{.id = record.id, .version = 2, .label = "label"});
   bodies.emplace_back(WrapRequest{
@@ -98,7 +101,9 @@ std::vector<WorkerReplyBody> SampleReplies() {
                                        .worker_restarts = 5,
                                        .sessions_open = 6,
                                        .sessions_in_use = 7,
-                                       .requests_waiting = 8});
+                                       .requests_waiting = 8,
+                                       .worker_replacements = 9,
+                                       .worker_memory_bytes = std::uint64_t{10} << 32U});
   bodies.emplace_back(std::optional(SampleImportKey()));
   return bodies;
 }
@@ -163,6 +168,9 @@ TEST(WorkerProtocol, RequestFieldsSurvive) {
   EXPECT_EQ(token.softhsm_config, "/tmp/conf");
   EXPECT_EQ(token.softhsm_state_directory, "/tmp/state");
   EXPECT_EQ(token.pinned_mechanism, "kwp-wrap");
+  EXPECT_TRUE(token.network);
+  EXPECT_EQ(token.memory_limit_bytes, std::uint64_t{5} << 32U);
+  EXPECT_EQ(token.state_directory, "/var/lib/kms");
   KMS_ASSERT_OK_AND_ASSIGN(const WorkerRequest wrap, DecodeRequest(Encode(SampleRequests()[3])));
   EXPECT_TRUE(std::ranges::equal(std::get<WrapRequest>(wrap.body).key.View(), Bytes(32, 5)));
 }
