@@ -15,8 +15,6 @@ constexpr CK_ULONG kAesKeyBytes = 32;
 constexpr CK_ULONG kRsaKeyBits = 3072;
 constexpr std::uint8_t kRsaExponent[] = {0x01, 0x00, 0x01};
 
-bool IsRsa(WrapMechanism mechanism) { return mechanism == WrapMechanism::kOaepSha256; }
-
 void AddExtras(AttributeList& list, WrapMechanism mechanism, ExtraAttributes extras) {
   if (extras == ExtraAttributes::kNone) return;
   const CK_MECHANISM_TYPE only = RowOf(mechanism).type;
@@ -116,7 +114,7 @@ Status CheckMasterKeyKind(Session& session, CK_OBJECT_HANDLE key, WrapMechanism 
   const Bytes modulus = KMS_TRY(session.ReadAttribute(key, CKA_MODULUS));
   const auto first = std::ranges::find_if(modulus, [](std::uint8_t byte) { return byte != 0; });
   const auto bits = static_cast<CK_ULONG>(modulus.end() - first) * 8;
-  if (rsa == IsRsa(mechanism) && (!rsa || bits == kRsaKeyBits)) return Ok();
+  if (rsa == UsesRsa(mechanism) && (!rsa || bits == kRsaKeyBits)) return Ok();
   return FailedPrecondition("the object with the master key's id is no master key; check that the "
                             "token is the right one");
 }
@@ -130,7 +128,7 @@ Error RefusedAttributes(const std::string& names) {
 
 Result<GeneratedKey> GenerateMasterKeyObject(Session& session, const MasterKeyTemplate& key,
                                              ExtraAttributes extras) {
-  if (!IsRsa(key.mechanism)) {
+  if (!UsesRsa(key.mechanism)) {
     AttributeList attributes = AesTemplate(key, extras);
     GeneratedKey generated;
     generated.handle = KMS_TRY(session.GenerateKey(CKM_AES_KEY_GEN, attributes.span()));

@@ -26,6 +26,7 @@ constexpr MechanismRow kTable[] = {
     {WrapMechanism::kKwpWrap, kMechanismAesKwp, KeyUsage::kWrapUnwrap, true},
     {WrapMechanism::kKwWrap, kMechanismAesKw, KeyUsage::kWrapUnwrap, true},
     {WrapMechanism::kOaepSha256, CKM_RSA_PKCS_OAEP, KeyUsage::kEncryptDecrypt, false},
+    {WrapMechanism::kOaepSha256Raw, CKM_RSA_X_509, KeyUsage::kEncryptDecrypt, false},
 };
 
 Error DoesNotOpen(std::string detail) {
@@ -177,9 +178,21 @@ CK_RSA_PKCS_OAEP_PARAMS OaepParameters() {
   return {CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, nullptr, 0};
 }
 
+// For tokens that know OAEP with SHA-1 alone: the raw operation gives the padded message.
+Result<SecretBytes> UnwrapByRawRsa(Session& session, CK_OBJECT_HANDLE master, ByteView blob) {
+  CK_MECHANISM mechanism{CKM_RSA_X_509, nullptr, 0};
+  const SecretBytes padded = KMS_TRY(session.Decrypt(mechanism, master, blob));
+  if (padded.size() != blob.size()) {
+    return session.Fail({CKR_DEVICE_ERROR, "C_Decrypt: impossible length"});
+  }
+  auto bound = KMS_TRY(RemoveOaep(HashAlgorithm::kSha2_256, padded));
+  if (!bound.has_value()) return DoesNotOpen("OAEP padding");
+  return std::move(*bound);
+}
+
 Result<Bytes> WrapBound(Session& session, const WrappingKey& master, const SecretBytes& bound) {
   const MechanismRow& row = RowOf(master.profile.mechanism);
-  if (row.mechanism == WrapMechanism::kOaepSha256) {
+  if (UsesRsa(row.mechanism)) {
     return EncryptOaep(master.public_key, HashAlgorithm::kSha2_256, bound.View());
   }
   CK_MECHANISM mechanism{row.type, nullptr, 0};
@@ -200,6 +213,9 @@ Result<SecretBytes> UnwrapBound(Session& session, const WrappingKey& master,
     CK_MECHANISM mechanism{row.type, &parameters, sizeof(parameters)};
     return session.Decrypt(mechanism, master.handle, wrapped.blob);
   }
+  if (row.mechanism == WrapMechanism::kOaepSha256Raw) {
+    return UnwrapByRawRsa(session, master.handle, wrapped.blob);
+  }
   const std::size_t bound_bytes =
       PaddedSize(wrapped.mechanism, wrapped.key_bytes) + kSha256Bytes;
   if (wrapped.blob.size() != KeyWrapSize(bound_bytes)) return DoesNotOpen("key wrap lengths");
@@ -213,6 +229,10 @@ Result<SecretBytes> UnwrapBound(Session& session, const WrappingKey& master,
 }  // namespace
 
 std::span<const MechanismRow> MechanismTable() { return kTable; }
+
+bool UsesRsa(WrapMechanism mechanism) {
+  return mechanism == WrapMechanism::kOaepSha256 || mechanism == WrapMechanism::kOaepSha256Raw;
+}
 
 const MechanismRow& RowOf(WrapMechanism mechanism) {
   return *std::ranges::find(kTable, mechanism, &MechanismRow::mechanism);

@@ -29,6 +29,8 @@ struct MechanismRow {
 // Best first: the order of negotiation.
 std::span<const MechanismRow> MechanismTable();
 const MechanismRow& RowOf(WrapMechanism mechanism);
+// The master key is an RSA key pair, not an AES key.
+bool UsesRsa(WrapMechanism mechanism);
 
 // A mechanism and the variations that modules insist on.
 struct WrapProfile {
@@ -41,7 +43,7 @@ struct WrapProfile {
 struct WrappingKey {
   CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
   WrapProfile profile;
-  ByteView public_key;  // SubjectPublicKeyInfo for kOaepSha256
+  ByteView public_key;  // SubjectPublicKeyInfo of an RSA key
 };
 
 // Wraps `key` (1..64 bytes) bound to `context`; fills mechanism, nonce, tag, key_bytes and blob.

@@ -2,6 +2,7 @@
 // Which wrap mechanisms a token really has: by known-answer test, never by its list.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,22 @@
 
 namespace kms::pkcs11 {
 
+// What the known-answer test of one candidate showed of the token.
+struct Proof {
+  ExtraAttributes extras = ExtraAttributes::kNone;
+  bool honours_unmodifiable = false;
+  bool reports_local = true;
+  bool by_token_key = false;  // the token makes such keys as token objects alone
+  NonceOrigin nonce_origin = NonceOrigin::kNone;
+};
+
+// Every mechanism with the variations that modules insist on, in the order of negotiation.
+std::span<const WrapProfile> WrapCandidates();
+
+// Tests one candidate on a throw-away key of the logged-in token: wraps, opens, refuses another
+// context and damage, in fresh sessions. Errors: what failed; nothing stays in the token.
+Result<Proof> ProveCandidate(const Module& module, CK_SLOT_ID slot, const WrapProfile& profile);
+
 struct Negotiated {
   std::vector<WrapProfile> usable;  // one per mechanism, best first; never empty
   ExtraAttributes extras = ExtraAttributes::kNone;
@@ -19,6 +36,8 @@ struct Negotiated {
   bool honours_unmodifiable = false;
   // NSS denies CKA_LOCAL even of keys it has just made: where it says nothing, it is not demanded.
   bool reports_local = true;
+  // Why each candidate that failed did so, for operators: "kw-encrypt: …; ".
+  std::string report;
 };
 
 // Tests every AES candidate on a throw-away session key of the logged-in token; RSA only when no

@@ -47,7 +47,7 @@ Result<WrapProfile> ProfileForFoundKey(const Connection& connection, Session& se
   const KeyUsage usage = KMS_TRY(ReadKeyUsage(session, key));
   const bool rsa = KMS_TRY(IsRsaKey(session, key));
   for (const WrapProfile& profile : connection.negotiated().usable) {
-    const bool wants_rsa = profile.mechanism == WrapMechanism::kOaepSha256;
+    const bool wants_rsa = UsesRsa(profile.mechanism);
     if (RowOf(profile.mechanism).usage == usage && wants_rsa == rsa) return profile;
   }
   return FailedPrecondition("the HSM token has this master key already, for a mechanism that it no "
@@ -97,7 +97,7 @@ Result<FreshKey> AdoptOrMakeKey(const Connection& connection, Session& session,
   KMS_TRY(CheckMasterKeyAttributes(session, *found,
                                    connection.DemandsFor(adopted.profile.mechanism)));
   adopted.key.handle = *found;
-  if (adopted.profile.mechanism == WrapMechanism::kOaepSha256) {
+  if (UsesRsa(adopted.profile.mechanism)) {
     adopted.key.public_key = KMS_TRY(ReadRsaPublicKey(session, wanted.id));
   }
   return adopted;

@@ -50,6 +50,7 @@ std::string_view WrapMechanismName(WrapMechanism mechanism) {
     case WrapMechanism::kKwpWrap: return "kwp-wrap";
     case WrapMechanism::kKwWrap: return "kw-wrap";
     case WrapMechanism::kOaepSha256: return "oaep-sha256";
+    case WrapMechanism::kOaepSha256Raw: return "oaep-sha256-raw";
   }
   return {};
 }

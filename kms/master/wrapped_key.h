@@ -21,6 +21,7 @@ enum class WrapMechanism : std::uint8_t {
   kKwpWrap = 4,      // the same bytes by C_WrapKey
   kKwWrap = 5,       // the same bytes by C_WrapKey
   kOaepSha256 = 6,   // RSAES-OAEP SHA-256/MGF1-SHA-256, key || SHA-256(context)
+  kOaepSha256Raw = 7,  // the same bytes; the token does raw RSA, its worker takes off the padding
 };
 std::string_view WrapMechanismName(WrapMechanism mechanism);
 
@@ -64,7 +65,7 @@ struct MasterKeyRecord {
   std::string token_label;
   std::string token_serial;
   std::string module_description;
-  Bytes public_key;     // SubjectPublicKeyInfo for kOaepSha256, else empty
+  Bytes public_key;     // SubjectPublicKeyInfo of an RSA master key, else empty
   WrappedKey sentinel;  // wraps SentinelValue(id) in context SentinelContext(id)
   std::int64_t created_unix_seconds = 0;
 
