@@ -45,10 +45,12 @@ pkcs11::TokenOptions TokenOptionsFrom(const HsmConfig& config) {
 
 std::vector<std::string> WorkerEnvironmentFrom(const HsmConfig& config) {
   std::vector<std::string> environment;
-  std::istringstream names(config.pass_environment);
-  for (std::string name; std::getline(names, name, ',');) {
-    if (const char* value = std::getenv(name.c_str()); value != nullptr) {
-      environment.push_back(name + "=" + value);
+  std::istringstream entries(config.pass_environment);
+  for (std::string entry; std::getline(entries, entry, ',');) {
+    if (entry.find('=') != std::string::npos) {
+      environment.push_back(entry);
+    } else if (const char* value = std::getenv(entry.c_str()); value != nullptr) {
+      environment.push_back(entry + "=" + value);
     }
   }
   return environment;

@@ -16,8 +16,8 @@ SecretSource SecretSourceFrom(const SecretReference& reference);
 
 pkcs11::TokenOptions TokenOptionsFrom(const HsmConfig& config);
 
-// "NAME=value" for each variable of this process that hsm.pass_environment names; unset ones are
-// left out.
+// "NAME=value" for each entry of hsm.pass_environment: as it stands there, or of this process when
+// only the name does; unset ones are left out.
 std::vector<std::string> WorkerEnvironmentFrom(const HsmConfig& config);
 
 }  // namespace kms::api

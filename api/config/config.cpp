@@ -2,7 +2,6 @@
 #include "api/config/config.h"
 
 #include <algorithm>
-#include <bit>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -21,8 +20,8 @@ std::string NameOf(const ConfigField& field) {
   return std::string{field.section} + "." + std::string{field.key};
 }
 
-Error WrongValue(const ConfigField& field, const std::string& what) {
-  return InvalidArgument("configuration: " + NameOf(field) + " " + what);
+Error WrongValue(const std::string& name, const std::string& what) {
+  return InvalidArgument("configuration: " + name + " " + what);
 }
 
 std::string JoinChoices(std::string_view choices) {
@@ -48,19 +47,19 @@ bool IsSecretReference(std::string_view text) {
   return text.empty();
 }
 
-// Stores one JSON value into the member its row names.
+// Stores one JSON value into the member its row names; `name` is what errors call it.
 class FieldReader {
  public:
-  FieldReader(const ConfigField& field, const json& value, Config& config)
-      : field_(field), value_(value), config_(config) {}
+  FieldReader(const std::string& name, const json& value, Config& config)
+      : name_(name), value_(value), config_(config) {}
 
   Status operator()(const TextKind& kind) const {
     if (!value_.is_string()) {
-      return WrongValue(field_, "must be a string");
+      return WrongValue(name_, "must be a string");
     }
     const auto& text = value_.get_ref<const std::string&>();
     if (!kind.choices.empty() && !IsChoice(text, kind.choices)) {
-      return WrongValue(field_, "must be one of: " + JoinChoices(kind.choices));
+      return WrongValue(name_, "must be one of: " + JoinChoices(kind.choices));
     }
     kind.member(config_) = text;
     return Ok();
@@ -68,7 +67,7 @@ class FieldReader {
 
   Status operator()(const SecretKind& kind) const {
     if (!value_.is_string() || !IsSecretReference(value_.get_ref<const std::string&>())) {
-      return WrongValue(field_,
+      return WrongValue(name_,
                         "must say where the secret is (file:PATH, env:NAME, credential:NAME or "
                         "fd:NUMBER), never the secret itself");
     }
@@ -78,7 +77,7 @@ class FieldReader {
 
   Status operator()(const BoolKind& kind) const {
     if (!value_.is_boolean()) {
-      return WrongValue(field_, "must be true or false");
+      return WrongValue(name_, "must be true or false");
     }
     kind.member(config_) = value_.get<bool>();
     return Ok();
@@ -87,7 +86,7 @@ class FieldReader {
   Status operator()(const CountKind& kind) const {
     if (!value_.is_number_unsigned() || value_.get<std::uint64_t>() < kind.minimum ||
         value_.get<std::uint64_t>() > kind.maximum) {
-      return WrongValue(field_, "must be a whole number from " + std::to_string(kind.minimum) +
+      return WrongValue(name_, "must be a whole number from " + std::to_string(kind.minimum) +
                                     " to " + std::to_string(kind.maximum));
     }
     kind.member(config_) = value_.get<std::uint64_t>();
@@ -96,21 +95,26 @@ class FieldReader {
 
   Status operator()(const DurationKind& kind) const {
     if (!value_.is_string()) {
-      return WrongValue(field_, "must be a duration such as \"5s\"");
+      return WrongValue(name_, "must be a duration such as \"5s\"");
+    }
+    if (kind.may_be_forever && value_.get_ref<const std::string&>() == "forever") {
+      kind.member(config_) = kForever;
+      return Ok();
     }
     const Result<Milliseconds> duration = ParseDuration(value_.get_ref<const std::string&>());
     if (!duration.has_value()) {
-      return WrongValue(field_, duration.error().public_message);
+      return WrongValue(name_, duration.error().public_message +
+                                   (kind.may_be_forever ? ", or \"forever\"" : ""));
     }
     if (*duration < kind.minimum) {
-      return WrongValue(field_, "must be at least " + FormatDuration(kind.minimum));
+      return WrongValue(name_, "must be at least " + FormatDuration(kind.minimum));
     }
     kind.member(config_) = *duration;
     return Ok();
   }
 
  private:
-  const ConfigField& field_;
+  const std::string& name_;
   const json& value_;
   Config& config_;
 };
@@ -132,17 +136,35 @@ std::size_t EditDistance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-Error UnknownKey(const std::string& name) {
+Error UnknownKey(const std::string& name, const std::vector<std::string>& known) {
   std::string nearest;
   std::size_t best = std::string::npos;
-  for (const ConfigField& field : ConfigFields()) {
-    const std::size_t distance = EditDistance(name, NameOf(field));
+  for (const std::string& candidate : known) {
+    const std::size_t distance = EditDistance(name, candidate);
     if (distance < best) {
       best = distance;
-      nearest = NameOf(field);
+      nearest = candidate;
     }
   }
   return InvalidArgument("configuration: unknown key " + name + "; did you mean " + nearest + "?");
+}
+
+std::vector<std::string> KnownKeys() {
+  std::vector<std::string> names;
+  for (const ConfigField& field : ConfigFields()) {
+    names.push_back(NameOf(field));
+  }
+  return names;
+}
+
+std::vector<std::string> KnownTokenKeys(const std::string& prefix) {
+  std::vector<std::string> names;
+  for (const ConfigField& field : ConfigFields()) {
+    if (field.section == kHsmSection && !IsOfEveryToken(field.key)) {
+      names.push_back(prefix + std::string{field.key});
+    }
+  }
+  return names;
 }
 
 const ConfigField* FindField(std::string_view section, std::string_view key) {
@@ -156,11 +178,43 @@ const ConfigField* FindField(std::string_view section, std::string_view key) {
 
 Status ReadSection(const std::string& section, const json& members, Config& config) {
   for (const auto& [key, value] : members.items()) {
+    const std::string name = section + "." + key;
     const ConfigField* field = FindField(section, key);
     if (field == nullptr) {
-      return UnknownKey(section + "." + key);
+      return UnknownKey(name, KnownKeys());
     }
-    KMS_TRY(std::visit(FieldReader(*field, value, config), field->kind));
+    KMS_TRY(std::visit(FieldReader(name, value, config), field->kind));
+  }
+  return Ok();
+}
+
+// One token of "hsms": the rows of "hsm" read into it.
+Status ReadToken(const std::string& token, const json& members, Config& config) {
+  const std::string prefix = std::string{kHsmsSection} + "." + token + ".";
+  if (!members.is_object()) {
+    return InvalidArgument("configuration: " + std::string{kHsmsSection} + "." + token +
+                           " must be an object");
+  }
+  Config scratch;
+  for (const auto& [key, value] : members.items()) {
+    const std::string name = prefix + key;
+    if (IsOfEveryToken(key)) {
+      return InvalidArgument("configuration: " + name + " is one setting of every token: set hsm." +
+                             key);
+    }
+    const ConfigField* field = FindField(kHsmSection, key);
+    if (field == nullptr) {
+      return UnknownKey(name, KnownTokenKeys(prefix));
+    }
+    KMS_TRY(std::visit(FieldReader(name, value, scratch), field->kind));
+  }
+  config.hsms[token] = std::move(scratch.hsm);
+  return Ok();
+}
+
+Status ReadTokens(const json& tokens, Config& config) {
+  for (const auto& [token, members] : tokens.items()) {
+    KMS_TRY(ReadToken(token, members, config));
   }
   return Ok();
 }
@@ -188,26 +242,48 @@ class FieldWriter {
   Config& config_;
 };
 
-Status RequireKey(const std::string& value, std::string_view name) {
-  if (value.empty()) {
-    return InvalidArgument("configuration: " + std::string{name} + " is required");
+// The rows of one section as members of an object whose lines begin with `indent`.
+void PrintSection(std::string_view section, std::string_view indent, Config& config,
+                  std::string& text) {
+  bool first = true;
+  for (const ConfigField& field : ConfigFields()) {
+    if (field.section != section) {
+      continue;
+    }
+    text += first ? "\n" : ",\n";
+    first = false;
+    text += std::string{indent} + "// " + std::string{field.comment};
+    if (const auto* kind = std::get_if<TextKind>(&field.kind);
+        kind != nullptr && !kind->choices.empty()) {
+      text += " (" + JoinChoices(kind->choices) + ")";
+    }
+    text += "\n" + std::string{indent} + "\"" + std::string{field.key} +
+            "\": " + std::visit(FieldWriter(config), field.kind);
   }
-  return Ok();
 }
 
-Status ValidateClientCertificates(const ListenerConfig& listener) {
-  const bool asks = listener.tls_client_certificates != "none";
-  if (asks && listener.tls_certificate.empty()) {
-    return InvalidArgument(
-        "configuration: listener.tls_client_certificates needs listener.tls_certificate and "
-        "tls_key");
+// Without comments: those of "hsm" say what the keys mean.
+void PrintTokens(const HsmConfigs& tokens, std::string& text) {
+  text += "  // further tokens by name, each with the keys of hsm except call_timeout and "
+          "start_timeout: {\"vault-2\": {\"module\": …}}\n";
+  text += "  \"" + std::string{kHsmsSection} + "\": {";
+  bool first_token = true;
+  for (const auto& [name, token] : tokens) {
+    text += (first_token ? "\n    " : ",\n    ") + json(name).dump() + ": {";
+    first_token = false;
+    Config scratch;
+    scratch.hsm = token;
+    bool first = true;
+    for (const ConfigField& field : ConfigFields()) {
+      if (field.section == kHsmSection && !IsOfEveryToken(field.key)) {
+        text += (first ? "\n      \"" : ",\n      \"") + std::string{field.key} +
+                "\": " + std::visit(FieldWriter(scratch), field.kind);
+        first = false;
+      }
+    }
+    text += "\n    }";
   }
-  if (listener.tls_client_certificates == "request" && !listener.tls_client_ca.empty()) {
-    return InvalidArgument(
-        "configuration: listener.tls_client_ca demands a certificate, so "
-        "listener.tls_client_certificates cannot be \"request\"");
-  }
-  return Ok();
+  text += first_token ? "}" : "\n  }";
 }
 
 }  // namespace
@@ -223,7 +299,8 @@ Result<Config> ParseConfig(std::string_view text) {
     if (!members.is_object()) {
       return InvalidArgument("configuration: " + section + " must be an object");
     }
-    KMS_TRY(ReadSection(section, members, config));
+    KMS_TRY(section == kHsmsSection ? ReadTokens(members, config)
+                                    : ReadSection(section, members, config));
   }
   return config;
 }
@@ -241,48 +318,25 @@ Result<Config> LoadConfig(const std::string& path) {
   return config;
 }
 
-Status ValidateConfig(const Config& config) {
-  KMS_TRY(RequireKey(config.store.path, "store.path"));
-  KMS_TRY(RequireKey(config.audit.path, "audit.path"));
-  KMS_TRY(RequireKey(config.hsm.module, "hsm.module"));
-  KMS_TRY(RequireKey(config.hsm.token_label, "hsm.token_label"));
-  KMS_TRY(RequireKey(config.hsm.pin.text, "hsm.pin"));
-  KMS_TRY(RequireKey(config.auth.root_token.text, "auth.root_token"));
-  if (config.listener.tls_certificate.empty() != config.listener.tls_key.empty()) {
-    return InvalidArgument(
-        "configuration: listener.tls_certificate and listener.tls_key must be set together");
-  }
-  if (!std::has_single_bit(config.limits.secret_memory_bytes)) {
-    return InvalidArgument("configuration: limits.secret_memory_bytes must be a power of two");
-  }
-  if (!config.listener.tls_client_ca.empty() && config.listener.tls_certificate.empty()) {
-    return InvalidArgument(
-        "configuration: listener.tls_client_ca needs listener.tls_certificate and tls_key");
-  }
-  return ValidateClientCertificates(config.listener);
-}
-
 std::string PrintConfig(const Config& config) {
   Config copy = config;
   std::string text = "{\n";
   std::string_view section;
   for (const ConfigField& field : ConfigFields()) {
-    if (field.section != section) {
-      text += section.empty() ? "" : "\n  },\n\n";
-      text += "  \"" + std::string{field.section} + "\": {";
-      section = field.section;
-    } else {
-      text += ',';
+    if (field.section == section) {
+      continue;
     }
-    text += "\n    // " + std::string{field.comment};
-    if (const auto* kind = std::get_if<TextKind>(&field.kind);
-        kind != nullptr && !kind->choices.empty()) {
-      text += " (" + JoinChoices(kind->choices) + ")";
+    text += section.empty() ? "" : ",\n\n";
+    section = field.section;
+    text += "  \"" + std::string{section} + "\": {";
+    PrintSection(section, "    ", copy, text);
+    text += "\n  }";
+    if (section == kHsmSection) {
+      text += ",\n\n";
+      PrintTokens(config.hsms, text);
     }
-    text += "\n    \"" + std::string{field.key} + "\": " +
-            std::visit(FieldWriter(copy), field.kind);
   }
-  text += "\n  }\n}\n";
+  text += "\n}\n";
   return text;
 }
 

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -16,9 +17,12 @@ namespace kms::api {
 // or "fd:NUMBER". Empty: not set.
 struct SecretReference {
   std::string text;
+  friend bool operator==(const SecretReference&, const SecretReference&) = default;
 };
 
 using Milliseconds = std::chrono::milliseconds;
+// What "forever" reads as, where a duration may be that.
+inline constexpr Milliseconds kForever = Milliseconds::max();
 
 struct ListenerConfig {
   std::string address = "127.0.0.1:8200";
@@ -39,6 +43,7 @@ struct AuditConfig {
   std::string durability = "write";
 };
 
+// One token. The section "hsm" is the one named "default".
 struct HsmConfig {
   std::string module;
   std::string module_init;
@@ -50,9 +55,19 @@ struct HsmConfig {
   std::string pass_environment;
   std::string softhsm_config;
   std::string softhsm_state_directory;
-  Milliseconds call_timeout{5000};
-  Milliseconds start_timeout{20000};
+  bool network = false;
+  std::uint64_t memory_limit = std::uint64_t{1} << 30U;  // bytes; 0: none
+  std::uint64_t max_calls = 16;
+  std::uint64_t max_waiting = 64;
+  std::uint64_t breaker_failures = 3;
+  Milliseconds breaker_first_pause{1000};
+  Milliseconds breaker_longest_pause{30000};
+  Milliseconds call_timeout{5000};    // of every token; set in "hsm" alone
+  Milliseconds start_timeout{20000};  // likewise
+  friend bool operator==(const HsmConfig&, const HsmConfig&) = default;
 };
+
+using HsmConfigs = std::map<std::string, HsmConfig>;  // by name
 
 struct LeaseConfig {
   Milliseconds interval{5000};
@@ -108,6 +123,7 @@ struct Config {
   StoreConfig store;
   AuditConfig audit;
   HsmConfig hsm;
+  HsmConfigs hsms;  // further tokens
   LeaseConfig lease;
   RotationConfig rotation;
   AuthConfig auth;
@@ -115,6 +131,9 @@ struct Config {
   ThreadsConfig threads;
   LogConfig log;
 };
+
+// Every token of the configuration: `hsms`, and `hsm` as "default" when it is set.
+HsmConfigs AllHsms(const Config& config);
 
 // Reads a JSON document (// and /* */ comments allowed). Errors: kInvalidArgument naming the key,
 // what it may be, and for unknown keys the nearest known one.

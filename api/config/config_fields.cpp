@@ -54,26 +54,47 @@ constexpr std::array kFields = {
                 "sessions kept open; network HSMs: calls per second times latency, plus 2"},
     ConfigField{"hsm", "mechanism",
                 TextKind{KMS_MEMBER(hsm.mechanism),
-                         "auto|gcm-encrypt|kwp-encrypt|kw-encrypt|kwp-wrap|kw-wrap|oaep-sha256"},
+                         "auto|gcm-encrypt|kwp-encrypt|kw-encrypt|kwp-wrap|kw-wrap|oaep-sha256|"
+                         "oaep-sha256-raw"},
                 "how environment keys are wrapped; auto picks the first that passes its test"},
     ConfigField{"hsm", "pass_environment", TextKind{KMS_MEMBER(hsm.pass_environment), ""},
-                "variables the module needs, by name: \"ChrystokiConfigurationPath,YUBIHSM_PKCS11_CONF\""},
+                "variables the module needs, separated by commas: NAME hands on ours, NAME=VALUE sets one "
+                "(never a secret): \"ChrystokiConfigurationPath,YUBIHSM_PKCS11_CONF\""},
     ConfigField{"hsm", "softhsm_config", TextKind{KMS_MEMBER(hsm.softhsm_config), ""},
                 "SoftHSM only: its configuration file"},
     ConfigField{"hsm", "softhsm_state_directory",
                 TextKind{KMS_MEMBER(hsm.softhsm_state_directory), ""},
                 "SoftHSM only: where the lock and the backup copies of the token are kept"},
+    ConfigField{"hsm", "network", BoolKind{KMS_MEMBER(hsm.network)},
+                "the module reaches its HSM over the network: its process may open such sockets"},
+    ConfigField{"hsm", "memory_limit", CountKind{KMS_MEMBER(hsm.memory_limit), 0, kNoMaximum},
+                "bytes; a module whose process grows beyond is given a fresh one; 0 = no limit"},
+    ConfigField{"hsm", "max_calls", CountKind{KMS_MEMBER(hsm.max_calls), 1, 1024},
+                "calls to the token at once; others wait for their turn"},
+    ConfigField{"hsm", "max_waiting", CountKind{KMS_MEMBER(hsm.max_waiting), 0, 100000},
+                "and no more than these; further ones fail at once"},
+    ConfigField{"hsm", "breaker_failures", CountKind{KMS_MEMBER(hsm.breaker_failures), 1, 1000},
+                "calls in a row without an answer after which the token is left alone for a while"},
+    ConfigField{"hsm", "breaker_first_pause",
+                DurationKind{KMS_MEMBER(hsm.breaker_first_pause), Milliseconds{10}},
+                "how long that is at first; it doubles with every probe that fails"},
+    ConfigField{"hsm", "breaker_longest_pause",
+                DurationKind{KMS_MEMBER(hsm.breaker_longest_pause), Milliseconds{10}},
+                "and how long at most"},
     ConfigField{"hsm", "call_timeout",
                 DurationKind{KMS_MEMBER(hsm.call_timeout), Milliseconds{10}},
-                "an HSM call that takes longer is abandoned"},
+                "a call to any token that takes longer is abandoned"},
     ConfigField{"hsm", "start_timeout",
                 DurationKind{KMS_MEMBER(hsm.start_timeout), Milliseconds{100}},
-                "how long the start waits for the HSM"},
+                "how long the start waits for a token that opens the service"},
 
     ConfigField{"lease", "interval", DurationKind{KMS_MEMBER(lease.interval), Milliseconds{100}},
-                "how often each environment proves that the HSM still opens its key"},
-    ConfigField{"lease", "grace", DurationKind{KMS_MEMBER(lease.grace), Milliseconds{0}},
-                "how long keys stay in memory while that proof fails"},
+                "how often each environment proves that an HSM still opens its key; the mount option "
+                "lease_interval sets it for one environment"},
+    ConfigField{"lease", "grace", DurationKind{KMS_MEMBER(lease.grace), Milliseconds{0}, true},
+                "how long keys stay in memory while that proof fails (mount option lease_grace); "
+                "\"forever\" is availability mode, a trade: an outage of the HSMs stops nobody, and "
+                "pulling them wipes nothing"},
 
     ConfigField{"rotation", "check_interval",
                 DurationKind{KMS_MEMBER(rotation.check_interval), Milliseconds{100}},
@@ -177,6 +198,10 @@ constexpr std::array kUnits = {DurationUnit{"d", 86'400'000}, DurationUnit{"h", 
 
 std::span<const ConfigField> ConfigFields() { return kFields; }
 
+bool IsOfEveryToken(std::string_view hsm_key) {
+  return hsm_key == "call_timeout" || hsm_key == "start_timeout";
+}
+
 Result<Milliseconds> ParseDuration(std::string_view text) {
   std::int64_t count = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), count);
@@ -191,6 +216,9 @@ Result<Milliseconds> ParseDuration(std::string_view text) {
 }
 
 std::string FormatDuration(Milliseconds duration) {
+  if (duration == kForever) {
+    return "forever";
+  }
   for (const std::string_view suffix : {"d", "h", "m", "s"}) {
     for (const DurationUnit& unit : kUnits) {
       if (unit.suffix == suffix && duration.count() != 0 &&

@@ -33,6 +33,7 @@ struct CountKind {
 struct DurationKind {
   ConfigMember<Milliseconds> member;
   Milliseconds minimum;
+  bool may_be_forever = false;
 };
 
 struct ConfigField {
@@ -42,11 +43,16 @@ struct ConfigField {
   std::string_view comment;
 };
 
-// Grouped by section, in the order they are printed.
+// Grouped by section, in the order they are printed. The rows of "hsm" are those of each token of
+// "hsms" too, save the ones that IsOfEveryToken names.
 std::span<const ConfigField> ConfigFields();
+inline constexpr std::string_view kHsmSection = "hsm";
+inline constexpr std::string_view kHsmsSection = "hsms";
+bool IsOfEveryToken(std::string_view hsm_key);
 
 // "250ms", "5s", "10m", "1h", "30d". Errors: kInvalidArgument.
 Result<Milliseconds> ParseDuration(std::string_view text);
+// Reads back as `duration`; "forever" for kForever.
 std::string FormatDuration(Milliseconds duration);
 
 }  // namespace kms::api

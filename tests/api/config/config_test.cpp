@@ -138,6 +138,130 @@ TEST(ParseConfig, RefusesAnUnknownDemandForCertificates) {
               HasError(kInvalid, HasSubstr("tls_client_certificates")));
 }
 
+TEST(ParseConfig, ReadsFurtherTokensByName) {
+  KMS_ASSERT_OK_AND_ASSIGN(const Config config, ParseConfig(R"({
+    "hsm": {"token_label": "one"},
+    "hsms": {"vault-2": {"token_label": "two", "network": true, "breaker_failures": 7},
+             "vault-3": {}}
+  })"));
+  ASSERT_EQ(config.hsms.size(), 2U);
+  EXPECT_EQ(config.hsms.at("vault-2").token_label, "two");
+  EXPECT_TRUE(config.hsms.at("vault-2").network);
+  EXPECT_EQ(config.hsms.at("vault-2").breaker_failures, 7U);
+  EXPECT_EQ(config.hsms.at("vault-3"), HsmConfig{});
+  EXPECT_EQ(config.hsm.token_label, "one");
+}
+
+TEST(ParseConfig, RefusesWhatATokenOfHsmsMayNotSay) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"hsms": []})", "hsms must be an object"},
+      {R"({"hsms": {"b": "x"}})", "hsms.b must be an object"},
+      {R"({"hsms": {"b": {"modul": "/m"}}})", "unknown key hsms.b.modul; did you mean hsms.b.module?"},
+      {R"({"hsms": {"b": {"sessions": 0}}})", "hsms.b.sessions must be a whole number"},
+      {R"({"hsms": {"b": {"call_timeout": "1s"}}})", "set hsm.call_timeout"},
+      {R"({"hsms": {"b": {"pin": "1234"}}})", "hsms.b.pin must say where the secret is"},
+  };
+  for (const auto& [text, message] : cases) {
+    EXPECT_THAT(ParseConfig(text), HasError(kInvalid, HasSubstr(message))) << text;
+  }
+}
+
+TEST(ParseConfig, OnlyTheGraceMayLastForever) {
+  KMS_ASSERT_OK_AND_ASSIGN(const Config config, ParseConfig(R"({"lease": {"grace": "forever"}})"));
+  EXPECT_EQ(config.lease.grace, kForever);
+  EXPECT_EQ(FormatDuration(config.lease.grace), "forever");
+  EXPECT_THAT(ParseConfig(R"({"lease": {"interval": "forever"}})"),
+              HasError(kInvalid, HasSubstr("lease.interval must be a duration")));
+  EXPECT_THAT(ParseConfig(R"({"lease": {"grace": "never"}})"),
+              HasError(kInvalid, HasSubstr("or \"forever\"")));
+}
+
+TEST(PrintConfig, ReadsTokensAndForeverBack) {
+  Config config;
+  config.hsm.token_label = "one";
+  config.hsms["b"] = {.module = "/m", .token_label = "two", .pin = {"file:p"}, .max_calls = 3};
+  config.hsms["c"] = {.token_label = "with \"quotes\"", .memory_limit = 0};
+  config.lease.grace = kForever;
+  const std::string text = PrintConfig(config);
+  KMS_ASSERT_OK_AND_ASSIGN(const Config again, ParseConfig(text));
+  EXPECT_EQ(again.hsms, config.hsms);
+  EXPECT_EQ(again.hsm, config.hsm);
+  EXPECT_EQ(again.lease.grace, kForever);
+  EXPECT_EQ(PrintConfig(again), text);
+}
+
+// A configuration with one token more, named "b".
+Config WithTwoTokens() {
+  Config config = ValidTlsConfig();
+  config.hsms["b"] = {.module = "/m", .token_label = "u", .pin = {"file:p"}};
+  return config;
+}
+
+TEST(ValidateConfig, NamesWhatATokenLacks) {
+  Config config = WithTwoTokens();
+  EXPECT_THAT(ValidateConfig(config), IsOk());
+  config.hsms["b"].pin.text = "";
+  EXPECT_THAT(ValidateConfig(config), HasError(kInvalid, HasSubstr("hsms.b.pin is required")));
+  config = WithTwoTokens();
+  config.hsms["b"].breaker_first_pause = std::chrono::minutes{5};
+  EXPECT_THAT(ValidateConfig(config),
+              HasError(kInvalid, HasSubstr("hsms.b.breaker_longest_pause must not be shorter")));
+}
+
+TEST(ValidateConfig, RefusesNamesThatNoTokenMayHave) {
+  for (const std::string& name :
+       {std::string(), std::string("Vault"), std::string("-a"), std::string("a b"),
+        std::string("a/b"), std::string(33, 'a')}) {
+    Config config = WithTwoTokens();
+    config.hsms[name] = {.module = "/m", .token_label = "v", .pin = {"file:p"}};
+    EXPECT_THAT(ValidateConfig(config), HasError(kInvalid, HasSubstr("1 to 32 of a-z"))) << name;
+  }
+  Config config = WithTwoTokens();
+  config.hsms["default"] = {.module = "/m", .token_label = "v", .pin = {"file:p"}};
+  EXPECT_THAT(ValidateConfig(config), HasError(kInvalid, HasSubstr("the section hsm")));
+}
+
+TEST(ValidateConfig, RefusesOneTokenUnderTwoNames) {
+  Config config = WithTwoTokens();
+  config.hsms["b"].token_label = "t";
+  EXPECT_THAT(ValidateConfig(config),
+              HasError(kInvalid, HasSubstr("hsms.b and hsm name the same token \"t\"")));
+  config.hsms["b"].token_serial = "2";  // one of them may still be the other
+  EXPECT_THAT(ValidateConfig(config), HasError(kInvalid, HasSubstr("name the same token")));
+  config.hsm.token_serial = "1";
+  EXPECT_THAT(ValidateConfig(config), IsOk());
+  config.hsm.token_serial = "2";
+  EXPECT_THAT(ValidateConfig(config), HasError(kInvalid, HasSubstr("name the same token")));
+}
+
+TEST(ValidateConfig, TokensOfOneLabelMayBeReachedInTwoWays) {
+  Config config = WithTwoTokens();
+  config.hsms["b"].token_label = "t";
+  config.hsms["b"].pass_environment = "SERVER=b";
+  EXPECT_THAT(ValidateConfig(config), IsOk());
+  config.hsms["b"].pass_environment = "";
+  config.hsms["b"].module = "/n";
+  EXPECT_THAT(ValidateConfig(config), IsOk());
+}
+
+TEST(ValidateConfig, RefusesAStateDirectoryForTwoTokens) {
+  Config config = WithTwoTokens();
+  config.hsm.softhsm_state_directory = "/s";
+  EXPECT_THAT(ValidateConfig(config), IsOk());
+  config.hsms["b"].softhsm_state_directory = "/s";
+  EXPECT_THAT(ValidateConfig(config), HasError(kInvalid, HasSubstr("each needs its own")));
+}
+
+TEST(ValidateConfig, TheSectionHsmMayBeLeftOutWhenThereAreOthers) {
+  Config config = WithTwoTokens();
+  config.hsm = HsmConfig{};
+  EXPECT_THAT(ValidateConfig(config), IsOk());
+  EXPECT_FALSE(AllHsms(config).contains("default"));
+  config.hsms.clear();
+  EXPECT_THAT(ValidateConfig(config), HasError(kInvalid, HasSubstr("hsm.module is required")));
+  EXPECT_TRUE(AllHsms(ValidTlsConfig()).contains("default"));
+}
+
 TEST(ParseDuration, RoundTrips) {
   for (const char* text : {"250ms", "5s", "90s", "10m", "1h", "30d"}) {
     KMS_ASSERT_OK_AND_ASSIGN(const Milliseconds duration, ParseDuration(text));
