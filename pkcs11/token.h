@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 
+#include "kms/master/epoch_counter.h"
 #include "kms/master/master_key_device.h"
 #include "pkcs11/token_options.h"
 
@@ -27,7 +28,7 @@ struct TokenTimings {
 // first use of every connection. At most one per process and module: initialising is of the whole
 // process.
 // Thread rule: any thread. A call may outlive its deadline only inside the module; see stuck().
-class Token final : public MasterKeyDevice {
+class Token final : public MasterKeyDevice, public EpochCounter {
  public:
   // Loads the module and returns at once, connecting in the background. Errors:
   // kFailedPrecondition for options or a module that can never work.
@@ -63,6 +64,11 @@ class Token final : public MasterKeyDevice {
                                     ByteView ciphertext, Deadline deadline) override;
   Status DestroyImportKey(const Uuid& id, Deadline deadline) override;
   [[nodiscard]] DeviceStatistics Statistics() const override;
+
+  Result<std::optional<std::uint64_t>> ReadEpoch(const Uuid& id, Deadline deadline) override;
+  Result<std::uint64_t> RaiseEpoch(const Uuid& id, std::uint64_t value,
+                                   Deadline deadline) override;
+  Status DestroyEpoch(const Uuid& id, Deadline deadline) override;
 
  private:
   class Impl;

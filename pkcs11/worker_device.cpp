@@ -170,6 +170,23 @@ Status WorkerDevice::DestroyImportKey(const Uuid& id, Deadline deadline) {
   return Ok();
 }
 
+Result<std::optional<std::uint64_t>> WorkerDevice::ReadEpoch(const Uuid& id, Deadline deadline) {
+  const EpochReply reply = KMS_TRY(Ask<EpochReply>(ReadEpochRequest{.id = id}, deadline));
+  return reply.value;
+}
+
+Result<std::uint64_t> WorkerDevice::RaiseEpoch(const Uuid& id, std::uint64_t value,
+                                               Deadline deadline) {
+  const EpochReply reply =
+      KMS_TRY(Ask<EpochReply>(RaiseEpochRequest{.id = id, .value = value}, deadline));
+  return reply.value.value_or(0);
+}
+
+Status WorkerDevice::DestroyEpoch(const Uuid& id, Deadline deadline) {
+  KMS_TRY(Ask<Done>(DestroyEpochRequest{.id = id}, deadline));
+  return Ok();
+}
+
 DeviceStatistics WorkerDevice::Statistics() const {
   DeviceStatistics statistics = supervisor_->Statistics();
   statistics.calls = asked_;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "kms/master/epoch_counter.h"
 #include "kms/master/master_key_device.h"
 #include "pkcs11/token_options.h"
 #include "pkcs11/worker_process.h"
@@ -42,7 +43,7 @@ struct WorkerOptions {
 // max_waiting, kInvalidArgument for a call that fits no frame. A worker that ends is replaced and
 // the calls lost with it are made once more; callers see no more than the delay.
 // Thread rule: any thread. Callers wait on their own threads; one more supervises.
-class WorkerDevice final : public MasterKeyDevice {
+class WorkerDevice final : public MasterKeyDevice, public EpochCounter {
  public:
   // Returns at once; the worker starts in the background. A PIN from a descriptor or from the
   // environment is read here, once, and given to each worker through a pipe; from a file or a
@@ -76,6 +77,11 @@ class WorkerDevice final : public MasterKeyDevice {
                                     ByteView ciphertext, Deadline deadline) override;
   Status DestroyImportKey(const Uuid& id, Deadline deadline) override;
   [[nodiscard]] DeviceStatistics Statistics() const override;
+
+  Result<std::optional<std::uint64_t>> ReadEpoch(const Uuid& id, Deadline deadline) override;
+  Result<std::uint64_t> RaiseEpoch(const Uuid& id, std::uint64_t value,
+                                   Deadline deadline) override;
+  Status DestroyEpoch(const Uuid& id, Deadline deadline) override;
 
  private:
   explicit WorkerDevice(std::unique_ptr<WorkerSupervisor> supervisor);

@@ -70,6 +70,12 @@ void Put(FrameWriter& out, const DecryptImportRequest& request) {
 void Put(FrameWriter& out, const DestroyImportKeyRequest& request) {
   out.PutRaw(request.id.View());
 }
+void Put(FrameWriter& out, const ReadEpochRequest& request) { out.PutRaw(request.id.View()); }
+void Put(FrameWriter& out, const RaiseEpochRequest& request) {
+  out.PutRaw(request.id.View());
+  out.Put64(request.value);
+}
+void Put(FrameWriter& out, const DestroyEpochRequest& request) { out.PutRaw(request.id.View()); }
 
 void PutCut(FrameWriter& out, std::string_view text) {
   out.PutText(text.substr(0, kMaxErrorTextBytes));
@@ -110,6 +116,11 @@ void Put(FrameWriter& out, const DeviceStatistics& statistics) {
 void Put(FrameWriter& out, const std::optional<ImportKeyRecord>& record) {
   out.Put8(record.has_value() ? 1 : 0);
   if (record.has_value()) Put(out, *record);
+}
+
+void Put(FrameWriter& out, const EpochReply& reply) {
+  out.Put8(reply.value.has_value() ? 1 : 0);
+  out.Put64(reply.value.value_or(0));
 }
 
 // ---- Get: one per body -------------------------------------------------------------------------
@@ -207,6 +218,19 @@ Status Get(FrameReader& in, DestroyImportKeyRequest& request) {
   request.id = KMS_TRY(in.GetUuid());
   return Ok();
 }
+Status Get(FrameReader& in, ReadEpochRequest& request) {
+  request.id = KMS_TRY(in.GetUuid());
+  return Ok();
+}
+Status Get(FrameReader& in, RaiseEpochRequest& request) {
+  request.id = KMS_TRY(in.GetUuid());
+  request.value = KMS_TRY(in.Get64());
+  return Ok();
+}
+Status Get(FrameReader& in, DestroyEpochRequest& request) {
+  request.id = KMS_TRY(in.GetUuid());
+  return Ok();
+}
 
 Status Get(FrameReader& in, Error& error) {
   const ErrorCode code = KMS_TRY(GetEnum(in, ErrorCode::kInternal));
@@ -260,6 +284,18 @@ Status Get(FrameReader& in, std::optional<ImportKeyRecord>& record) {
     return Malformed("number out of range");
   }
   return present == 1 ? Get(in, record.emplace()) : Ok();
+}
+
+Status Get(FrameReader& in, EpochReply& reply) {
+  const std::uint8_t present = KMS_TRY(in.Get8());
+  const std::uint64_t value = KMS_TRY(in.Get64());
+  if (present > 1 || (present == 0 && value != 0)) {
+    return Malformed("number out of range");
+  }
+  if (present == 1) {
+    reply.value = value;
+  }
+  return Ok();
 }
 
 // ---- variants ----------------------------------------------------------------------------------

@@ -75,12 +75,23 @@ struct DecryptImportRequest {
 struct DestroyImportKeyRequest {
   Uuid id;
 };
+struct ReadEpochRequest {
+  Uuid id;
+};
+struct RaiseEpochRequest {
+  Uuid id;
+  std::uint64_t value = 0;
+};
+struct DestroyEpochRequest {
+  Uuid id;
+};
 
 using WorkerRequestBody =
     std::variant<HelloRequest, DescribeRequest, GenerateRequest, WrapRequest, UnwrapRequest,
                  CheckSentinelRequest, DestroyRequest, SignRequest, PublicKeyRequest, RandomRequest,
                  StatisticsRequest, GenerateImportKeyRequest, DecryptImportRequest,
-                 DestroyImportKeyRequest>;
+                 DestroyImportKeyRequest, ReadEpochRequest, RaiseEpochRequest,
+                 DestroyEpochRequest>;
 
 struct WorkerRequest {
   std::uint64_t id = 0;
@@ -91,10 +102,13 @@ struct WorkerRequest {
 // ---- replies -----------------------------------------------------------------------------------
 
 struct Done {};
+struct EpochReply {
+  std::optional<std::uint64_t> value;
+};
 
 using WorkerReplyBody = std::variant<Error, Done, DeviceDescription, MasterKeyRecord, WrappedKey,
                                      SecretBytes, Bytes, DeviceStatistics,
-                                     std::optional<ImportKeyRecord>>;
+                                     std::optional<ImportKeyRecord>, EpochReply>;
 
 struct WorkerReply {
   std::uint64_t id = 0;

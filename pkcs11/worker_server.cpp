@@ -42,8 +42,9 @@ WorkerReplyBody ToReply(const Status& status) {
 // Calls the member of the device that a request names.
 class Execute {
  public:
-  // `device` must outlive it.
-  Execute(MasterKeyDevice& device, Deadline deadline) : device_(device), deadline_(deadline) {}
+  // What `bound` points to must outlive it.
+  Execute(const BoundDevice& bound, Deadline deadline)
+      : device_(*bound.device), epochs_(bound.epochs), deadline_(deadline) {}
 
   WorkerReplyBody operator()(const HelloRequest& /*request*/) const {
     return InvalidArgument("a second hello");
@@ -89,9 +90,30 @@ class Execute {
   WorkerReplyBody operator()(const StatisticsRequest& /*request*/) const {
     return device_.Statistics();
   }
+  WorkerReplyBody operator()(const ReadEpochRequest& request) const {
+    return epochs_ == nullptr ? NoEpochs() : ToEpoch(epochs_->ReadEpoch(request.id, deadline_));
+  }
+  WorkerReplyBody operator()(const RaiseEpochRequest& request) const {
+    return epochs_ == nullptr
+               ? NoEpochs()
+               : ToEpoch(epochs_->RaiseEpoch(request.id, request.value, deadline_));
+  }
+  WorkerReplyBody operator()(const DestroyEpochRequest& request) const {
+    return epochs_ == nullptr ? NoEpochs() : ToReply(epochs_->DestroyEpoch(request.id, deadline_));
+  }
 
  private:
+  static WorkerReplyBody NoEpochs() {
+    return FailedPrecondition("this HSM token keeps no epochs");
+  }
+  template <typename Epoch>
+  static WorkerReplyBody ToEpoch(Result<Epoch> epoch) {
+    return epoch.has_value() ? WorkerReplyBody(EpochReply{.value = *epoch})
+                             : WorkerReplyBody(std::move(epoch).error());
+  }
+
   MasterKeyDevice& device_;
+  EpochCounter* const epochs_;
   const Deadline deadline_;
 };
 
@@ -199,7 +221,7 @@ class Session {
     if (steady_clock::now() >= job.deadline) {
       return Unavailable("HSM is busy", "the request waited in the worker past its deadline");
     }
-    return std::visit(Execute(*device, job.deadline), job.request.body);
+    return std::visit(Execute(bound_, job.deadline), job.request.body);
   }
 
   Status Bind(const TokenOptions& options) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 
+#include "kms/master/epoch_counter.h"
 #include "kms/master/master_key_device.h"
 #include "pkcs11/token_options.h"
 
@@ -13,6 +14,7 @@ namespace kms::pkcs11 {
 
 struct BoundDevice {
   std::unique_ptr<MasterKeyDevice> device;
+  EpochCounter* epochs = nullptr;  // the same token's; nullptr: it offers none
   // True when nothing but ending the process helps; never blocks. Empty: never stuck.
   std::function<bool()> stuck;
 };
@@ -41,7 +43,8 @@ int ServeDevice(int socket, const DeviceMaker& make, const std::function<void()>
 
 // main of the worker process: hardens the process (no core, no ptrace, no new privileges, no
 // foreign descriptors, ends with its parent), prepares secret memory, serves, and returns the exit
-// status, or ends the process when a call is stuck. `socket` was inherited from kmsd.
+// status, or ends the process when a call is stuck. Before `make` is called the process gives up
+// its rights (worker_rights.h). `socket` was inherited from kmsd.
 int RunHsmWorker(int socket, const DeviceMaker& make);
 
 // The same over Token: `kmsd hsm-worker`.

@@ -12,8 +12,10 @@ namespace {
 
 Result<BoundDevice> BindToken(const TokenOptions& options) {
   std::unique_ptr<Token> token = KMS_TRY(Token::Start(options));
-  const Token* const watched = token.get();
-  return BoundDevice{.device = std::move(token), .stuck = [watched] { return watched->stuck(); }};
+  Token* const watched = token.get();
+  return BoundDevice{.device = std::move(token),
+                     .epochs = watched,
+                     .stuck = [watched] { return watched->stuck(); }};
 }
 
 }  // namespace

@@ -21,6 +21,7 @@
 
 #include "kms/base/clock.h"
 #include "kms/base/random.h"
+#include "kms/master/epoch_counter.h"
 #include "kms/master/master_key_device.h"
 
 namespace kms::testing {
@@ -55,10 +56,11 @@ struct FakeToken {
   std::map<Uuid, SecretBytes> master_keys;                    // guarded by mutex
   FakeEvpPkey signing_key;                                    // guarded by mutex
   std::map<Uuid, FakeEvpPkey> import_keys;                    // guarded by mutex
+  std::map<Uuid, std::uint64_t> epochs;                       // guarded by mutex
 };
 
 // Thread rule: any thread, the fault members too.
-class FakeMasterKeyDevice : public MasterKeyDevice {
+class FakeMasterKeyDevice : public MasterKeyDevice, public EpochCounter {
  public:
   // `clock` judges deadlines and must outlive the device; the system's without one.
   explicit FakeMasterKeyDevice(std::shared_ptr<FakeToken> token = std::make_shared<FakeToken>(),
@@ -311,6 +313,35 @@ class FakeMasterKeyDevice : public MasterKeyDevice {
       SecretBytes bytes = KMS_TRY(SecretBytes::OfSize(size));
       Generate(bytes.MutableView());
       return bytes;
+    });
+  }
+
+  // ---- EpochCounter ----------------------------------------------------------------------------
+
+  Result<std::optional<std::uint64_t>> ReadEpoch(const Uuid& id, Deadline deadline) override {
+    using Epoch = std::optional<std::uint64_t>;
+    return Run<Epoch>(deadline, [&]() -> Result<Epoch> {
+      const std::lock_guard lock(token_->mutex);
+      const auto found = token_->epochs.find(id);
+      return found == token_->epochs.end() ? Epoch() : Epoch(found->second);
+    });
+  }
+
+  Result<std::uint64_t> RaiseEpoch(const Uuid& id, std::uint64_t value,
+                                   Deadline deadline) override {
+    return Run<std::uint64_t>(deadline, [&]() -> Result<std::uint64_t> {
+      const std::lock_guard lock(token_->mutex);
+      std::uint64_t& epoch = token_->epochs[id];
+      epoch = std::max(epoch, value);
+      return epoch;
+    });
+  }
+
+  Status DestroyEpoch(const Uuid& id, Deadline deadline) override {
+    return Run<void>(deadline, [&]() -> Status {
+      const std::lock_guard lock(token_->mutex);
+      token_->epochs.erase(id);
+      return Ok();
     });
   }
 
