@@ -51,6 +51,13 @@ Status CheckPolicy(const KeyPolicy& policy) {
        "hmac keys and no others have a size"},
       {policy.imported || !policy.imported_allow_rotation,
        "only an imported key is said to allow rotation"},
+      {!policy.is_resident() || ResidentTypeOf(policy.type).has_value(),
+       "the type can live in an HSM"},
+      {!policy.is_resident() || (!policy.derived && !policy.imported && !policy.exportable &&
+                                 !policy.allow_plaintext_backup),
+       "a key in an HSM is not derived, imported or allowed out"},
+      {policy.protection != KeyProtection::kExternal || policy.auto_rotate_period_seconds == 0,
+       "an external key does not rotate by itself"},
   };
   for (const auto& [holds, rule] : rules) {
     if (!holds) {
@@ -60,7 +67,22 @@ Status CheckPolicy(const KeyPolicy& policy) {
   return Ok();
 }
 
+bool LivesAsItShould(const KeyPolicy& policy, const KeyVersion& version) {
+  const ResidentKeyRecord& record = version.resident->record;
+  const bool external = policy.protection == KeyProtection::kExternal;
+  return version.material.empty() && version.hmac_key.empty() && !version.resident->hsm.empty() &&
+         version.resident->reference.empty() != external && !record.id.empty() &&
+         KeyTypeOf(record.type) == policy.type && record.public_key == version.public_key &&
+         version.public_key.empty() != TraitsOf(policy.type).is_asymmetric();
+}
+
 bool HasRightMaterial(const KeyPolicy& policy, const KeyVersion& version) {
+  if (policy.is_resident() != version.resident.has_value()) {
+    return false;
+  }
+  if (policy.is_resident()) {
+    return LivesAsItShould(policy, version);
+  }
   const KeyTypeTraits& traits = TraitsOf(policy.type);
   if (traits.is_asymmetric()) {
     return !version.public_key.empty() && version.hmac_key.size() == kHmacKeyBytes;
@@ -134,12 +156,21 @@ Result<KeyVersion> KeyVersion::FromAsymmetricKey(KeyVersionNumber number, WallTi
   return version;
 }
 
+KeyVersion KeyVersion::FromResident(KeyVersionNumber number, WallTime created,
+                                    ResidentVersion where) {
+  KeyVersion version{.number = number, .created = created};
+  version.public_key = where.record.public_key;
+  version.resident = std::move(where);
+  return version;
+}
+
 Result<KeyVersion> KeyVersion::Clone() const {
   KeyVersion clone{.number = number, .created = created};
   clone.material = KMS_TRY(material.Clone());
   clone.hmac_key = KMS_TRY(hmac_key.Clone());
   clone.public_key = public_key;
   clone.certificate_chain = certificate_chain;
+  clone.resident = resident;
   return clone;
 }
 
@@ -158,7 +189,7 @@ Status Key::Prepare() {
     for (const KeyVersion& version : versions_) {
       key_pairs_.push_back(KMS_TRY(LoadKeyPair(traits.asymmetric, version)));
     }
-  } else if (traits.family == KeyFamily::kAead && !policy_.derived) {
+  } else if (traits.family == KeyFamily::kAead && !policy_.derived && !policy_.is_resident()) {
     ciphers_.reserve(versions_.size());
     for (const KeyVersion& version : versions_) {
       ciphers_.push_back(KMS_TRY(Aead::Create(traits.aead, version.material.View())));

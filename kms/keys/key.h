@@ -17,9 +17,12 @@
 #include "kms/crypto/asymmetric_key.h"
 #include "kms/keys/key_type.h"
 #include "kms/keys/names.h"
+#include "kms/keys/resident_key.h"
 #include "kms/keys/usage_counter.h"
 
 namespace kms {
+
+class ResidentKeys;
 
 using KeyVersionNumber = std::uint32_t;  // 1, 2, 3, …
 
@@ -36,6 +39,8 @@ struct KeyVersion {
   SecretBytes hmac_key;
   Bytes public_key;                      // SubjectPublicKeyInfo DER; empty where there is none
   std::vector<Bytes> certificate_chain;  // DER, leaf first; empty unless one was set
+  // The version lives in an HSM token: it has neither material nor an HMAC key.
+  std::optional<ResidentVersion> resident;
 
   // Fresh random material for `type`; `key_size` is the bytes of an hmac key, 0 for other types.
   // Errors: kUnavailable, kInternal. RSA takes up to seconds.
@@ -47,7 +52,17 @@ struct KeyVersion {
                                        SecretBytes key);
   static Result<KeyVersion> FromAsymmetricKey(KeyVersionNumber number, WallTime created,
                                               const AsymmetricKey& key);
+  static KeyVersion FromResident(KeyVersionNumber number, WallTime created, ResidentVersion where);
+  // Whether it can sign and decrypt: here or in its token.
+  [[nodiscard]] bool has_private() const { return !material.empty() || resident.has_value(); }
   [[nodiscard]] Result<KeyVersion> Clone() const;
+};
+
+// Where the secret half of a key is. Stored: do not change or reuse.
+enum class KeyProtection : std::uint8_t {
+  kSoftware = 0,  // in the sealed store and in memory
+  kHsm = 1,       // made in an HSM token, which it cannot leave
+  kExternal = 2,  // as kHsm, but it existed before: it is referred to and never destroyed
 };
 
 // That a key was backed up or restored.
@@ -78,6 +93,9 @@ struct KeyPolicy {
   bool soft_deleted = false;             // blocks use, not administration
   std::optional<TransferStamp> backup_info;
   std::optional<TransferStamp> restore_info;
+  KeyProtection protection = KeyProtection::kSoftware;
+
+  [[nodiscard]] bool is_resident() const { return protection != KeyProtection::kSoftware; }
 };
 
 // Immutable; any number of threads may share one by KeyHandle. Prepared ciphers are made by Create.
@@ -106,6 +124,13 @@ class Key {
   // `counters` are those of versions(), in their order. Before the key is shared.
   void AttachUsage(std::vector<std::shared_ptr<UsageCounter>> counters);
 
+  // What works with versions that live in HSM tokens; nullptr for other keys, or when none was
+  // attached. Attached before the key is shared.
+  [[nodiscard]] const std::shared_ptr<ResidentKeys>& residence() const { return residence_; }
+  void AttachResidence(std::shared_ptr<ResidentKeys> residence) {
+    residence_ = std::move(residence);
+  }
+
   // The sealed entry's plaintext: format byte, policy, working set; no counters. Secret.
   [[nodiscard]] Result<SecretBytes> Encode() const;
   // Errors: kCorrupted; an unknown format byte or key type is named (C17, D24).
@@ -125,6 +150,7 @@ class Key {
   std::vector<Aead> ciphers_;
   std::vector<AsymmetricKey> key_pairs_;
   std::vector<std::shared_ptr<UsageCounter>> usage_;
+  std::shared_ptr<ResidentKeys> residence_;
 };
 
 using KeyHandle = std::shared_ptr<const Key>;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The stored forms of a key and of an archived version. They are frozen: a change takes a new
 // format byte, and older formats are read for ever (tests/vectors/key_v1.hex, key_v2.hex,
-// archived_version_v1.hex, archived_version_v2.hex).
+// key_v3.hex, archived_version_v1.hex, archived_version_v2.hex, archived_version_v3.hex).
 //
 // Key, format 2; integers are big-endian and unsigned unless said:
 //
@@ -37,6 +37,17 @@
 //
 // Format 1 has no sizes, stamps, public keys and certificates, and flags 0 to 4 only.
 //
+// Format 3 is that of keys that live in HSM tokens, and of no others. After the stamps:
+//
+//   1  protection    1 made in the token, 2 existed before
+//
+// and at the end of each version record:
+//
+//   1  type of the key in the token (kms/keys/resident_key.h)
+//   1  bytes of the token's nonces
+//   2  length, then the name of the token's HSM; in the same way the reference of an external key,
+//      the key's id and label, and label and serial number of the token
+//
 // One key has one encoding of the latest format: unused bits, missing bytes and bytes left over are
 // refused. Whole entries are sealed before they are stored, which is what detects a change inside
 // the material.
@@ -53,6 +64,7 @@ namespace {
 
 constexpr std::uint8_t kFormat1 = 1;
 constexpr std::uint8_t kFormat = 2;
+constexpr std::uint8_t kResidentFormat = 3;
 constexpr std::size_t kFixedKeyBytes = 4 + Uuid::kBytes + 8 + 5 * 4 + 2;
 constexpr std::size_t kStampBytes = 8 + 4;
 constexpr std::size_t kFixedRecordBytes = 4 + 8 + 2 + 2 + 2 + 1;
@@ -139,12 +151,12 @@ class Reader {
   // Reads the format byte; format() from then on.
   Status Format() {
     format_ = KMS_TRY(Byte());
-    if (format_ == kFormat || format_ == kFormat1) {
+    if (format_ >= kFormat1 && format_ <= kResidentFormat) {
       return Ok();
     }
     return Corrupted("stored key has format " + std::to_string(unsigned{format_}) +
                      ", this program reads formats " + std::to_string(unsigned{kFormat1}) +
-                     " to " + std::to_string(unsigned{kFormat}) +
+                     " to " + std::to_string(unsigned{kResidentFormat}) +
                      ": it was written by another version of the program or is damaged");
   }
   [[nodiscard]] std::uint8_t format() const { return format_; }
@@ -160,13 +172,19 @@ class Reader {
   std::uint8_t format_ = kFormat;
 };
 
+std::size_t ResidentBytes(const ResidentVersion& where) {
+  const ResidentKeyRecord& record = where.record;
+  return 1 + 1 + 6 * std::size_t{2} + where.hsm.size() + where.reference.size() + record.id.size() +
+         record.label.size() + record.token_label.size() + record.token_serial.size();
+}
+
 std::size_t RecordBytes(const KeyVersion& version) {
   std::size_t size = kFixedRecordBytes + version.material.size() + version.hmac_key.size() +
                      version.public_key.size();
   for (const Bytes& certificate : version.certificate_chain) {
     size += 2 + certificate.size();
   }
-  return size;
+  return version.resident ? size + ResidentBytes(*version.resident) : size;
 }
 
 // Whether every length fits the bytes that are written of it.
@@ -174,9 +192,45 @@ bool FitsRecord(const KeyVersion& version) {
   constexpr std::size_t kLargest = 0xFFFF;
   return version.material.size() <= kLargest && version.hmac_key.size() <= kLargest &&
          version.public_key.size() <= kLargest && version.certificate_chain.size() <= 0xFF &&
+         (!version.resident || ResidentBytes(*version.resident) <= kLargest) &&
          std::ranges::all_of(version.certificate_chain, [](const Bytes& certificate) {
            return certificate.size() <= kLargest;
          });
+}
+
+void WriteResident(Writer& writer, const ResidentVersion& where) {
+  writer.Number(static_cast<std::uint8_t>(where.record.type), 1);
+  writer.Number(where.record.nonce_bytes, 1);
+  writer.Sized(AsBytes(where.hsm));
+  writer.Sized(AsBytes(where.reference));
+  writer.Sized(where.record.id);
+  writer.Sized(AsBytes(where.record.label));
+  writer.Sized(AsBytes(where.record.token_label));
+  writer.Sized(AsBytes(where.record.token_serial));
+}
+
+Result<std::string> ReadText(Reader& reader) {
+  const ByteView bytes = KMS_TRY(reader.Sized());
+  return std::string(AsText(bytes));
+}
+
+Result<ResidentVersion> ReadResident(Reader& reader) {
+  ResidentVersion where;
+  const std::uint8_t type = KMS_TRY(reader.Byte());
+  if (type < static_cast<std::uint8_t>(ResidentKeyType::kAes256Gcm) ||
+      type > static_cast<std::uint8_t>(ResidentKeyType::kEcdsaP521)) {
+    return Corrupted("stored key has type number " + std::to_string(unsigned{type}) +
+                     " in its HSM, which this program does not know");
+  }
+  where.record.type = static_cast<ResidentKeyType>(type);
+  where.record.nonce_bytes = KMS_TRY(reader.Byte());
+  where.hsm = KMS_TRY(ReadText(reader));
+  where.reference = KMS_TRY(ReadText(reader));
+  where.record.id = CopyOf(KMS_TRY(reader.Sized()));
+  where.record.label = KMS_TRY(ReadText(reader));
+  where.record.token_label = KMS_TRY(ReadText(reader));
+  where.record.token_serial = KMS_TRY(ReadText(reader));
+  return where;
 }
 
 void WriteRecord(Writer& writer, const KeyVersion& version) {
@@ -188,6 +242,9 @@ void WriteRecord(Writer& writer, const KeyVersion& version) {
   writer.Number(version.certificate_chain.size(), 1);
   for (const Bytes& certificate : version.certificate_chain) {
     writer.Sized(certificate);
+  }
+  if (version.resident) {
+    WriteResident(writer, *version.resident);
   }
 }
 
@@ -204,6 +261,10 @@ Result<KeyVersion> ReadRecord(Reader& reader) {
   version.certificate_chain.resize(KMS_TRY(reader.Byte()));
   for (Bytes& certificate : version.certificate_chain) {
     certificate = CopyOf(KMS_TRY(reader.Sized()));
+  }
+  if (reader.format() == kResidentFormat) {
+    version.resident = KMS_TRY(ReadResident(reader));
+    version.resident->record.public_key = version.public_key;
   }
   return version;
 }
@@ -271,6 +332,18 @@ void WritePolicy(Writer& writer, const KeyPolicy& policy) {
   writer.Number(policy.key_size, 4);
   WriteStamp(writer, policy.backup_info);
   WriteStamp(writer, policy.restore_info);
+  if (policy.is_resident()) {
+    writer.Number(static_cast<std::uint8_t>(policy.protection), 1);
+  }
+}
+
+Result<KeyProtection> ReadProtection(Reader& reader) {
+  const std::uint8_t number = KMS_TRY(reader.Byte());
+  if (number < static_cast<std::uint8_t>(KeyProtection::kHsm) ||
+      number > static_cast<std::uint8_t>(KeyProtection::kExternal)) {
+    return Corrupted("stored key is damaged", "unknown protection");
+  }
+  return static_cast<KeyProtection>(number);
 }
 
 Result<KeyType> ReadType(Reader& reader) {
@@ -302,6 +375,9 @@ Result<KeyPolicy> ReadPolicy(Reader& reader) {
   policy.key_size = KMS_TRY(reader.Number32());
   policy.backup_info = KMS_TRY(ReadStamp(reader));
   policy.restore_info = KMS_TRY(ReadStamp(reader));
+  if (reader.format() == kResidentFormat) {
+    policy.protection = KMS_TRY(ReadProtection(reader));
+  }
   return policy;
 }
 
@@ -309,7 +385,7 @@ Result<KeyPolicy> ReadPolicy(Reader& reader) {
 
 Result<SecretBytes> Key::Encode() const {
   std::size_t size = kFixedKeyBytes + policy_.name.size() + StampBytes(policy_.backup_info) +
-                     StampBytes(policy_.restore_info);
+                     StampBytes(policy_.restore_info) + (policy_.is_resident() ? 1 : 0);
   for (const KeyVersion& version : versions_) {
     if (!FitsRecord(version)) {
       return InvalidArgument("a certificate chain is too long to be stored");
@@ -318,7 +394,7 @@ Result<SecretBytes> Key::Encode() const {
   }
   SecretBytes encoded = KMS_TRY(SecretBytes::OfSize(size));
   Writer writer(encoded.MutableView());
-  writer.Number(kFormat, 1);
+  writer.Number(policy_.is_resident() ? kResidentFormat : kFormat, 1);
   WritePolicy(writer, policy_);
   for (const KeyVersion& version : versions_) {
     WriteRecord(writer, version);
@@ -343,7 +419,7 @@ Result<SecretBytes> EncodeArchivedVersion(const KeyVersion& version) {
   }
   SecretBytes encoded = KMS_TRY(SecretBytes::OfSize(1 + RecordBytes(version)));
   Writer writer(encoded.MutableView());
-  writer.Number(kFormat, 1);
+  writer.Number(version.resident ? kResidentFormat : kFormat, 1);
   WriteRecord(writer, version);
   return encoded;
 }
@@ -353,8 +429,10 @@ Result<KeyVersion> DecodeArchivedVersion(ByteView encoded) {
   KMS_TRY(reader.Format());
   KeyVersion version = KMS_TRY(ReadRecord(reader));
   KMS_TRY(reader.End());
-  const bool has_key = !version.material.empty() || !version.public_key.empty();
-  if (version.number == 0 || !has_key || version.hmac_key.size() < kHmacKeyBytes) {
+  const bool complete = version.resident ||
+                        ((!version.material.empty() || !version.public_key.empty()) &&
+                         version.hmac_key.size() >= kHmacKeyBytes);
+  if (version.number == 0 || !complete) {
     return Corrupted("stored key is damaged", "an archived version is incomplete");
   }
   return version;

@@ -2,7 +2,9 @@
 // ResidentKeyDevice: keys that are made in an HSM token, never leave it, and work there.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "kms/base/bytes.h"
@@ -11,43 +13,28 @@
 #include "kms/base/result.h"
 #include "kms/base/secret_bytes.h"
 #include "kms/crypto/hash.h"
+#include "kms/keys/resident_key.h"
 
 namespace kms {
 
-// Our own numbers, stored: do not change or reuse.
-enum class ResidentKeyType : std::uint8_t {
-  kAes256Gcm = 1,
-  kRsa2048 = 2,
-  kRsa3072 = 3,
-  kRsa4096 = 4,
-  kEcdsaP256 = 5,
-  kEcdsaP384 = 6,
-  kEcdsaP521 = 7,
-};
-std::string_view ResidentKeyTypeName(ResidentKeyType type);
-
-// What is stored of a key in a token.
-struct ResidentKeyRecord {
-  Bytes id;           // CKA_ID; 16 bytes for ours, 1..255 for one that existed before
-  std::string label;  // CKA_LABEL, for people
-  ResidentKeyType type = ResidentKeyType::kEcdsaP256;
-  std::string token_label;   // a hint for people
-  std::string token_serial;  // a hint for people
-  Bytes public_key;          // SubjectPublicKeyInfo DER; empty for kAes256Gcm
-  friend bool operator==(const ResidentKeyRecord&, const ResidentKeyRecord&) = default;
-};
+// Plaintext and associated data together: what fits a message to the HSM worker with room to spare.
+inline constexpr std::size_t kMaxResidentMessageBytes = std::size_t{32} << 10U;
+// The longest digest or bare input that a token is given to sign.
+inline constexpr std::size_t kMaxResidentDigestBytes = 512;
 
 enum class ResidentSignatureScheme : std::uint8_t { kEcdsa = 1, kRsaPkcs1v15 = 2, kRsaPss = 3 };
 
 struct ResidentSignRequest {
   ResidentSignatureScheme scheme = ResidentSignatureScheme::kEcdsa;
-  HashAlgorithm hash = HashAlgorithm::kSha2_256;  // that made `digest`; also of MGF1
-  Bytes digest;
+  // That made `digest`; also of MGF1. nullopt: the bare bytes without DigestInfo (kRsaPkcs1v15),
+  // or an ECDSA digest of unknown origin.
+  std::optional<HashAlgorithm> hash = HashAlgorithm::kSha2_256;
+  Bytes digest;  // ECDSA: cut to the curve's size by the caller, not empty
   std::uint32_t salt_bytes = 0;  // kRsaPss
 };
 
 struct ResidentCiphertext {
-  Bytes nonce;       // 12 bytes, as the token used it
+  Bytes nonce;       // as the token used it: the record's nonce_bytes
   Bytes ciphertext;  // with the 16-byte tag at its end
 };
 
@@ -60,28 +47,33 @@ class ResidentKeyDevice {
   // Private, sensitive, never extractable, local, for what its type does alone; refused and
   // destroyed if the attributes read back differ. CKA_ID = id. Repeating the call with the same id
   // adopts the key made before. A known answer is taken before the key is returned.
+  // RSA takes up to seconds.
   virtual Result<ResidentKeyRecord> GenerateResidentKey(const Uuid& id, ResidentKeyType type,
                                                         const std::string& label,
                                                         Deadline deadline) = 0;
   // A key that exists already, by label, or by "id=<hex>". Errors besides: kNotFound,
-  // kFailedPrecondition when several match or the key may leave the token.
+  // kFailedPrecondition when several match, when the key may leave the token or do what its type
+  // does not need, and for one of this service's own.
   virtual Result<ResidentKeyRecord> FindResidentKey(const std::string& reference,
                                                     Deadline deadline) = 0;
-  // Success when it is already gone.
+  // Destroys both halves. Success when it is already gone. Only `id` is looked at.
   virtual Status DestroyResidentKey(const ResidentKeyRecord& key, Deadline deadline) = 0;
 
-  // ECDSA: DER form. RSA: the modulus' size.
+  // ECDSA: DER form. RSA: the modulus' size. Verified by the recorded public key before it is
+  // returned.
   virtual Result<Bytes> ResidentSign(const ResidentKeyRecord& key,
                                      const ResidentSignRequest& request, Deadline deadline) = 0;
-  // RSAES-OAEP with `hash` for hash and mask, or PKCS #1 v1.5 when `hash` is kNone.
-  // Errors besides: kInvalidArgument for whatever does not open, whatever the cause.
-  virtual Result<SecretBytes> ResidentRsaDecrypt(const ResidentKeyRecord& key, HashAlgorithm hash,
+  // RSAES-OAEP with `hash` for hash and mask, or PKCS #1 v1.5 without one.
+  // Errors besides: kDecryptionFailed for whatever does not open, whatever the cause.
+  virtual Result<SecretBytes> ResidentRsaDecrypt(const ResidentKeyRecord& key,
+                                                 std::optional<HashAlgorithm> hash,
                                                  ByteView ciphertext, Deadline deadline) = 0;
   // AES-256-GCM with a fresh random nonce of ours or the token's own.
+  // Errors besides: kInvalidArgument above kMaxResidentMessageBytes.
   virtual Result<ResidentCiphertext> ResidentEncrypt(const ResidentKeyRecord& key,
                                                      const SecretBytes& plaintext, ByteView aad,
                                                      Deadline deadline) = 0;
-  // Errors besides: kInvalidArgument when it does not authenticate.
+  // Errors besides: kDecryptionFailed when it does not authenticate.
   virtual Result<SecretBytes> ResidentDecrypt(const ResidentKeyRecord& key,
                                               const ResidentCiphertext& ciphertext, ByteView aad,
                                               Deadline deadline) = 0;
