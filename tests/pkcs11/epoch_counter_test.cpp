@@ -162,7 +162,7 @@ TEST_P(EpochCounterContract, ManyRaisesLeaveOneObject) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, EpochCounterContract, ::testing::ValuesIn(Cases()),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& one) { return one.param.name; });
 
 // What the token does itself, beside the service.
 class EpochObjectTest : public ::testing::Test {
