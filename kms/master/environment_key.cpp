@@ -91,6 +91,13 @@ bool EnvironmentKeyring::Holds(EnvironmentKeyVersion version, const SecretBytes&
   return found != keys_.end() && found->second == key;
 }
 
+void EnvironmentKeyring::Forget(EnvironmentKeyVersion keep_from) {
+  const ScopedLock lock(mutex_);
+  while (keys_.size() > 1 && keys_.begin()->first < keep_from) {
+    keys_.erase(keys_.begin());
+  }
+}
+
 void EnvironmentKeyring::Wipe() {
   const ScopedLock lock(mutex_);
   keys_.clear();

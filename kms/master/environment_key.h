@@ -45,6 +45,9 @@ class EnvironmentKeyring {
   // Whether `key` is the one held under `version`; constant time in the contents.
   [[nodiscard]] bool Holds(EnvironmentKeyVersion version, const SecretBytes& key) const;
 
+  // Wipes the versions below `keep_from`, but never the latest.
+  void Forget(EnvironmentKeyVersion keep_from);
+
   // Forgets and wipes every key: the environment is sealed.
   void Wipe();
   [[nodiscard]] bool sealed() const;

@@ -42,7 +42,7 @@ Status HsmRandomness::Fill(MutableByteView out) {
 
 Status HsmRandomness::Mix(MutableByteView out, Deadline deadline) {
   const std::size_t size = std::max(out.size(), kMinBytesPerCall);
-  const SecretBytes output = KMS_TRY(device_.Random(size, deadline));
+  const SecretBytes output = KMS_TRY(generator_(size, deadline));
   if (output.size() != size) {
     return BrokenGenerator("it gave fewer bytes than it was asked for");
   }

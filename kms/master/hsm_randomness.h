@@ -6,12 +6,15 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <functional>
+#include <utility>
 
 #include "kms/base/bytes.h"
 #include "kms/base/clock.h"
 #include "kms/base/digest.h"
 #include "kms/base/mutex.h"
 #include "kms/base/result.h"
+#include "kms/base/secret_bytes.h"
 #include "kms/master/master_key_device.h"
 
 namespace kms {
@@ -19,9 +22,17 @@ namespace kms {
 // Thread rule: any thread; a call blocks for HSM calls up to the timeout.
 class HsmRandomness {
  public:
+  // As MasterKeyDevice::Random, of whichever token answers.
+  using Generator = std::function<Result<SecretBytes>(std::size_t size, Deadline deadline)>;
+
+  // `clock` and what `generator` uses must outlive it.
+  HsmRandomness(Generator generator, const Clock& clock, std::chrono::milliseconds timeout)
+      : generator_(std::move(generator)), clock_(clock), timeout_(timeout) {}
   // `device` and `clock` must outlive it.
   HsmRandomness(MasterKeyDevice& device, const Clock& clock, std::chrono::milliseconds timeout)
-      : device_(device), clock_(clock), timeout_(timeout) {}
+      : HsmRandomness([&device](std::size_t size,
+                                Deadline deadline) { return device.Random(size, deadline); },
+                      clock, timeout) {}
 
   // Fills `out` with the exclusive or of both generators; on an error with zeros.
   // Errors: those of the device; kFailedPrecondition when the HSM's output is constant or repeats
@@ -37,7 +48,7 @@ class HsmRandomness {
   Status CheckAndRemember(ByteView output);
   bool IsRepeated(const Sha256Digest& digest) KMS_REQUIRES(mutex_);
 
-  MasterKeyDevice& device_;
+  const Generator generator_;
   const Clock& clock_;
   const std::chrono::milliseconds timeout_;
 

@@ -11,6 +11,7 @@
 // moved by one commit when the environment is opened.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -20,6 +21,7 @@
 #include "kms/base/bytes.h"
 #include "kms/base/ids.h"
 #include "kms/base/result.h"
+#include "kms/base/secret_bytes.h"
 #include "kms/master/environment_key.h"
 #include "kms/master/wrapped_key.h"
 #include "kms/store/store.h"
@@ -38,9 +40,18 @@ struct GroupMember {
   friend bool operator==(const GroupMember&, const GroupMember&) = default;
 };
 
+// What an environment key is recognised by, whichever token opened it: two that disagree are told
+// apart by it (H15), even before anything is unsealed.
+using KeyCheck = std::array<std::uint8_t, 16>;
+
+// The first 16 bytes of HKDF-SHA-256(key, salt = environment id, "kms environment key check v1").
+Result<KeyCheck> CheckOf(const Uuid& environment_id, const SecretBytes& key);
+
 struct KeyGroup {
   std::vector<GroupMember> members;      // sorted by name, never empty
   MasterKeyVersion current_master = 1;   // what new wraps are made under
+  // Of every key version; those of earlier releases are added when the key is opened.
+  std::map<EnvironmentKeyVersion, KeyCheck> key_checks;
 
   [[nodiscard]] const GroupMember* Find(std::string_view hsm) const;
   [[nodiscard]] Bytes Encode() const;
@@ -56,6 +67,11 @@ struct MemberMaterial {
 
   // The wrap under the highest master version that opens `version`; nullptr when there is none.
   [[nodiscard]] const WrappedKey* FindWrap(EnvironmentKeyVersion version) const;
+  // The wrap under one master version; nullptr when there is none.
+  [[nodiscard]] const WrappedKey* FindWrap(EnvironmentKeyVersion version,
+                                           MasterKeyVersion master) const;
+  // The master key of FindWrap(version); nullptr when there is none.
+  [[nodiscard]] const MasterKeyRecord* FindMaster(EnvironmentKeyVersion version) const;
 };
 
 // Everything that is stored of an environment's keys.
@@ -63,7 +79,11 @@ struct GroupMaterial {
   KeyGroup group;
   Revision group_revision = 0;
   std::map<std::string, MemberMaterial, std::less<>> members;  // also of tokens that left
+  // Paths of records that cannot be read; what they say is missing above. They are never replaced.
+  std::vector<std::string> damaged;
 
+  [[nodiscard]] const MemberMaterial* Find(std::string_view hsm) const;
+  [[nodiscard]] bool IsDamaged(std::string_view path) const;
   // Every version that some member holds a wrap of, ascending; never empty when read.
   [[nodiscard]] std::vector<EnvironmentKeyVersion> Versions() const;
 };
@@ -81,8 +101,16 @@ std::string WrappedPath(const Uuid& environment_id, EnvironmentKeyVersion versio
 // its length, marked as a version 8 UUID (RFC 9562 section 5.8).
 Uuid DeriveMasterKeyId(const Uuid& environment_id, std::string_view hsm, MasterKeyVersion version);
 
-// Reads all of it, moving the form of earlier releases first. Errors: kCorrupted when a record is
-// missing or damaged, naming it; store errors.
+// Reads all of it, moving the form of earlier releases first. Errors: kCorrupted when the group or
+// every wrap of some version is missing or damaged, naming it; store errors.
 Result<GroupMaterial> ReadGroupMaterial(Store& store, const Uuid& environment_id);
+
+// The master keys recorded by token and version, of an environment whose wraps may be gone already.
+// Errors: kCorrupted, store errors.
+using RecordedMasters = std::map<std::string, std::map<MasterKeyVersion, MasterKeyRecord>>;
+Result<RecordedMasters> ReadMasterKeys(Store& store, const Uuid& environment_id);
+
+// Names of tokens: [a-z0-9][a-z0-9-]{0,31}.
+bool IsHsmName(std::string_view name);
 
 }  // namespace kms
