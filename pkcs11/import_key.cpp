@@ -105,7 +105,7 @@ Result<std::optional<SecretBytes>> OpenInWorker(Session& session, const ImportKe
   }
   CK_MECHANISM mechanism{CKM_RSA_X_509, nullptr, 0};
   const SecretBytes encoded = KMS_TRY(session.Decrypt(mechanism, key.handle, ciphertext));
-  if (encoded.size() != kImportCiphertextBytes) {
+  if (encoded.size() != key.modulus.size()) {
     return session.Fail({CKR_DEVICE_ERROR, "C_Decrypt: impossible length"});
   }
   return RemoveOaep(hash, encoded);
@@ -176,7 +176,7 @@ Result<CK_OBJECT_HANDLE> CopyIntoToken(Session& session, CK_OBJECT_HANDLE key,
 
 Result<std::optional<SecretBytes>> OpenImport(Session& session, const ImportKeyObject& key,
                                               const ImportCiphertext& ciphertext) {
-  if (ciphertext.bytes.size() != kImportCiphertextBytes ||
+  if (ciphertext.bytes.size() != key.modulus.size() ||
       ciphertext.place == OaepPlace::kNowhere) {
     return std::optional<SecretBytes>();
   }

@@ -17,7 +17,7 @@ namespace kms::pkcs11 {
 // Only the private half is kept in the token: the public one follows from it.
 struct ImportKeyObject {
   CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
-  Bytes modulus;     // big-endian, kImportCiphertextBytes
+  Bytes modulus;     // big-endian, without leading zeros
   Bytes public_key;  // SubjectPublicKeyInfo
 };
 

@@ -9,6 +9,7 @@
 #include "kms/base/digest.h"
 #include "kms/base/random.h"
 #include "pkcs11/attributes.h"
+#include "pkcs11/gcm_mechanism.h"
 #include "pkcs11/oaep.h"
 
 namespace kms::pkcs11 {
@@ -35,29 +36,6 @@ Error DoesNotOpen(std::string detail) {
 }
 
 // ---- AES-GCM -----------------------------------------------------------------------------------
-
-// The parameter in the layout that the module wants; `nonce` must outlive the call.
-class GcmMechanism {
- public:
-  GcmMechanism(GcmParameterLayout layout, MutableByteView nonce, ByteView aad) {
-    CK_BYTE* const aad_pointer = aad.empty() ? nullptr : CkIn(aad);
-    with_ = {nonce.data(), nonce.size(), nonce.size() * 8, aad_pointer, aad.size(), kTagBytes * 8};
-    without_ = {nonce.data(), nonce.size(), aad_pointer, aad.size(), kTagBytes * 8};
-    if (layout == GcmParameterLayout::kWithIvBits) {
-      mechanism_ = {CKM_AES_GCM, &with_, sizeof(with_)};
-    } else {
-      mechanism_ = {CKM_AES_GCM, &without_, sizeof(without_)};
-    }
-  }
-  GcmMechanism(const GcmMechanism&) = delete;
-  GcmMechanism& operator=(const GcmMechanism&) = delete;
-  CK_MECHANISM& get() { return mechanism_; }
-
- private:
-  GcmParametersWithIvBits with_{};
-  GcmParametersWithoutIvBits without_{};
-  CK_MECHANISM mechanism_{};
-};
 
 Result<WrappedKey> WrapByGcm(Session& session, const WrappingKey& master, const SecretBytes& key,
                              ByteView context) {

@@ -188,6 +188,17 @@ Result<SecretBytes> Session::Decrypt(CK_MECHANISM& mechanism, CK_OBJECT_HANDLE k
   return SecretBytes::CopyOf(out.View().first(size));
 }
 
+Result<Bytes> Session::Sign(CK_MECHANISM& mechanism, CK_OBJECT_HANDLE key, ByteView data) {
+  const CK_FUNCTION_LIST& calls = module_->functions();
+  KMS_TRY(Check(calls.C_SignInit(handle_, &mechanism, key), "C_SignInit"));
+  Bytes out(kLargestModulus);
+  CK_ULONG size = out.size();
+  KMS_TRY(Check(calls.C_Sign(handle_, CkIn(data), data.size(), out.data(), &size), "C_Sign"));
+  if (size > out.size()) return Fail({CKR_DEVICE_ERROR, "C_Sign: impossible length"});
+  out.resize(size);
+  return out;
+}
+
 Result<Bytes> Session::Wrap(CK_MECHANISM& mechanism, CK_OBJECT_HANDLE wrapping,
                             CK_OBJECT_HANDLE key, std::size_t key_bytes) {
   Bytes out(key_bytes + kLargestModulus);

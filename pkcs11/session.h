@@ -60,6 +60,7 @@ class Session {
   // ---- cryptography. Output buffers are input + 64 bytes or `limit`; size queries lie.
   Result<Bytes> Encrypt(CK_MECHANISM& mechanism, CK_OBJECT_HANDLE key, ByteView plaintext);
   Result<SecretBytes> Decrypt(CK_MECHANISM& mechanism, CK_OBJECT_HANDLE key, ByteView ciphertext);
+  Result<Bytes> Sign(CK_MECHANISM& mechanism, CK_OBJECT_HANDLE key, ByteView data);
   Result<Bytes> Wrap(CK_MECHANISM& mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key,
                      std::size_t key_bytes);
   Result<CK_OBJECT_HANDLE> Unwrap(CK_MECHANISM& mechanism, CK_OBJECT_HANDLE unwrapping,
