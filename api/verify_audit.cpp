@@ -42,6 +42,11 @@ void PrintJson(const AuditReport& report) {
                               {"last_signed_seq", report.last_signed_seq},
                               {"unsigned_records", report.unsigned_records()},
                               {"signing_key", Base64Encode(report.signing_key)}};
+  if (report.store) {
+    json["epoch"] = report.store->epoch;
+    json["store_revision"] = report.store->revision;
+    json["store_digest"] = report.store->digest;
+  }
   if (!report.ok()) {
     json["problem"] = {{"file", report.problem->file},
                        {"line", report.problem->line},
@@ -62,6 +67,11 @@ void PrintText(const AuditReport& report) {
               static_cast<unsigned long long>(report.last_signed_seq));
   std::printf("not yet signed: %llu records\n",
               static_cast<unsigned long long>(report.unsigned_records()));
+  if (report.store) {
+    std::printf("epoch:        %llu, signed with the store at revision %llu\n",
+                static_cast<unsigned long long>(report.store->epoch),
+                static_cast<unsigned long long>(report.store->revision));
+  }
   std::printf("signing key:  %s\n", Base64Encode(report.signing_key).c_str());
 }
 

@@ -31,13 +31,22 @@ std::unique_ptr<EVP_PKEY, KeyDeleter> ParsePublicKey(ByteView der) {
 }
 
 std::string CheckpointMembers(const AuditHead& head, const CheckpointSigner& signer,
-                              ByteView signature, WallTime now) {
+                              ByteView signature, WallTime now,
+                              const std::optional<StoreStatement>& store) {
   std::string members;
   AppendAuditHeading(now, "checkpoint", members);
   members.append(",\"checkpoint\":{\"seq\":");
   AppendJsonNumber(head.seq, members);
   members.append(",\"hash\":\"").append(HexEncode(head.hash));
-  members.append("\",\"public_key\":\"");
+  members.append("\",");
+  if (store) {
+    members.append("\"epoch\":");
+    AppendJsonNumber(store->epoch, members);
+    members.append(",\"store_revision\":");
+    AppendJsonNumber(store->revision, members);
+    members.append(",\"store_digest\":\"").append(store->digest).append("\",");
+  }
+  members.append("\"public_key\":\"");
   AppendBase64(signer.public_key, members);
   members.append("\",\"signature\":\"");
   AppendBase64(signature, members);
@@ -47,18 +56,26 @@ std::string CheckpointMembers(const AuditHead& head, const CheckpointSigner& sig
 
 }  // namespace
 
-std::string CheckpointMessage(const AuditHead& head, std::string_view time) {
-  std::string message = "kms audit checkpoint v1\n";
+std::string CheckpointMessage(const AuditHead& head, std::string_view time,
+                              const std::optional<StoreStatement>& store) {
+  std::string message = store ? "kms audit checkpoint v2\n" : "kms audit checkpoint v1\n";
   AppendJsonNumber(head.seq, message);
   message.append("\n").append(HexEncode(head.hash)).append("\n").append(time).append("\n");
+  if (store) {
+    AppendJsonNumber(store->epoch, message);
+    message.append("\n");
+    AppendJsonNumber(store->revision, message);
+    message.append("\n").append(store->digest).append("\n");
+  }
   return message;
 }
 
 Status WriteCheckpoint(AuditLog& log, const AuditHead& head, const CheckpointSigner& signer,
-                       WallTime now, Deadline deadline) {
-  const std::string message = CheckpointMessage(head, ToRfc3339(now));
+                       WallTime now, Deadline deadline,
+                       const std::optional<StoreStatement>& store) {
+  const std::string message = CheckpointMessage(head, ToRfc3339(now), store);
   const Bytes signature = KMS_TRY(signer.sign(AsBytes(message)));
-  const std::string members = CheckpointMembers(head, signer, signature, now);
+  const std::string members = CheckpointMembers(head, signer, signature, now, store);
   const AuditTicket ticket = KMS_TRY(log.Append(members));
   return log.Await(ticket, deadline);
 }

@@ -49,6 +49,7 @@ struct ParsedCheckpoint {
   std::string hash;
   Bytes public_key;
   Bytes signature;
+  std::optional<StoreStatement> store;
 };
 
 std::optional<std::string> TextOf(const Json& object, const char* name) {
@@ -68,6 +69,24 @@ std::optional<Bytes> BytesOf(const Json& object, const char* name) {
   return bytes.has_value() ? std::optional<Bytes>(std::move(*bytes)) : std::nullopt;
 }
 
+// What a checkpoint says of the store: all of it or nothing; nullopt when it is malformed.
+std::optional<std::optional<StoreStatement>> ParseStatement(const Json& body) {
+  using Statement = std::optional<StoreStatement>;
+  const auto epoch = body.find("epoch");
+  const auto revision = body.find("store_revision");
+  const auto digest = TextOf(body, "store_digest");
+  if (epoch == body.end() && revision == body.end() && !body.contains("store_digest")) {
+    return Statement();
+  }
+  if (epoch == body.end() || !epoch->is_number_unsigned() || revision == body.end() ||
+      !revision->is_number_unsigned() || !digest) {
+    return std::nullopt;
+  }
+  return Statement(StoreStatement{.epoch = epoch->get<std::uint64_t>(),
+                                  .revision = revision->get<std::uint64_t>(),
+                                  .digest = *digest});
+}
+
 std::optional<ParsedCheckpoint> ParseCheckpoint(std::string_view line) {
   const Json record = Json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!record.is_object() || !record.contains("checkpoint")) {
@@ -81,14 +100,16 @@ std::optional<ParsedCheckpoint> ParseCheckpoint(std::string_view line) {
   const auto hash = TextOf(body, "hash");
   auto public_key = BytesOf(body, "public_key");
   auto signature = BytesOf(body, "signature");
-  if (!time || !hash || !public_key || !signature) {
+  auto store = ParseStatement(body);
+  if (!time || !hash || !public_key || !signature || !store) {
     return std::nullopt;
   }
   return ParsedCheckpoint{.time = *time,
                           .seq = body["seq"].get<std::uint64_t>(),
                           .hash = *hash,
                           .public_key = std::move(*public_key),
-                          .signature = std::move(*signature)};
+                          .signature = std::move(*signature),
+                          .store = std::move(*store)};
 }
 
 }  // namespace
@@ -197,13 +218,17 @@ void AuditVerifier::CheckCheckpoint(std::string_view line) {
     return Problem("the checkpoint does not match the record it names");
   }
   const std::string message =
-      CheckpointMessage({.seq = checkpoint->seq, .hash = *hash}, checkpoint->time);
+      CheckpointMessage({.seq = checkpoint->seq, .hash = *hash}, checkpoint->time,
+                        checkpoint->store);
   if (!VerifyCheckpointSignature(checkpoint->public_key, checkpoint->signature, message)) {
     return Problem("the signature of the checkpoint is not valid");
   }
   ++report_.checkpoints;
   report_.last_signed_seq = checkpoint->seq;
   report_.signing_key = checkpoint->public_key;
+  if (checkpoint->store) {
+    report_.store = checkpoint->store;
+  }
 }
 
 // The digest of an earlier record, null when it is not among the recent ones.

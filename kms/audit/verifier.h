@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kms/audit/chain.h"
+#include "kms/audit/checkpoint.h"
 #include "kms/base/bytes.h"
 #include "kms/base/result.h"
 
@@ -30,6 +31,7 @@ struct AuditReport {
   std::uint64_t checkpoints = 0;      // with a valid signature
   std::uint64_t last_signed_seq = 0;  // the last record a signature vouches for; 0: none
   Bytes signing_key;                  // of the checkpoints; compare with the HSM's
+  std::optional<StoreStatement> store;  // what the last checkpoint says of the store, if it does
 
   [[nodiscard]] bool ok() const { return !problem.has_value(); }
   // Records at the end that no signature vouches for yet, the last checkpoint among them.

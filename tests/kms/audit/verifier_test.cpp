@@ -296,5 +296,50 @@ TEST(Checkpoint, SignsThisText) {
                 "\n2026-01-01T00:00:00.000000000Z\n");
 }
 
+TEST(Checkpoint, SignsThisTextWhenItSaysHowTheStoreWas) {
+  const StoreStatement store{.epoch = 12, .revision = 34, .digest = "cd"};
+  EXPECT_EQ(CheckpointMessage({.seq = 7, .hash = {0xAB}}, "2026-01-01T00:00:00.000000000Z", store),
+            "kms audit checkpoint v2\n7\nab" + std::string(62, '0') +
+                "\n2026-01-01T00:00:00.000000000Z\n12\n34\ncd\n");
+}
+
+// A log whose only checkpoint says how the store was.
+std::string LogWithStatement(const TestKey& key) {
+  const SystemClock clock;
+  auto disk = std::make_shared<AuditDisk>();
+  auto log =
+      ChainedAuditLog::Open({.path = "audit.log", .open_file = AuditDisk::Opener(disk)}, clock);
+  EXPECT_THAT(log, IsOk());
+  EXPECT_THAT(WriteCheckpoint(**log, (*log)->head(), key.Signer(), clock.Now(), Soon(),
+                              StoreStatement{.epoch = 1200, .revision = 1234, .digest = "abcd"}),
+              IsOk());
+  return disk->contents();
+}
+
+TEST(Checkpoint, D12_TheEpochAndTheDigestAreReported) {
+  const TestKey key;
+  const AuditReport report = VerifyText(LogWithStatement(key));
+  ASSERT_TRUE(report.ok()) << report.problem->what;
+  EXPECT_EQ(report.store, (StoreStatement{.epoch = 1200, .revision = 1234, .digest = "abcd"}));
+}
+
+TEST(Checkpoint, D12_WhatItSaysOfTheStoreIsSigned) {
+  const TestKey key;
+  const std::string log = LogWithStatement(key);
+  const auto changed = [&](const std::string& from, const std::string& to) {
+    std::string text = log;
+    const std::size_t at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    text.replace(at, from.size(), to);
+    return VerifyText(text);
+  };
+  EXPECT_FALSE(changed("\"epoch\":1200", "\"epoch\":1199").ok());
+  EXPECT_FALSE(changed("\"store_revision\":1234", "\"store_revision\":1233").ok());
+  EXPECT_FALSE(changed("\"store_digest\":\"abcd\"", "\"store_digest\":\"abce\"").ok());
+  EXPECT_FALSE(
+      changed("\"epoch\":1200,\"store_revision\":1234,\"store_digest\":\"abcd\",", "").ok());
+  EXPECT_FALSE(changed("\"epoch\":1200,", "").ok());
+}
+
 }  // namespace
 }  // namespace kms::testing
