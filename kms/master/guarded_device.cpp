@@ -1,21 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kms/master/guarded_device.h"
 
+#include <optional>
 #include <utility>
 
 #include "kms/master/call_gate.h"
+#include "kms/master/guarded_epochs.h"
 
 namespace kms {
 
 struct GuardedDevice::Impl {
   Impl(const std::string& name, HsmParts its_parts, const BreakerOptions& options,
        const Clock& clock)
-      : parts(std::move(its_parts)), gate(name, options, clock) {}
+      : parts(std::move(its_parts)), gate(name, options, clock) {
+    if (parts.epochs != nullptr) {
+      epochs.emplace(*parts.epochs, gate);
+    }
+  }
 
   MasterKeyDevice& device() const { return *parts.master_keys; }
 
   const HsmParts parts;
   CallGate gate;
+  std::optional<GuardedEpochs> epochs;
 };
 
 GuardedDevice::GuardedDevice(std::string name, HsmParts parts, const BreakerOptions& options,
@@ -37,7 +44,9 @@ bool GuardedDevice::WouldTry() const { return impl_->gate.WouldTry(); }
 
 ResidentKeyDevice* GuardedDevice::resident_keys() const { return nullptr; }
 
-EpochCounter* GuardedDevice::epochs() const { return nullptr; }
+EpochCounter* GuardedDevice::epochs() const {
+  return impl_->epochs ? &*impl_->epochs : nullptr;
+}
 
 Result<DeviceDescription> GuardedDevice::Describe(Deadline deadline) {
   return impl_->gate.Run(deadline, [&] { return impl_->device().Describe(deadline); });
