@@ -40,7 +40,10 @@ pkcs11::TokenOptions TokenOptionsFrom(const HsmConfig& config) {
           .sessions = static_cast<std::uint32_t>(config.sessions),
           .softhsm_config = config.softhsm_config,
           .softhsm_state_directory = config.softhsm_state_directory,
-          .pinned_mechanism = config.mechanism == "auto" ? std::string{} : config.mechanism};
+          .pinned_mechanism = config.mechanism == "auto" ? std::string{} : config.mechanism,
+          .network = config.network,
+          .memory_limit_bytes = config.memory_limit_bytes,
+          .state_directory = config.state_directory};
 }
 
 std::vector<std::string> WorkerEnvironmentFrom(const HsmConfig& config) {

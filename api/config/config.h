@@ -55,8 +55,9 @@ struct HsmConfig {
   std::string pass_environment;
   std::string softhsm_config;
   std::string softhsm_state_directory;
+  std::string state_directory;
   bool network = false;
-  std::uint64_t memory_limit = std::uint64_t{1} << 30U;  // bytes; 0: none
+  std::uint64_t memory_limit_bytes = std::uint64_t{512} << 20U;  // 0: none
   std::uint64_t max_calls = 16;
   std::uint64_t max_waiting = 64;
   std::uint64_t breaker_failures = 3;
@@ -132,7 +133,8 @@ struct Config {
   LogConfig log;
 };
 
-// Every token of the configuration: `hsms`, and `hsm` as "default" when it is set.
+// Every token of the configuration: `hsms`, and `hsm` as "default" when it is set; each with its
+// state_directory filled in.
 HsmConfigs AllHsms(const Config& config);
 
 // Reads a JSON document (// and /* */ comments allowed). Errors: kInvalidArgument naming the key,

@@ -127,6 +127,12 @@ HsmConfigs AllHsms(const Config& config) {
   if (IsSet(config.hsm)) {
     tokens[std::string{kDefaultToken}] = config.hsm;
   }
+  const std::size_t slash = config.store.path.rfind('/');
+  for (auto& [name, token] : tokens) {
+    if (token.state_directory.empty() && token.softhsm_state_directory.empty()) {
+      token.state_directory = slash == std::string::npos ? "." : config.store.path.substr(0, slash);
+    }
+  }
   return tokens;
 }
 

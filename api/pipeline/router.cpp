@@ -101,13 +101,13 @@ void Canonicalise(Operation operation, std::string& path) {
 }
 
 // sys/mounts/PATH inside a namespace means an environment of another name: policies judge that one.
-// The same of sys/environments/PATH/seal and unseal; its other paths name no environment.
+// The same of sys/environments/PATH/…; sys/environments/status alone names none.
 std::string AbsolutePolicyPath(std::string_view path, std::string_view name_space) {
   constexpr std::string_view kEnvironments = "sys/environments/";
   for (const std::string_view prefix : {std::string_view("sys/mounts/"),
                                         std::string_view("sys/internal/ui/mounts/"),
                                         kEnvironments}) {
-    const bool names_one = prefix != kEnvironments || path.ends_with("seal");
+    const bool names_one = prefix != kEnvironments || path != "sys/environments/status";
     if (name_space.empty() || !path.starts_with(prefix) || !names_one) {
       continue;
     }

@@ -180,7 +180,7 @@ TEST(PrintConfig, ReadsTokensAndForeverBack) {
   Config config;
   config.hsm.token_label = "one";
   config.hsms["b"] = {.module = "/m", .token_label = "two", .pin = {"file:p"}, .max_calls = 3};
-  config.hsms["c"] = {.token_label = "with \"quotes\"", .memory_limit = 0};
+  config.hsms["c"] = {.token_label = "with \"quotes\"", .memory_limit_bytes = 0};
   config.lease.grace = kForever;
   const std::string text = PrintConfig(config);
   KMS_ASSERT_OK_AND_ASSIGN(const Config again, ParseConfig(text));
