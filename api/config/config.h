@@ -61,8 +61,9 @@ struct HsmConfig {
   std::uint64_t max_calls = 16;
   std::uint64_t max_waiting = 64;
   std::uint64_t breaker_failures = 3;
-  Milliseconds breaker_first_pause{1000};
-  Milliseconds breaker_longest_pause{30000};
+  Milliseconds breaker_hung_after{1000};
+  Milliseconds breaker_first_pause{500};
+  Milliseconds breaker_longest_pause{5000};
   Milliseconds call_timeout{5000};    // of every token; set in "hsm" alone
   Milliseconds start_timeout{20000};  // likewise
   friend bool operator==(const HsmConfig&, const HsmConfig&) = default;

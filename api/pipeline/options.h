@@ -7,16 +7,25 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/pipeline/json_guard.h"
 #include "kms/audit/audit_log.h"
 #include "kms/auth/limits.h"
 #include "kms/base/clock.h"
 #include "kms/base/error.h"
+#include "kms/base/result.h"
 #include "kms/identity/identity.h"
 #include "kms/operations/environments.h"
 
 namespace kms::api {
+
+// What a new reading of the configuration changes among the HSM tokens; their names.
+struct HsmChanges {
+  std::vector<std::string> added;
+  std::vector<std::string> removed;
+  std::vector<std::string> changed;
+};
 
 struct PipelineOptions {
   JsonLimits json;
@@ -38,6 +47,11 @@ struct PipelineOptions {
   std::function<void(const Error& error, std::string_view path)> report;
   // Told what somebody should look at, for example a decryption budget that was used up; as above.
   std::function<void(std::string_view what)> alarm;
+  // Reads the HSM tokens of the configuration again, starts workers for new ones and ends those of
+  // what is left out; `dry_run` only says what it would do. Any thread. Empty: not offered. Errors:
+  // kInvalidArgument for a configuration that is not valid, kFailedPrecondition with the reason;
+  // nothing is changed then.
+  std::function<Result<HsmChanges>(bool dry_run)> reload_hsms;
 };
 
 // Everything must outlive the pipeline.
