@@ -39,14 +39,18 @@ std::string ReadRootToken(const Config& config) {
   return token;
 }
 
-void PrintBanner(const std::string& url, const std::string& token, const DevOptions& options) {
+void PrintBanner(const std::string& url, const Config& config, const DevOptions& options) {
   const std::string tool = ToolPath();
+  const std::string token = ReadRootToken(config);
   std::printf("kmsd: listening on %s\n", url.c_str());
   std::printf("root token: %s\n", token.c_str());
   std::printf("environments: dev, staging, prod (protected), transit; state: %s\n",
               options.state_directory.c_str());
   if (UsesBuiltInToken(options)) {
     std::printf("SoftHSM is a file, not a security boundary: for development only\n");
+  }
+  for (const auto& [name, hsm] : config.hsms) {
+    std::printf("one more HSM token: kmsctl hsm add %s --env dev --wait\n", name.c_str());
   }
   std::printf("\nPaste these in another shell: encrypt, rotate, rewrap and decrypt\n\n");
   std::printf("  export KMS_ADDR=%s KMS_TOKEN=%s; C=$(%s encrypt app hello); echo \"$C\"\n",
@@ -63,12 +67,15 @@ Status RunDev(const DevOptions& options) {
   KMS_TRY(ValidateConfig(config));
   if (UsesBuiltInToken(options)) {
     KMS_TRY(CreateTokenInChild(config.hsm));
+    for (const auto& [name, hsm] : config.hsms) {
+      KMS_TRY(CreateTokenInChild(hsm));
+    }
   }
   ServeOptions serve;
   serve.environments = kEnvironments;
   serve.accept_rollback = options.accept_rollback;
   serve.on_listening = [&](const std::string& url) {
-    PrintBanner(url, ReadRootToken(config), options);
+    PrintBanner(url, config, options);
   };
   return Serve(config, serve);
 }

@@ -100,6 +100,10 @@ int Main(int argc, char** argv) {
   module->needs(label)->needs(pin);
   label->needs(module);
   pin->needs(module);
+  dev->add_option("--hsms", dev_options.hsms,
+                  "how many SoftHSM tokens to make, to try groups of HSMs with")
+      ->check(CLI::Range(1U, kMaxDevHsms))
+      ->capture_default_str();
   dev->add_flag("--accept-rollback", dev_options.accept_rollback, kAcceptRollback);
   dev->add_flag("--print-config", print_config,
                 "print the equivalent configuration for `kmsd serve` and exit");

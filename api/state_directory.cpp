@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string_view>
+#include <vector>
 
 #include "kms/base/random.h"
 #include "pkcs11/token_setup.h"
@@ -86,11 +87,33 @@ Status MakeDirectory(const std::string& path) {
 }
 
 Status PrepareSoftHsm(const std::string& directory) {
+  KMS_TRY(EnsurePrivateFile(directory + "/pin", RandomText("", 16)));
   const std::string path = directory + "/softhsm2.conf";
   if (std::filesystem::exists(path)) {
     return Ok();
   }
   return pkcs11::WriteSoftHsmConfig(path, directory + "/tokens");
+}
+
+HsmConfig SoftHsmIn(const std::string& directory, const std::string& label) {
+  return {.module = FindSoftHsm(),
+          .token_label = label,
+          .pin = {"file:" + directory + "/pin"},
+          .softhsm_config = directory + "/softhsm2.conf",
+          .softhsm_state_directory = directory};
+}
+
+// The further tokens: as many as asked for, and those of earlier runs.
+std::vector<std::string> FurtherTokens(const DevOptions& options, const std::string& directory) {
+  std::vector<std::string> names;
+  for (unsigned number = 2; number <= kMaxDevHsms; ++number) {
+    const std::string name = "hsm-" + std::to_string(number);
+    std::error_code ignored;
+    if (number <= options.hsms || std::filesystem::exists(directory + "/" + name, ignored)) {
+      names.push_back(name);
+    }
+  }
+  return names;
 }
 
 }  // namespace
@@ -105,11 +128,11 @@ Config DevConfig(const DevOptions& options) {
   config.audit.path = directory + "/audit.log";
   config.auth.root_token.text = "file:" + directory + "/root-token";
   if (UsesBuiltInToken(options)) {
-    config.hsm.module = FindSoftHsm();
-    config.hsm.token_label = kBuiltInTokenLabel;
-    config.hsm.pin.text = "file:" + directory + "/pin";
-    config.hsm.softhsm_config = directory + "/softhsm2.conf";
-    config.hsm.softhsm_state_directory = directory;
+    config.hsm = SoftHsmIn(directory, std::string(kBuiltInTokenLabel));
+    for (const std::string& name : FurtherTokens(options, directory)) {
+      config.hsms[name] =
+          SoftHsmIn(directory + "/" + name, std::string(kBuiltInTokenLabel) + name.substr(3));
+    }
   } else {
     config.hsm.module = options.module;
     config.hsm.token_label = options.token_label;
@@ -124,8 +147,12 @@ Result<Config> PrepareStateDirectory(const DevOptions& options) {
   KMS_TRY(MakeDirectory(directory));
   ::chmod(directory.c_str(), 0700);
   if (UsesBuiltInToken(options)) {
-    KMS_TRY(EnsurePrivateFile(directory + "/pin", RandomText("", 16)));
     KMS_TRY(PrepareSoftHsm(directory));
+    for (const std::string& name : FurtherTokens(options, directory)) {
+      KMS_TRY(MakeDirectory(directory + "/" + name));
+      ::chmod((directory + "/" + name).c_str(), 0700);
+      KMS_TRY(PrepareSoftHsm(directory + "/" + name));
+    }
   }
   const std::string token_path = directory + "/root-token";
   if (options.root_token.empty()) {
