@@ -20,6 +20,8 @@ constexpr std::uint64_t kLeaseGrowth = 4;
 constexpr std::uint64_t kLargestLease = std::uint64_t{1} << 20U;
 // A crash wastes no more than this part of the limit.
 constexpr std::uint64_t kLeasesPerLimit = 64;
+// A batch may need more at once than the range it would get.
+constexpr std::uint64_t kLargestBatch = 100'000;
 
 // Someone else's commit is read and tried again over.
 constexpr int kAttempts = 4;
@@ -204,6 +206,11 @@ Status KeyUsage::Write(SealedStore& store, const Recorded& recorded) {
   }
   revision_ = *committed;
   return Ok();
+}
+
+std::uint64_t LargestLease(std::uint64_t limit) {
+  return std::min(limit,
+                  std::max(std::min(limit / kLeasesPerLimit, kLargestLease), kLargestBatch));
 }
 
 std::string UsagePath(const Uuid& incarnation) { return "usage/" + incarnation.ToString(); }

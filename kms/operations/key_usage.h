@@ -86,6 +86,9 @@ class KeyUsage {
   Revision revision_ KMS_GUARDED_BY(mutex_) = 0;
 };
 
+// The most uses of a version that one commit may record, with this limit on them.
+std::uint64_t LargestLease(std::uint64_t limit);
+
 // "usage/<incarnation>": format(1) = 1, then for each version, ascending, version(4) and recorded
 // uses(8), big-endian.
 std::string UsagePath(const Uuid& incarnation);
