@@ -227,6 +227,10 @@ class SqliteStore::Writer {
   }
 
   Status CheckExpectation(const Mutation& mutation) {
+    if (mutation.keeps_revision &&
+        (!mutation.value || mutation.expected_revision.value_or(0) == 0)) {
+      return InvalidArgument("only an entry that is expected keeps its revision", mutation.path);
+    }
     if (!mutation.expected_revision) {
       return Ok();
     }
@@ -254,7 +258,8 @@ class SqliteStore::Writer {
     const ResetAtEnd reset(put_);
     put_.Bind(1, mutation.path);
     put_.Bind(2, ByteView(*mutation.value));
-    put_.Bind(3, static_cast<std::int64_t>(revision));
+    const Revision own = mutation.keeps_revision ? *mutation.expected_revision : revision;
+    put_.Bind(3, static_cast<std::int64_t>(own));
     KMS_TRY(put_.Step());
     return Ok();
   }

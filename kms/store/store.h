@@ -16,8 +16,8 @@
 
 namespace kms {
 
-// Grows by one with each commit; an entry's revision is that of the commit that last wrote it.
-// 0 means "does not exist".
+// Grows by one with each commit; an entry's revision is that of the commit that last wrote it, but
+// for commits that keep it. 0 means "does not exist".
 using Revision = std::uint64_t;
 
 struct StoredValue {
@@ -31,6 +31,9 @@ struct Mutation {
   // The revision the path must have for the commit to go through (0: must not exist);
   // absent: whatever is there.
   std::optional<Revision> expected_revision;
+  // The entry says what it said before in other bytes (re-sealing): it keeps its revision, so that
+  // nobody who read it has to read it again. Only with a value and an expected revision above 0.
+  bool keeps_revision = false;
 };
 
 struct ListedEntry {

@@ -104,6 +104,26 @@ TEST_P(StoreContract, RefusesAStaleExpectedRevisionAndAppliesNothing) {
   EXPECT_THAT(store_->CurrentRevision(), IsOkAndHolds(Revision{2}));
 }
 
+TEST_P(StoreContract, KeepsTheRevisionOfAnEntryThatIsOnlySealedAgain) {
+  ASSERT_THAT(store_->Commit({Put("a", "one"), Put("b", "one")}), IsOkAndHolds(Revision{1}));
+  Mutation resealed = Put("a", "uno", 1);
+  resealed.keeps_revision = true;
+  ASSERT_THAT(store_->Commit({resealed}), IsOkAndHolds(Revision{2}));
+  EXPECT_EQ(Read("a"), "uno");
+  EXPECT_THAT(store_->Commit({Put("a", "two", 1)}), IsOkAndHolds(Revision{3}));
+  EXPECT_THAT(store_->Commit({resealed}), HasError(ErrorCode::kConflict));
+  EXPECT_EQ(Read("a"), "two");
+}
+
+TEST_P(StoreContract, KeepsNoRevisionThatIsNotExpected) {
+  ASSERT_THAT(store_->Commit({Put("a", "one")}), IsOk());
+  for (Mutation mutation : {Put("a", "two"), Put("b", "new", 0), Delete("a", 1)}) {
+    mutation.keeps_revision = true;
+    EXPECT_THAT(store_->Commit({mutation}), HasError(ErrorCode::kInvalidArgument));
+  }
+  EXPECT_EQ(Read("a"), "one");
+}
+
 TEST_P(StoreContract, RefusesToCreateWhatExists) {
   ASSERT_THAT(store_->Commit({Put("a", "one", 0)}), IsOk());
   EXPECT_THAT(store_->Commit({Put("a", "two", 0)}), HasError(ErrorCode::kConflict));

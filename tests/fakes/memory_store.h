@@ -169,6 +169,10 @@ class MemoryStore final : public Store {
       }
       const auto found = entries_.find(mutation.path);
       const Revision current = found == entries_.end() ? 0 : found->second.revision;
+      if (mutation.keeps_revision &&
+          (!mutation.value || mutation.expected_revision.value_or(0) == 0)) {
+        return InvalidArgument("only an entry that is expected keeps its revision", mutation.path);
+      }
       if (mutation.expected_revision.value_or(current) != current) {
         return Conflict("the entry was changed by someone else", mutation.path);
       }
@@ -178,7 +182,8 @@ class MemoryStore final : public Store {
 
   void Apply(const Mutation& mutation) KMS_REQUIRES(mutex_) {
     if (mutation.value) {
-      entries_[mutation.path] = {.value = *mutation.value, .revision = revision_};
+      const Revision own = mutation.keeps_revision ? *mutation.expected_revision : revision_;
+      entries_[mutation.path] = {.value = *mutation.value, .revision = own};
       return;
     }
     entries_.erase(mutation.path);

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kms/master/sealed_store.h"
 
+#include <chrono>
 #include <fstream>
+#include <functional>
+#include <future>
+#include <map>
+#include <memory>
 #include <set>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/fakes/memory_store.h"
@@ -15,6 +22,7 @@ namespace {
 using ::testing::HasSubstr;
 using testing::HasError;
 using testing::IsOk;
+using testing::IsOkAndHolds;
 using testing::MemoryStore;
 
 SecretBytes SecretOf(std::string_view text) { return SecretBytes::CopyOf(AsBytes(text)).value(); }
@@ -206,6 +214,117 @@ TEST_F(SealedStoreTest, OpensOldEntriesAfterANewVersionSealsNewOnes) {
   EXPECT_EQ(AsText(entry->value.View()), "old");
   EXPECT_EQ(Raw(id_, "keys/old")[4], 1);
   EXPECT_EQ(Raw(id_, "keys/new")[4], 2);
+}
+
+TEST_F(SealedStoreTest, D2_SealsAgainUnderTheLatestKeyAndKeepsTheRevision) {
+  for (const char* path : {"keys/a", "keys/b", "keys/c"}) {
+    ASSERT_THAT(Write(sealed_, path, path), IsOk());
+  }
+  ASSERT_THAT(keys_.Add(2, SecretBytes::CopyOf(Bytes(32, 0x22)).value()), IsOk());
+  ASSERT_THAT(Write(sealed_, "keys/b", "newer"), IsOk());
+
+  EXPECT_THAT(sealed_.Reseal({"keys/a", "keys/b", "keys/c", "keys/none"}), IsOkAndHolds(2U));
+
+  for (const char* path : {"keys/a", "keys/b", "keys/c"}) {
+    EXPECT_THAT(sealed_.KeyVersionOf(path), IsOkAndHolds(std::optional<EnvironmentKeyVersion>(2)));
+  }
+  KMS_ASSERT_OK_AND_ASSIGN(const auto entry, sealed_.Get("keys/a"));
+  EXPECT_EQ(AsText(entry->value.View()), "keys/a");
+  EXPECT_EQ(entry->revision, 1U);
+  EXPECT_THAT(sealed_.Reseal({"keys/a", "keys/b", "keys/c"}), IsOkAndHolds(0U));
+}
+
+TEST_F(SealedStoreTest, SealsAgainWhatDidNotChangeWhenSomethingElseDid) {
+  for (const char* path : {"keys/a", "keys/b"}) {
+    ASSERT_THAT(Write(sealed_, path, path), IsOk());
+  }
+  ASSERT_THAT(keys_.Add(2, SecretBytes::CopyOf(Bytes(32, 0x22)).value()), IsOk());
+  store_.FailCommit(1, ErrorCode::kConflict);
+  store_.FailCommit(2, ErrorCode::kConflict);
+
+  EXPECT_THAT(sealed_.Reseal({"keys/a", "keys/b"}), IsOkAndHolds(1U));
+  EXPECT_EQ(Raw(id_, "keys/a")[4], 1);
+  EXPECT_EQ(Raw(id_, "keys/b")[4], 2);
+}
+
+TEST_F(SealedStoreTest, LeavesWhatDoesNotOpenAsItIs) {
+  ASSERT_THAT(Write(sealed_, "keys/a", "a"), IsOk());
+  ASSERT_THAT(Write(sealed_, "keys/b", "b"), IsOk());
+  Bytes damaged = Raw(id_, "keys/a");
+  damaged.back() ^= 1U;
+  Tamper(id_, "keys/a", damaged);
+  ASSERT_THAT(keys_.Add(2, SecretBytes::CopyOf(Bytes(32, 0x22)).value()), IsOk());
+
+  EXPECT_THAT(sealed_.Reseal({"keys/a", "keys/b"}), IsOkAndHolds(1U));
+  EXPECT_EQ(Raw(id_, "keys/a"), damaged);
+}
+
+TEST_F(SealedStoreTest, D2_ReadsAgainWhatWasSealedAgainWhileItWasRead) {
+  // The reader has the old bytes; before it opens them the entry is sealed again and the old key
+  // forgotten.
+  class RacingStore final : public Store {
+   public:
+    explicit RacingStore(MemoryStore& store) : store_(store) {}
+    Result<std::optional<StoredValue>> Get(std::string_view path) override {
+      Result<std::optional<StoredValue>> got = store_.Get(path);
+      if (auto race = std::exchange(race_, nullptr)) {
+        race();
+      }
+      return got;
+    }
+    Result<std::vector<ListedEntry>> List(std::string_view prefix, std::string_view after,
+                                          std::size_t limit) override {
+      return store_.List(prefix, after, limit);
+    }
+    Result<Revision> Commit(const std::vector<Mutation>& mutations) override {
+      return store_.Commit(mutations);
+    }
+    Result<Revision> CurrentRevision() override { return store_.CurrentRevision(); }
+    void Subscribe(ChangeListener listener) override { store_.Subscribe(std::move(listener)); }
+    void RaceOnce(std::function<void()> race) { race_ = std::move(race); }
+
+   private:
+    MemoryStore& store_;
+    std::function<void()> race_;
+  };
+  ASSERT_THAT(Write(sealed_, "keys/a", "value"), IsOk());
+  RacingStore racing(store_);
+  SealedStore reader{racing, keys_, id_};
+  racing.RaceOnce([this] {
+    ASSERT_THAT(keys_.Add(2, SecretBytes::CopyOf(Bytes(32, 0x22)).value()), IsOk());
+    ASSERT_THAT(sealed_.Reseal({"keys/a"}), IsOk());
+    std::map<EnvironmentKeyVersion, SecretBytes> left;
+    left.emplace(2, SecretBytes::CopyOf(Bytes(32, 0x22)).value());
+    ASSERT_THAT(keys_.Replace(std::move(left)), IsOk());
+  });
+
+  KMS_ASSERT_OK_AND_ASSIGN(const auto entry, reader.Get("keys/a"));
+  EXPECT_EQ(AsText(entry->value.View()), "value");
+}
+
+TEST_F(SealedStoreTest, D2_WaitsForCommitsThatSealedBefore) {
+  using std::chrono::milliseconds;
+  EXPECT_THAT(sealed_.AwaitCommits(milliseconds(1)), IsOk());
+  {
+    const SealedStore::Sealing stalled = sealed_.BeginSealing();
+    EXPECT_THAT(sealed_.AwaitCommits(milliseconds(1)), HasError(ErrorCode::kUnavailable));
+  }
+  std::promise<void> begun;
+  std::thread ends([&] {
+    const SealedStore::Sealing slow = sealed_.BeginSealing();
+    begun.set_value();
+  });
+  begun.get_future().wait();
+  EXPECT_THAT(sealed_.AwaitCommits(milliseconds(60'000)), IsOk());
+  ends.join();
+}
+
+TEST_F(SealedStoreTest, CommitsTogetherWithEntriesOfOthers) {
+  std::vector<SealedMutation> mutations;
+  mutations.push_back(Put("keys/a", "value"));
+  ASSERT_THAT(sealed_.Commit(mutations, {{.path = "plain", .value = Bytes{1}}}), IsOk());
+  EXPECT_TRUE(store_.Contents().contains("plain"));
+  EXPECT_EQ(store_.commits(), 1);
 }
 
 }  // namespace
