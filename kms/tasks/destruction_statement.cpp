@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// One statement, format 1 (numbers big-endian, texts and bytes with a 4-byte length):
+//
+//   'D' | 1 | id(16) | environment text | environment id(16) | version(4)
+//       | number of objects(4) | per object: hsm text, token label text, token serial text, id(16),
+//         label text, made(8)
+//       | asked by text | text | signature bytes | public key bytes
+#include "kms/tasks/destruction_statement.h"
+
+#include <utility>
+
+#include "kms/audit/json_text.h"
+#include "kms/base/record_codec.h"
+#include "kms/tasks/task_entries.h"
+
+namespace kms {
+
+namespace {
+
+constexpr char kKind = 'D';
+constexpr std::uint8_t kFormat = 1;
+constexpr std::string_view kPrefix = "statements/";
+constexpr std::size_t kPage = 500;
+constexpr std::size_t kMaxTextBytes = 1024;
+
+Error Damaged(const std::string& how) {
+  return Corrupted("damaged statement of a destroyed master key: " + how);
+}
+
+// `"name":"value"`, with what stands before it.
+void AppendMember(std::string_view before, std::string_view name, std::string_view value,
+                  std::string& out) {
+  out += before;
+  AppendJsonString(name, kMaxTextBytes, out);
+  out += ':';
+  AppendJsonString(value, kMaxTextBytes, out);
+}
+
+void AppendObject(const DestroyedObject& object, std::string& out) {
+  AppendMember("{", "hsm", object.hsm, out);
+  AppendMember(",", "token_label", object.token_label, out);
+  AppendMember(",", "token_serial", object.token_serial, out);
+  AppendMember(",", "cka_id", object.id.ToString(), out);
+  AppendMember(",", "cka_label", object.label, out);
+  AppendMember(",", "made", ToRfc3339(WallTime(std::chrono::seconds(object.made_unix_seconds))),
+               out);
+  out += '}';
+}
+
+DestroyedObject GetObject(RecordReader& reader) {
+  DestroyedObject object;
+  object.hsm = reader.GetText();
+  object.token_label = reader.GetText();
+  object.token_serial = reader.GetText();
+  object.id = reader.GetUuid();
+  object.label = reader.GetText();
+  object.made_unix_seconds = reader.Get<std::int64_t>();
+  return object;
+}
+
+}  // namespace
+
+std::string DestructionStatement::Render(WallTime destroyed, std::string_view audit_head) const {
+  std::string out;
+  AppendMember("{", "statement", "kms master key destruction v1", out);
+  AppendMember(",", "id", id.ToString(), out);
+  AppendMember(",", "environment", environment, out);
+  AppendMember(",", "environment_id", environment_id.ToString(), out);
+  out += ",\"master_key_version\":";
+  AppendJsonNumber(std::uint64_t{version}, out);
+  out += ",\"objects\":[";
+  for (std::size_t index = 0; index < objects.size(); ++index) {
+    out += index == 0 ? "" : ",";
+    AppendObject(objects[index], out);
+  }
+  out += ']';
+  AppendMember(",", "asked_by", asked_by, out);
+  AppendMember(",", "destroyed", ToRfc3339(destroyed), out);
+  AppendMember(",", "audit_head", audit_head, out);
+  out += '}';
+  return out;
+}
+
+Bytes DestructionStatement::Encode() const {
+  RecordWriter writer(kKind, kFormat);
+  writer.PutRaw(id.View());
+  writer.PutText(environment);
+  writer.PutRaw(environment_id.View());
+  writer.Put(version);
+  writer.Put(static_cast<std::uint32_t>(objects.size()));
+  for (const DestroyedObject& object : objects) {
+    writer.PutText(object.hsm);
+    writer.PutText(object.token_label);
+    writer.PutText(object.token_serial);
+    writer.PutRaw(object.id.View());
+    writer.PutText(object.label);
+    writer.Put(object.made_unix_seconds);
+  }
+  writer.PutText(asked_by);
+  writer.PutText(text);
+  writer.PutSized(signature);
+  writer.PutSized(public_key);
+  return writer.Take();
+}
+
+Result<DestructionStatement> DestructionStatement::Decode(ByteView encoded) {
+  RecordReader reader(encoded);
+  if (reader.Get<std::uint8_t>() != static_cast<std::uint8_t>(kKind)) {
+    return Damaged("not one of ours");
+  }
+  if (const auto format = reader.Get<std::uint8_t>(); format != kFormat) {
+    return Damaged("format " + std::to_string(format) + " is unknown, this release reads " +
+                   std::to_string(kFormat));
+  }
+  DestructionStatement statement;
+  statement.id = reader.GetUuid();
+  statement.environment = reader.GetText();
+  statement.environment_id = reader.GetUuid();
+  statement.version = reader.Get<std::uint32_t>();
+  const auto objects = reader.Get<std::uint32_t>();
+  for (std::uint32_t index = 0; index < objects && !reader.failed(); ++index) {
+    statement.objects.push_back(GetObject(reader));
+  }
+  statement.asked_by = reader.GetText();
+  statement.text = reader.GetText();
+  statement.signature = CopyOf(reader.GetSized());
+  statement.public_key = CopyOf(reader.GetSized());
+  if (!reader.Finished()) {
+    return Damaged("malformed");
+  }
+  return statement;
+}
+
+Status StoreStatement(SealedStore& sys, const DestructionStatement& statement) {
+  return StoreEntry(sys, std::string(kPrefix) + statement.id.ToString(), statement.Encode());
+}
+
+Result<std::optional<DestructionStatement>> ReadStatement(SealedStore& sys, const Uuid& id) {
+  const std::optional<OpenedEntry> entry = KMS_TRY(sys.Get(std::string(kPrefix) + id.ToString()));
+  if (!entry) {
+    return std::optional<DestructionStatement>{};
+  }
+  return std::optional<DestructionStatement>{
+      KMS_TRY(DestructionStatement::Decode(entry->value.View()))};
+}
+
+Result<std::vector<DestructionStatement>> ReadStatements(SealedStore& sys) {
+  std::vector<DestructionStatement> statements;
+  std::string after;
+  while (true) {
+    const std::vector<ListedEntry> page = KMS_TRY(sys.List(kPrefix, after, kPage));
+    for (const ListedEntry& listed : page) {
+      const std::optional<OpenedEntry> entry = KMS_TRY(sys.Get(listed.path));
+      if (!entry) {
+        continue;
+      }
+      DestructionStatement statement = KMS_TRY(DestructionStatement::Decode(entry->value.View()));
+      if (statement.complete()) {
+        statements.push_back(std::move(statement));
+      }
+    }
+    if (page.size() < kPage) {
+      return statements;
+    }
+    after = page.back().path;
+  }
+}
+
+}  // namespace kms
