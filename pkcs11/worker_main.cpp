@@ -11,6 +11,7 @@
 #include <cstdio>
 
 #include "kms/base/secret_bytes.h"
+#include "pkcs11/worker_rights.h"
 #include "pkcs11/worker_server.h"
 
 namespace kms::pkcs11 {
@@ -70,7 +71,11 @@ int RunHsmWorker(int socket, const DeviceMaker& make) {
     std::fprintf(stderr, "hsm-worker: %s\n", Describe(prepared.error()).c_str());
     return kWorkerExitProtocol;
   }
-  const int status = ServeDevice(socket, make, LimitRemainingTime);
+  const DeviceMaker limited = [&make](const TokenOptions& options) -> Result<BoundDevice> {
+    KMS_TRY(LimitWorkerRights(options));
+    return make(options);
+  };
+  const int status = ServeDevice(socket, limited, LimitRemainingTime);
   if (status == kWorkerExitStuck) {
     ::_exit(status);  // destructors and exit handlers of the library could hang as well
   }
