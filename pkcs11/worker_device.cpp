@@ -57,7 +57,8 @@ Result<std::unique_ptr<WorkerDevice>> WorkerDevice::Start(WorkerOptions options)
                                 .pin_file = PinFile(options.token.pin),
                                 .max_waiting = options.max_waiting,
                                 .stuck_call_grace = options.stuck_call_grace,
-                                .start_timeout = options.start_timeout};
+                                .start_timeout = options.start_timeout,
+                                .shortest_life = options.shortest_life};
   if (!supervision.launch) {
     const auto pin = std::make_shared<SecretBytes>();
     KMS_TRY(TakePin(supervision.token.pin, *pin));

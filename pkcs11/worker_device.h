@@ -35,6 +35,8 @@ struct WorkerOptions {
   std::chrono::milliseconds stuck_call_grace{5000};
   // How long a worker may take to load the module.
   std::chrono::milliseconds start_timeout{30000};
+  // A younger worker is not replaced when it takes more than token.memory_limit_bytes.
+  std::chrono::milliseconds shortest_life{10000};
   // Starts workers in place of `program`; empty: posix_spawn.
   WorkerLauncher launcher;
 };

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <fstream>
 #include <utility>
 
 #include "pkcs11/worker_server.h"
@@ -60,6 +61,15 @@ class SpawnedWorker final : public WorkerProcess {
       }
     }
     return true;
+  }
+
+  // The pid is its own until it is reaped, so this is never another process's.
+  [[nodiscard]] std::uint64_t MemoryBytes() const override {
+    std::ifstream statm("/proc/" + std::to_string(pid_) + "/statm");
+    std::uint64_t mapped = 0;
+    std::uint64_t resident = 0;
+    statm >> mapped >> resident;
+    return statm ? resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) : 0;
   }
 
   [[nodiscard]] std::string ending() const override { return ending_; }

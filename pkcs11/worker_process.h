@@ -2,6 +2,7 @@
 // WorkerProcess: one running HSM worker, and how kmsd starts it.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -26,6 +27,8 @@ class WorkerProcess {
   virtual void Kill() = 0;
   // Waits until it has ended and is reaped; false when it still runs at `deadline`.
   virtual bool WaitForEnd(Deadline deadline) = 0;
+  // Resident memory in bytes; 0 when it is not known.
+  [[nodiscard]] virtual std::uint64_t MemoryBytes() const { return 0; }
   // How it ended, for people: "was killed by signal 9". After WaitForEnd.
   [[nodiscard]] virtual std::string ending() const = 0;
 };

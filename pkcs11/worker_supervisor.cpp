@@ -36,6 +36,8 @@ constexpr milliseconds kPinPollInterval{250};
 // What a worker gets to end by itself, which is gentler to a token than SIGKILL.
 constexpr milliseconds kEndTime{600};
 constexpr milliseconds kReapTime{200};
+// What the calls under way get before their worker is replaced for its memory.
+constexpr milliseconds kRetireTime{2000};
 
 milliseconds PauseAfter(int failures) {
   if (failures <= 1) {
@@ -188,6 +190,8 @@ DeviceStatistics WorkerSupervisor::Statistics() const {
   statistics.reconnects += reconnects_before_;
   statistics.worker_restarts = launches_ > 0 ? launches_ - 1 : 0;
   statistics.requests_waiting += static_cast<std::uint32_t>(waiting_for_worker_);
+  statistics.worker_replacements = replacements_;
+  statistics.worker_memory_bytes = memory_;
   return statistics;
 }
 
@@ -245,7 +249,8 @@ Status WorkerSupervisor::PollOnce(const WorkerProcess& process) {
   if (events[0].revents != 0) {
     KMS_TRY(TakeReplies(process));
   }
-  return CheckTimes();
+  KMS_TRY(CheckTimes());
+  return CheckMemory(process);
 }
 
 milliseconds WorkerSupervisor::PollTimeout() const {
@@ -306,6 +311,9 @@ void WorkerSupervisor::SettleLocked() {
     reconnects_before_ += ready_before_ ? 1 : 0;
     ready_before_ = true;
   }
+  if (retires_at_.has_value()) {
+    return;
+  }
   const bool settled =
       token_.state != DeviceState::kDown || steady_clock::now() - started_ > kSettleTime;
   SetPhaseLocked(bound_ && settled ? Phase::kServing : phase_);
@@ -333,10 +341,34 @@ Status WorkerSupervisor::CheckTimes() {
   return SendLocked(statistics_id_, StatisticsRequest(), now + kSignOfLife);
 }
 
+// Calls wait for the next worker from the moment that this one is found too large.
+Status WorkerSupervisor::CheckMemory(const WorkerProcess& process) {
+  const auto now = steady_clock::now();
+  const std::uint64_t limit = options_.token.memory_limit_bytes;
+  const bool measures = now - memory_checked_ >= kSlowStatistics;
+  const std::uint64_t memory = measures ? process.MemoryBytes() : 0;
+  memory_checked_ = measures ? now : memory_checked_;
+  const std::lock_guard lock(mutex_);
+  memory_ = measures ? memory : memory_;
+  const bool too_large = measures && limit != 0 && memory > limit;
+  if (too_large && !retires_at_.has_value() && now - started_ >= options_.shortest_life) {
+    retires_at_ = now + kRetireTime;
+    SetPhaseLocked(Phase::kStarting);
+  }
+  if (!retires_at_.has_value() || (calls_.size() > 0 && now < *retires_at_)) {
+    return Ok();
+  }
+  ++replacements_;
+  return FailedPrecondition("took more memory than its limit of " + std::to_string(limit >> 20U) +
+                            " MiB");
+}
+
 void WorkerSupervisor::EndWorker(WorkerProcess& process, const std::string& why) {
   {
     const std::lock_guard lock(mutex_);
     socket_ = -1;
+    retires_at_.reset();
+    memory_ = 0;
     SetPhaseLocked(Phase::kStarting);
     calls_.LoseAll();
     reconnects_before_ += std::exchange(token_.reconnects, 0);

@@ -28,11 +28,15 @@ struct SupervisorOptions {
   std::size_t max_waiting = 256;  // calls in flight
   std::chrono::milliseconds stuck_call_grace{5000};
   std::chrono::milliseconds start_timeout{30000};
+  // A younger worker is not replaced for its memory: a limit that is too small costs some calls a
+  // delay now and then, not the service.
+  std::chrono::milliseconds shortest_life{10000};
 };
 
 // A worker that ended is replaced: the first time at once, then with growing pauses. One that is
 // stuck (a call outlived its deadline by stuck_call_grace, no answer to the hello in start_timeout,
-// no sign of life) is killed first. One that ended while its PIN was refused is not replaced before
+// no sign of life) is killed first. One that takes more memory than its limit gets no new calls,
+// may end those under way, and is replaced. One that ended while its PIN was refused is not replaced before
 // the PIN's file changes, so that a crash never costs another attempt.
 // Thread rule: any thread. One thread of its own, however many calls wait.
 class WorkerSupervisor {
@@ -83,6 +87,7 @@ class WorkerSupervisor {
   Status TakeReplies(const WorkerProcess& process);
   Status TakeReply(WorkerReply reply);
   Status CheckTimes();
+  Status CheckMemory(const WorkerProcess& process);
   void SettleLocked();
   void EndWorker(WorkerProcess& process, const std::string& why);
   void Pause();
@@ -96,6 +101,7 @@ class WorkerSupervisor {
   FrameBuffer receive_buffer_;
   int failures_in_a_row_ = 0;
   std::string pin_stamp_;  // of the PIN's file when the worker was started
+  Deadline memory_checked_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // phase_, token_ or stopping_
@@ -108,6 +114,9 @@ class WorkerSupervisor {
   std::size_t waiting_for_worker_ = 0;
   DeviceStatistics token_;  // as the worker last reported, or why there is none
   bool bound_ = false;      // the hello was accepted
+  std::optional<Deadline> retires_at_;  // at the latest; it is above its memory limit
+  std::uint64_t memory_ = 0;
+  std::uint64_t replacements_ = 0;
   bool ready_before_ = false;
   bool ready_now_ = false;
   std::uint64_t reconnects_before_ = 0;  // other than those that the present worker reports
