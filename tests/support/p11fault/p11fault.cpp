@@ -8,10 +8,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
 #include <optional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -53,6 +58,7 @@ struct Output {
   CK_BYTE* bytes = nullptr;
   CK_ULONG* size = nullptr;
   CK_ULONG fixed_size = 0;
+  CK_ULONG* count = nullptr;  // of objects or slots
 };
 
 template <typename Arguments>
@@ -62,14 +68,30 @@ Output FindOutput(std::string_view function, const Arguments& arguments) {
     using Bytes = std::tuple_element_t<kCount - 2, Arguments>;
     using Size = std::tuple_element_t<kCount - 1, Arguments>;
     if constexpr (std::is_same_v<Bytes, CK_BYTE*> && std::is_same_v<Size, CK_ULONG*>) {
-      return {std::get<kCount - 2>(arguments), std::get<kCount - 1>(arguments), 0};
+      return {std::get<kCount - 2>(arguments), std::get<kCount - 1>(arguments), 0, nullptr};
+    } else if constexpr (std::is_same_v<Size, CK_ULONG*>) {
+      if (function == "C_FindObjects" || function == "C_GetSlotList") {
+        return {nullptr, nullptr, 0, std::get<kCount - 1>(arguments)};
+      }
     } else if constexpr (std::is_same_v<Bytes, CK_BYTE*> && std::is_same_v<Size, CK_ULONG>) {
       if (function == "C_GenerateRandom") {
-        return {std::get<kCount - 2>(arguments), nullptr, std::get<kCount - 1>(arguments)};
+        return {std::get<kCount - 2>(arguments), nullptr, std::get<kCount - 1>(arguments), nullptr};
       }
     }
   }
   return {};
+}
+
+// Set by `dead`; a module that has lost its server says this to everything but C_Finalize.
+std::atomic<bool> dead = false;
+
+void Leak(std::size_t kilobytes) {
+  const std::size_t size = kilobytes << 10U;
+  if (void* const lost = std::malloc(size); lost != nullptr) {  // NOLINT: that is the point
+    std::memset(lost, 1, size);
+    static std::atomic<void*> last;
+    last = lost;  // not optimised away
+  }
 }
 
 void ApplyBefore(const Rule& rule) {
@@ -77,6 +99,13 @@ void ApplyBefore(const Rule& rule) {
     const timespec time{.tv_sec = rule.delay_milliseconds / 1000,
                         .tv_nsec = static_cast<long>(rule.delay_milliseconds % 1000) * 1'000'000};
     ::nanosleep(&time, nullptr);
+  }
+  TheRules().WaitForTurn(rule);
+  if (rule.leak_kilobytes > 0) {
+    Leak(rule.leak_kilobytes);
+  }
+  if (!rule.call.empty()) {
+    TheRules().LogCall(rule.call, TrySystemCall(rule.call));
   }
   if (rule.hang) {
     TheRules().WaitUntilGone(rule);
@@ -86,6 +115,9 @@ void ApplyBefore(const Rule& rule) {
   }
   if (rule.signal.has_value()) {
     ::raise(*rule.signal);
+  }
+  if (rule.dead) {
+    dead = true;
   }
 }
 
@@ -112,6 +144,9 @@ void ApplyAfter(const Rule& rule, const Output& output, CK_RV& result) {
   }
   if (output.size != nullptr && !rule.length.empty()) {
     ChangeLength(rule.length, *output.size);
+  }
+  if (output.count != nullptr && rule.drop) {
+    *output.count = 0;
   }
   result = rule.late_result.value_or(result);
 }
@@ -144,6 +179,10 @@ bool CalledByAnotherProcess(std::string_view function) {
   return owner != 0 && owner != ::getpid();
 }
 
+bool IsDead(std::string_view function) {
+  return dead && function != "C_Initialize" && function != "C_Finalize";
+}
+
 template <typename Forward>
 CK_RV Intercept(std::string_view function, const Output& output, const Forward& forward) {
   if (CalledByAnotherProcess(function)) {
@@ -155,7 +194,11 @@ CK_RV Intercept(std::string_view function, const Output& output, const Forward& 
     ApplyBefore(rule);
     answer = rule.result.has_value() ? rule.result : answer;
   }
-  CK_RV result = answer.has_value() ? *answer : forward();
+  if (IsDead(function)) {
+    answer = CKR_DEVICE_ERROR;
+  }
+  CK_RV result = answer.has_value() ? *answer : forward(rules);
+  dead = dead && !(function == "C_Finalize" && result == CKR_OK);
   if (!answer.has_value()) {
     Remember(function, result);
     for (const Rule& rule : rules) {
@@ -163,6 +206,97 @@ CK_RV Intercept(std::string_view function, const Output& output, const Forward& 
     }
   }
   TheRules().Log(function, result);
+  return result;
+}
+
+// ---- the token's own IVs -----------------------------------------------------------------------
+
+// What both layouts of AES-GCM parameters begin with.
+struct GcmHead {
+  CK_BYTE* iv;
+  CK_ULONG iv_bytes;
+};
+constexpr std::size_t kOwnIvBytes = 16;
+using OwnIv = std::array<CK_BYTE, kOwnIvBytes>;
+
+OwnIv MakeIv() {
+  OwnIv iv{};
+  std::random_device random;
+  std::ranges::generate(iv, [&random] { return static_cast<CK_BYTE>(random()); });
+  return iv;
+}
+
+// The IVs that C_Encrypt appends, by session.
+class AppendedIvs {
+ public:
+  void Put(CK_SESSION_HANDLE session, const OwnIv& iv) {
+    const std::lock_guard lock(mutex_);
+    ivs_[session] = iv;
+    any_ = true;
+  }
+  std::optional<OwnIv> Take(CK_SESSION_HANDLE session, bool keep) {
+    if (!any_) return std::nullopt;
+    const std::lock_guard lock(mutex_);
+    const auto found = ivs_.find(session);
+    if (found == ivs_.end()) return std::nullopt;
+    const OwnIv iv = found->second;
+    if (!keep) ivs_.erase(found);
+    return iv;
+  }
+
+ private:
+  std::atomic<bool> any_ = false;
+  std::mutex mutex_;
+  std::map<CK_SESSION_HANDLE, OwnIv> ivs_;
+};
+AppendedIvs appended_ivs;
+
+CK_RV InitWithAppendedIv(CK_SESSION_HANDLE session, const CK_MECHANISM& mechanism,
+                         CK_OBJECT_HANDLE key) {
+  OwnIv iv = MakeIv();
+  CK_GCM_PARAMS parameters{};  // the longer layout
+  std::memcpy(&parameters, mechanism.pParameter,
+              std::min<std::size_t>(mechanism.ulParameterLen, sizeof(parameters)));
+  const GcmHead own{iv.data(), iv.size()};
+  std::memcpy(&parameters, &own, sizeof(own));
+  if (mechanism.ulParameterLen == sizeof(parameters)) {
+    parameters.ulIvBits = iv.size() * 8;
+  }
+  CK_MECHANISM changed{mechanism.mechanism, &parameters, mechanism.ulParameterLen};
+  const CK_RV result = Real()->C_EncryptInit(session, &changed, key);
+  if (result == CKR_OK) appended_ivs.Put(session, iv);
+  return result;
+}
+
+CK_RV EncryptInit(const std::vector<Rule>& rules, CK_SESSION_HANDLE session,
+                  CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
+  appended_ivs.Take(session, /*keep=*/false);
+  const auto rule = std::ranges::find_if(rules, [](const Rule& one) { return !one.iv.empty(); });
+  if (rule == rules.end() || mechanism == nullptr || mechanism->mechanism != CKM_AES_GCM ||
+      mechanism->ulParameterLen < sizeof(GcmHead)) {
+    return Real()->C_EncryptInit(session, mechanism, key);
+  }
+  if (rule->iv == "append") return InitWithAppendedIv(session, *mechanism, key);
+  GcmHead head{};
+  std::memcpy(&head, mechanism->pParameter, sizeof(head));
+  const OwnIv iv = MakeIv();
+  std::copy_n(iv.begin(), std::min<std::size_t>(head.iv_bytes, iv.size()), head.iv);
+  return Real()->C_EncryptInit(session, mechanism, key);
+}
+
+CK_RV Encrypt(CK_SESSION_HANDLE session, CK_BYTE* data, CK_ULONG data_bytes, CK_BYTE* out,
+              CK_ULONG* out_bytes) {
+  const CK_ULONG room = *out_bytes;
+  const bool asks_size = out == nullptr;
+  CK_RV result = Real()->C_Encrypt(session, data, data_bytes, out, out_bytes);
+  const bool goes_on = asks_size || result == CKR_BUFFER_TOO_SMALL;
+  const std::optional<OwnIv> iv = appended_ivs.Take(session, goes_on);
+  if (result != CKR_OK || !iv.has_value()) return result;
+  if (!asks_size) {
+    if (*out_bytes + iv->size() > room) return CKR_BUFFER_TOO_SMALL;
+    std::ranges::copy(*iv, out + *out_bytes);
+  }
+  *out_bytes += iv->size();
   return result;
 }
 
@@ -176,31 +310,45 @@ struct Name {
 template <Name function, auto member>
 struct Shim;
 
-template <Name function, typename... Arguments,
-          CK_RV (*CK_FUNCTION_LIST::*member)(Arguments...)>
+template <Name function, typename... Arguments, CK_RV (*CK_FUNCTION_LIST::*member)(Arguments...)>
 struct Shim<function, member> {
   static CK_RV Call(Arguments... arguments) {
-    const Output output =
-        FindOutput(function.value, std::tuple<Arguments...>(arguments...));
-    return Intercept(function.value, output, [&] { return (Real()->*member)(arguments...); });
+    const Output output = FindOutput(function.value, std::tuple<Arguments...>(arguments...));
+    return Intercept(function.value, output, [&](const std::vector<Rule>& rules) {
+      constexpr std::string_view kName = function.value;
+      if constexpr (kName == "C_EncryptInit") {
+        return EncryptInit(rules, arguments...);
+      } else if constexpr (kName == "C_Encrypt") {
+        return Encrypt(arguments...);
+      } else {
+        static_cast<void>(rules);
+        return (Real()->*member)(arguments...);
+      }
+    });
   }
 };
 
 #define P11FAULT_FUNCTIONS(X)                                                                     \
-  X(C_Initialize) X(C_Finalize) X(C_GetInfo) X(C_GetSlotList) X(C_GetSlotInfo) X(C_GetTokenInfo)  \
-  X(C_GetMechanismList) X(C_GetMechanismInfo) X(C_InitToken) X(C_InitPIN) X(C_SetPIN)             \
-  X(C_OpenSession) X(C_CloseSession) X(C_CloseAllSessions) X(C_GetSessionInfo)                    \
-  X(C_GetOperationState) X(C_SetOperationState) X(C_Login) X(C_Logout) X(C_CreateObject)          \
-  X(C_CopyObject) X(C_DestroyObject) X(C_GetObjectSize) X(C_GetAttributeValue)                    \
-  X(C_SetAttributeValue) X(C_FindObjectsInit) X(C_FindObjects) X(C_FindObjectsFinal)              \
-  X(C_EncryptInit) X(C_Encrypt) X(C_EncryptUpdate) X(C_EncryptFinal) X(C_DecryptInit)             \
-  X(C_Decrypt) X(C_DecryptUpdate) X(C_DecryptFinal) X(C_DigestInit) X(C_Digest) X(C_DigestUpdate) \
-  X(C_DigestKey) X(C_DigestFinal) X(C_SignInit) X(C_Sign) X(C_SignUpdate) X(C_SignFinal)          \
-  X(C_SignRecoverInit) X(C_SignRecover) X(C_VerifyInit) X(C_Verify) X(C_VerifyUpdate)             \
-  X(C_VerifyFinal) X(C_VerifyRecoverInit) X(C_VerifyRecover) X(C_DigestEncryptUpdate)             \
-  X(C_DecryptDigestUpdate) X(C_SignEncryptUpdate) X(C_DecryptVerifyUpdate) X(C_GenerateKey)       \
-  X(C_GenerateKeyPair) X(C_WrapKey) X(C_UnwrapKey) X(C_DeriveKey) X(C_SeedRandom)                 \
-  X(C_GenerateRandom) X(C_GetFunctionStatus) X(C_CancelFunction) X(C_WaitForSlotEvent)
+  X(C_Initialize)                                                                                 \
+  X(C_Finalize) X(C_GetInfo) X(C_GetSlotList) X(C_GetSlotInfo) X(C_GetTokenInfo) X(               \
+      C_GetMechanismList) X(C_GetMechanismInfo) X(C_InitToken) X(C_InitPIN) X(C_SetPIN)           \
+      X(C_OpenSession) X(C_CloseSession) X(C_CloseAllSessions) X(C_GetSessionInfo) X(             \
+          C_GetOperationState) X(C_SetOperationState) X(C_Login) X(C_Logout) X(C_CreateObject)    \
+          X(C_CopyObject) X(C_DestroyObject) X(C_GetObjectSize) X(C_GetAttributeValue) X(         \
+              C_SetAttributeValue) X(C_FindObjectsInit) X(C_FindObjects) X(C_FindObjectsFinal)    \
+              X(C_EncryptInit) X(C_Encrypt) X(C_EncryptUpdate) X(C_EncryptFinal) X(C_DecryptInit) \
+                  X(C_Decrypt) X(C_DecryptUpdate) X(C_DecryptFinal) X(C_DigestInit) X(C_Digest)   \
+                      X(C_DigestUpdate) X(C_DigestKey) X(C_DigestFinal) X(C_SignInit) X(C_Sign)   \
+                          X(C_SignUpdate) X(C_SignFinal) X(C_SignRecoverInit) X(C_SignRecover)    \
+                              X(C_VerifyInit) X(C_Verify) X(C_VerifyUpdate) X(C_VerifyFinal)      \
+                                  X(C_VerifyRecoverInit) X(C_VerifyRecover)                       \
+                                      X(C_DigestEncryptUpdate) X(C_DecryptDigestUpdate)           \
+                                          X(C_SignEncryptUpdate) X(C_DecryptVerifyUpdate)         \
+                                              X(C_GenerateKey) X(C_GenerateKeyPair) X(C_WrapKey)  \
+                                                  X(C_UnwrapKey) X(C_DeriveKey) X(C_SeedRandom)   \
+                                                      X(C_GenerateRandom) X(C_GetFunctionStatus)  \
+                                                          X(C_CancelFunction)                     \
+                                                              X(C_WaitForSlotEvent)
 
 CK_FUNCTION_LIST MakeList() {
   CK_FUNCTION_LIST list = *Real();
@@ -215,8 +363,8 @@ CK_FUNCTION_LIST MakeList() {
 
 }  // namespace p11fault
 
-extern "C" __attribute__((visibility("default"))) CK_RV C_GetFunctionList(
-    CK_FUNCTION_LIST_PTR_PTR list) {
+extern "C" __attribute__((visibility("default"))) CK_RV
+C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
   if (list == nullptr || p11fault::Real() == nullptr) {
     return CKR_GENERAL_ERROR;
   }

@@ -13,7 +13,9 @@
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <random>
 #include <sstream>
+#include <thread>
 
 namespace p11fault {
 
@@ -35,6 +37,16 @@ void Sleep(int milliseconds) {
   const timespec time{.tv_sec = milliseconds / 1000,
                       .tv_nsec = static_cast<long>(milliseconds % 1000) * 1'000'000};
   ::nanosleep(&time, nullptr);
+}
+
+bool Happens(double rate) {
+  thread_local std::minstd_rand random{std::random_device()()};
+  return rate >= 1 || std::uniform_real_distribution<double>(0, 1)(random) < rate;
+}
+
+// "1%" or "0.01".
+double ToShare(const std::string& text) {
+  return std::strtod(text.c_str(), nullptr) / (text.ends_with('%') ? 100 : 1);
 }
 
 CK_RV ToRv(const std::string& text) { return std::strtoul(text.c_str(), nullptr, 0); }
@@ -62,16 +74,29 @@ constexpr std::array kWords{
            rule.first = std::strtoul(value.c_str(), nullptr, 10);
          }},
     Word{"once", [](Rule& rule, const std::string&) { rule.once = true; }},
+    Word{"rate", [](Rule& rule, const std::string& value) { rule.rate = ToShare(value); }},
     Word{"return", [](Rule& rule, const std::string& value) { rule.result = ToRv(value); }},
     Word{"late", [](Rule& rule, const std::string& value) { rule.late_result = ToRv(value); }},
     Word{"delay",
          [](Rule& rule, const std::string& value) { rule.delay_milliseconds = ToInt(value); }},
+    Word{"limit",
+         [](Rule& rule, const std::string& value) {
+           rule.calls_per_second = static_cast<unsigned>(ToInt(value));
+         }},
+    Word{"dead", [](Rule& rule, const std::string&) { rule.dead = true; }},
     Word{"hang", [](Rule& rule, const std::string&) { rule.hang = true; }},
     Word{"exit", [](Rule& rule, const std::string& value) { rule.exit_status = ToInt(value); }},
     Word{"signal", [](Rule& rule, const std::string& value) { rule.signal = ToInt(value); }},
     Word{"length", [](Rule& rule, const std::string& value) { rule.length = value; }},
     Word{"flip", [](Rule& rule, const std::string&) { rule.flip = true; }},
     Word{"constant", [](Rule& rule, const std::string&) { rule.constant = true; }},
+    Word{"drop", [](Rule& rule, const std::string&) { rule.drop = true; }},
+    Word{"iv", [](Rule& rule, const std::string& value) { rule.iv = value; }},
+    Word{"leak",
+         [](Rule& rule, const std::string& value) {
+           rule.leak_kilobytes = std::strtoul(value.c_str(), nullptr, 10);
+         }},
+    Word{"call", [](Rule& rule, const std::string& value) { rule.call = value; }},
 };
 
 Rule ParseRule(const std::string& line) {
@@ -87,6 +112,9 @@ Rule ParseRule(const std::string& line) {
       RefuseLine(line);
     }
     known->set(rule, equals == word.size() ? "" : word.substr(equals + 1));
+  }
+  if (!rule.iv.empty() && rule.iv != "overwrite" && rule.iv != "append") {
+    RefuseLine(line);
   }
   return rule;
 }
@@ -154,9 +182,11 @@ void Rules::ReloadLocked() {
       rules_.push_back(ParseRule(line));
     }
   }
-  std::erase_if(counts_, [this](const auto& count) {
-    return std::ranges::find(rules_, count.first, &Rule::line) == rules_.end();
-  });
+  const auto gone = [this](const auto& entry) {
+    return std::ranges::find(rules_, entry.first, &Rule::line) == rules_.end();
+  };
+  std::erase_if(counts_, gone);
+  std::erase_if(turns_, gone);
 }
 
 std::vector<Rule> Rules::Match(std::string_view function) {
@@ -168,7 +198,8 @@ std::vector<Rule> Rules::Match(std::string_view function) {
       continue;
     }
     const std::uint64_t count = ++counts_[rule.line];
-    if (count >= rule.first && count <= rule.last && (!rule.once || TakeOnceLocked(rule))) {
+    if (count >= rule.first && count <= rule.last && Happens(rule.rate) &&
+        (!rule.once || TakeOnceLocked(rule))) {
       matching.push_back(rule);
     }
   }
@@ -199,20 +230,41 @@ void Rules::WaitUntilGone(const Rule& rule) {
   }
 }
 
-void Rules::Log(std::string_view function, CK_RV result) const {
-  if (paths_.log.empty()) {
+void Rules::WaitForTurn(const Rule& rule) {
+  if (rule.calls_per_second == 0) {
     return;
   }
+  auto turn = std::chrono::steady_clock::now();
+  {
+    const std::lock_guard lock(mutex_);
+    auto& next = turns_[rule.line];
+    turn = std::max(turn, next);
+    next = turn + std::chrono::nanoseconds(std::chrono::seconds(1)) / rule.calls_per_second;
+  }
+  std::this_thread::sleep_until(turn);
+}
+
+void Rules::Log(std::string_view function, CK_RV result) {
   std::array<char, 96> line{};
   const int size = std::snprintf(line.data(), line.size(), "%.*s 0x%lx\n",
                                  static_cast<int>(function.size()), function.data(), result);
-  const int fd =
-      ::open(paths_.log.c_str(), O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, S_IRUSR | S_IWUSR);
-  if (fd >= 0) {
-    if (::write(fd, line.data(), static_cast<std::size_t>(size)) != size) {
-      std::perror("p11fault: log");
-    }
-    ::close(fd);
+  Append({line.data(), static_cast<std::size_t>(size)});
+}
+
+void Rules::LogCall(std::string_view name, int error) {
+  Append("CALL " + std::string(name) + " " + std::to_string(error) + "\n");
+}
+
+void Rules::Append(std::string_view line) {
+  if (paths_.log.empty()) {
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  if (log_ < 0) {
+    log_ = ::open(paths_.log.c_str(), O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  }
+  if (::write(log_, line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
+    std::perror("p11fault: log");
   }
 }
 
