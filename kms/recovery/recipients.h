@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// RecoveryRecipients: the offline holders among whom an environment's keys are split, so that enough
-// of them open it without any HSM.
+// RecoveryRecipients: the offline holders among whom an environment's keys are split, so that
+// enough of them open it without any HSM.
 //
 // Who they are is sealed in `sys`: whoever writes into the store must not be able to add a holder
-// and wait for the next key to be split for him too. The shares stand outside any sealed store, since
-// they are what opens one when no HSM does.
+// and wait for the next key to be split for him too. The shares stand outside any sealed store,
+// since they are what opens one when no HSM does.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,7 @@ struct RecoveryRecipient {
 };
 
 struct RecoveryRecipients {
-  std::uint8_t threshold = 0;  // how many open, 2..recipients (1 of 1 is allowed)
+  std::uint8_t threshold = 0;                 // how many open, 2..recipients (1 of 1 is allowed)
   std::vector<RecoveryRecipient> recipients;  // 1..32
 
   // Errors: kInvalidArgument naming what is wrong.
@@ -60,10 +60,10 @@ std::string RecipientsPath(const Uuid& environment_id);
 Result<SealedMutation> StoreRecipients(const Uuid& environment_id,
                                        const RecoveryRecipients& recipients);
 
-// What stores `key` split among `recipients`, each share encrypted to its holder. Every call draws a
-// fresh polynomial: shares of two calls do not help each other.
-// Errors: kInvalidArgument for recipients that do not pass Check and for a key that is not one of an
-// environment; kUnavailable, kInternal.
+// What stores `key` split among `recipients`, each share encrypted to its holder. Every call draws
+// a fresh polynomial: shares of two calls do not help each other. Errors: kInvalidArgument for
+// recipients that do not pass Check and for a key that is not one of an environment; kUnavailable,
+// kInternal.
 Result<Mutation> SplitForRecovery(const RecoverySubject& subject, const SecretBytes& key,
                                   const RecoveryRecipients& recipients);
 
