@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kms/backup/sys_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kms/master/guarded_device.h"
+#include "kms/operations/environment_record.h"
+
+namespace kms {
+
+namespace {
+
+constexpr std::string_view kRootPath = "root";
+
+// One attempt to open a wrap by one token; nullopt when that is not configured.
+std::optional<Result<SecretBytes>> TryToken(HsmRegistry& hsms, const std::string& name,
+                                            const StoredWrap& wrap, ByteView context,
+                                            std::chrono::milliseconds timeout) {
+  const std::shared_ptr<GuardedDevice> device = hsms.Find(name);
+  if (device == nullptr) {
+    return std::nullopt;
+  }
+  return device->Unwrap(wrap.master, wrap.wrapped, context,
+                        std::chrono::steady_clock::now() + timeout);
+}
+
+}  // namespace
+
+std::vector<StoredWrap> WrapsOf(const GroupMaterial& material, EnvironmentKeyVersion version) {
+  std::vector<StoredWrap> wraps;
+  for (const auto& [hsm, member] : material.members) {
+    const auto of_version = member.wraps.find(version);
+    if (of_version == member.wraps.end()) {
+      continue;
+    }
+    for (const auto& [master_version, wrapped] : of_version->second) {
+      const auto master = member.masters.find(master_version);
+      if (master != member.masters.end()) {
+        wraps.push_back({.hsm = hsm, .master = master->second, .wrapped = wrapped});
+      }
+    }
+  }
+  std::ranges::sort(wraps, std::greater{},
+                    [](const StoredWrap& wrap) { return wrap.master.version; });
+  return wraps;
+}
+
+Result<SecretBytes> UnwrapByAnyToken(HsmRegistry& hsms, const Uuid& environment_id,
+                                     EnvironmentKeyVersion version,
+                                     const std::vector<StoredWrap>& wraps,
+                                     std::chrono::milliseconds timeout) {
+  const Bytes context = EnvironmentKeyContext(environment_id, version);
+  Error last = FailedPrecondition("no HSM token that is configured could open the environment key");
+  for (const bool by_others : {false, true}) {
+    for (const StoredWrap& wrap : wraps) {
+      const std::vector<std::string> names =
+          by_others ? hsms.Names() : std::vector<std::string>{wrap.hsm};
+      for (const std::string& name : names) {
+        if (by_others && name == wrap.hsm) {
+          continue;
+        }
+        std::optional<Result<SecretBytes>> key = TryToken(hsms, name, wrap, context, timeout);
+        if (key && key->has_value()) {
+          return *std::move(key);
+        }
+        if (key) {
+          last = key->error();
+        }
+      }
+    }
+  }
+  return last;
+}
+
+Result<std::optional<Uuid>> ReadSysId(Store& store) {
+  const std::optional<StoredValue> stored = KMS_TRY(store.Get(kRootPath));
+  if (!stored) {
+    return std::optional<Uuid>();
+  }
+  const RootRecord root = KMS_TRY(RootRecord::Decode(stored->value));
+  return root.stage == RootStage::kInitialised ? std::optional(root.sys_id) : std::nullopt;
+}
+
+Result<std::unique_ptr<SysStore>> SysStore::Open(Store& store, HsmRegistry& hsms,
+                                                 std::chrono::milliseconds timeout) {
+  const std::optional<Uuid> id = KMS_TRY(ReadSysId(store));
+  if (!id) {
+    return std::unique_ptr<SysStore>();
+  }
+  auto sys = std::make_unique<SysStore>(Private{}, store, *id);
+  const GroupMaterial material = KMS_TRY(ReadGroupMaterial(store, *id));
+  for (const EnvironmentKeyVersion version : material.Versions()) {
+    SecretBytes key =
+        KMS_TRY(UnwrapByAnyToken(hsms, *id, version, WrapsOf(material, version), timeout));
+    KMS_TRY(sys->keys_.Add(version, std::move(key)));
+  }
+  return sys;
+}
+
+}  // namespace kms
