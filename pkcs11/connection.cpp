@@ -15,6 +15,13 @@ constexpr auto kLoginLockWait = std::chrono::seconds(10);
 
 Deadline In(std::chrono::seconds seconds) { return std::chrono::steady_clock::now() + seconds; }
 
+PinVerdict VerdictOf(const Rv& rv) {
+  if (rv.kind() != RvKind::kAuth) return PinVerdict::kNotRefused;
+  const bool counted = rv.value == CKR_PIN_INCORRECT || rv.value == CKR_PIN_INVALID ||
+                       rv.value == CKR_PIN_LEN_RANGE;
+  return counted ? PinVerdict::kWrong : PinVerdict::kRefused;
+}
+
 }  // namespace
 
 Connection::~Connection() {
@@ -74,22 +81,30 @@ Status Connection::Find() {
 }
 
 // The last try is the operator's: a wrong PIN there locks the token.
-Status Connection::CheckPinState(bool& refused) const {
+Status Connection::CheckPinState(bool attempt_was_cut, PinVerdict& verdict) const {
   if ((facts_.flags & CKF_USER_PIN_INITIALIZED) == 0) {
     return FailedPrecondition("the HSM token has no user PIN; initialise it");
   }
-  refused = (facts_.flags & (CKF_USER_PIN_LOCKED | CKF_USER_PIN_FINAL_TRY)) != 0;
-  if (!refused) return Ok();
-  return FailedPrecondition(
-      "the HSM token's PIN is locked or one wrong try away from it; log in by hand with the "
-      "vendor's tool to reset the counter, then restart");
+  if ((facts_.flags & (CKF_USER_PIN_LOCKED | CKF_USER_PIN_FINAL_TRY)) != 0) {
+    verdict = PinVerdict::kRefused;
+    return FailedPrecondition(
+        "the HSM token's PIN is locked or one wrong try away from it; log in by hand with the "
+        "vendor's tool to reset the counter, then restart");
+  }
+  if (attempt_was_cut && (facts_.flags & CKF_USER_PIN_COUNT_LOW) != 0) {
+    verdict = PinVerdict::kWrong;
+    return FailedPrecondition(
+        "the last login ended without an answer and the HSM token has counted a wrong PIN; it is "
+        "not tried again: put the right PIN into its source");
+  }
+  return Ok();
 }
 
-Status Connection::Login(const SecretBytes& pin, bool& refused) {
-  KMS_TRY(CheckPinState(refused));
+Status Connection::Login(const SecretBytes& pin, bool attempt_was_cut, PinVerdict& verdict) {
+  KMS_TRY(CheckPinState(attempt_was_cut, verdict));
   anchor_ = KMS_TRY(Session::Open(module_, facts_.slot));
   const Rv rv = anchor_->Login(CKU_USER, pin);
-  refused = rv.kind() == RvKind::kAuth;
+  verdict = VerdictOf(rv);
   if (!rv.ok()) return rv.ToError();
   pool_ = std::make_unique<SessionPool>(module_, facts_.slot, options_.sessions);
   std::error_code ignored;
@@ -113,14 +128,16 @@ std::uint64_t Connection::login_epoch() const {
   return login_epoch_;
 }
 
-Result<bool> Connection::LoginAgain(std::uint64_t epoch, const SecretBytes& pin, bool& refused) {
+Result<bool> Connection::LoginAgain(std::uint64_t epoch, const SecretBytes& pin,
+                                    PinVerdict& verdict) {
   // No call is under way while the login changes, so that none sees keys come and go.
   ScopedLock exclusive(objects_);
   if (login_epoch() != epoch) return false;
   const auto file_lock = KMS_TRY(LockLogin(In(kLoginLockWait)));
   const Rv rv = anchor_->Login(CKU_USER, pin);
-  refused = rv.kind() == RvKind::kAuth;
+  verdict = VerdictOf(rv);
   if (!rv.ok()) return rv.ToError();
+  residents_.Clear();
   ScopedLock lock(mutex_);
   ++login_epoch_;
   bound_.clear();  // handles of private objects went with the old login

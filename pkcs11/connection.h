@@ -16,12 +16,20 @@
 #include "pkcs11/libp11_tenant.h"
 #include "pkcs11/module.h"
 #include "pkcs11/negotiation.h"
+#include "pkcs11/resident_bindings.h"
 #include "pkcs11/session_pool.h"
 #include "pkcs11/signer.h"
 #include "pkcs11/token_lock.h"
 #include "pkcs11/token_options.h"
 
 namespace kms::pkcs11 {
+
+// What a token says of a PIN.
+enum class PinVerdict : std::uint8_t {
+  kNotRefused,
+  kRefused,  // not tried, or no attempt was counted: it is locked, expired or not set
+  kWrong,    // and the token has counted that
+};
 
 // The four steps are called in order, by one thread, before anything else; after them any thread
 // may call the rest. Destroying it finalises the module: no call may be under way then.
@@ -37,13 +45,14 @@ class Connection {
   // Steps. kFailedPrecondition: an operator must act; anything else: the device failed.
   Status Initialize(Deadline deadline);
   Status Find();
-  // `refused` is set when the token will not take this PIN; it was tried at most once.
-  Status Login(const SecretBytes& pin, bool& refused);
+  // The PIN is tried at most once, and not at all on the token's last try. `attempt_was_cut`: an
+  // earlier attempt never came back; when the token has counted a wrong one since, that was it.
+  Status Login(const SecretBytes& pin, bool attempt_was_cut, PinVerdict& verdict);
   Status Bind();
 
   // Logs in again unless that happened since `epoch` was read: true if it did. Holds objects()
-  // exclusively meanwhile. Errors and `refused` as Login.
-  Result<bool> LoginAgain(std::uint64_t epoch, const SecretBytes& pin, bool& refused);
+  // exclusively meanwhile. Errors and `verdict` as Login.
+  Result<bool> LoginAgain(std::uint64_t epoch, const SecretBytes& pin, PinVerdict& verdict);
   [[nodiscard]] std::uint64_t login_epoch() const;
 
   // The handle of the recorded key: found by CKA_ID, judged and proven by its sentinel before its
@@ -71,6 +80,11 @@ class Connection {
             .unmodifiable = negotiated_.honours_unmodifiable,
             .local = negotiated_.reports_local};
   }
+  [[nodiscard]] KeyDemands ResidentDemands() const {
+    return DemandsFor(WrapMechanism::kGcmEncrypt);
+  }
+  // Keys that live in the token, as far as this connection has used them.
+  ResidentBindings& residents() { return residents_; }
   [[nodiscard]] KeyDemands ImportDemands() const { return DemandsFor(WrapMechanism::kOaepSha256); }
   [[nodiscard]] const TokenFacts& facts() const { return facts_; }
   [[nodiscard]] const std::string& module_description() const { return module_description_; }
@@ -84,7 +98,7 @@ class Connection {
 
   [[nodiscard]] bool IsSoftHsm() const { return !options_.softhsm_state_directory.empty(); }
   Result<std::unique_ptr<FileLock>> LockLogin(Deadline deadline) const;
-  Status CheckPinState(bool& refused) const;
+  Status CheckPinState(bool attempt_was_cut, PinVerdict& verdict) const;
 
   // Constant after the steps.
   const Module& module_;
@@ -99,6 +113,7 @@ class Connection {
   std::unique_ptr<SessionPool> pool_;
 
   SharedMutex objects_;
+  ResidentBindings residents_;
   mutable Mutex mutex_;
   std::map<Uuid, BoundKey> bound_ KMS_GUARDED_BY(mutex_);
   std::uint64_t login_epoch_ KMS_GUARDED_BY(mutex_) = 0;

@@ -7,6 +7,7 @@
 
 #include "kms/master/epoch_counter.h"
 #include "kms/master/master_key_device.h"
+#include "kms/master/resident_key_device.h"
 #include "pkcs11/token_options.h"
 
 namespace kms::pkcs11 {
@@ -28,7 +29,7 @@ struct TokenTimings {
 // first use of every connection. At most one per process and module: initialising is of the whole
 // process.
 // Thread rule: any thread. A call may outlive its deadline only inside the module; see stuck().
-class Token final : public MasterKeyDevice, public EpochCounter {
+class Token final : public MasterKeyDevice, public EpochCounter, public ResidentKeyDevice {
  public:
   // Loads the module and returns at once, connecting in the background. Errors:
   // kFailedPrecondition for options or a module that can never work.
@@ -70,9 +71,32 @@ class Token final : public MasterKeyDevice, public EpochCounter {
                                    Deadline deadline) override;
   Status DestroyEpoch(const Uuid& id, Deadline deadline) override;
 
+  Result<ResidentKeyRecord> GenerateResidentKey(const Uuid& id, ResidentKeyType type,
+                                                const std::string& label,
+                                                Deadline deadline) override;
+  Result<ResidentKeyRecord> FindResidentKey(const std::string& reference,
+                                            Deadline deadline) override;
+  Status DestroyResidentKey(const ResidentKeyRecord& key, Deadline deadline) override;
+  Result<Bytes> ResidentSign(const ResidentKeyRecord& key, const ResidentSignRequest& request,
+                             Deadline deadline) override;
+  Result<SecretBytes> ResidentRsaDecrypt(const ResidentKeyRecord& key,
+                                         std::optional<HashAlgorithm> hash, ByteView ciphertext,
+                                         Deadline deadline) override;
+  Result<ResidentCiphertext> ResidentEncrypt(const ResidentKeyRecord& key,
+                                             const SecretBytes& plaintext, ByteView aad,
+                                             Deadline deadline) override;
+  Result<SecretBytes> ResidentDecrypt(const ResidentKeyRecord& key,
+                                      const ResidentCiphertext& ciphertext, ByteView aad,
+                                      Deadline deadline) override;
+
  private:
   class Impl;
   explicit Token(std::unique_ptr<Impl> impl);
+
+  // Runs `operation` with the key, bound and proven (token_resident.cpp).
+  template <typename Operation>
+  Status UseResident(const ResidentKeyRecord& record, Deadline deadline,
+                     const Operation& operation);
 
   std::unique_ptr<Impl> impl_;
 };

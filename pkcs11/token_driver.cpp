@@ -176,7 +176,9 @@ Status Token::Impl::Judge(Admission admission, const CallPlan& plan, const Attem
   const Error& error = attempt.status.error();
   Connection& connection = admission.connection();
   // The caller's input, whatever a token says of it.
-  if (error.code == ErrorCode::kInvalidArgument) return error;
+  if (error.code == ErrorCode::kInvalidArgument || error.code == ErrorCode::kDecryptionFailed) {
+    return error;
+  }
   if (!attempt.failure.has_value()) {
     if (error.code == ErrorCode::kNotFound) {
       return JudgeMissing(std::move(admission), plan, error, retries);
@@ -266,19 +268,18 @@ Status Token::Impl::JudgeMissing(Admission admission, const CallPlan& plan, cons
 }
 
 Status Token::Impl::LoginAgain(Connection& connection, std::uint64_t epoch) {
-  bool refused = false;
+  PinVerdict verdict = PinVerdict::kNotRefused;
   const auto pin = ReadUntriedPin();
   if (!pin.has_value()) {
     RequestReconnect(connection, pin.error().public_message);
     return pin.error();
   }
-  const Result<bool> logged_in = connection.LoginAgain(epoch, *pin, refused);
-  if (refused) RefusePin(*pin);
+  const Result<bool> logged_in = connection.LoginAgain(epoch, *pin, verdict);
+  EndLogin(*pin, verdict, logged_in.value_or(false));
   if (!logged_in.has_value()) {
     RequestReconnect(connection, logged_in.error().public_message);
     return logged_in.error();
   }
-  if (*logged_in) logins_.fetch_add(1);
   return Ok();
 }
 

@@ -19,6 +19,7 @@
 #include "pkcs11/connection.h"
 #include "pkcs11/connection_state.h"
 #include "pkcs11/pin.h"
+#include "pkcs11/refused_pin.h"
 #include "pkcs11/token.h"
 
 namespace kms::pkcs11 {
@@ -38,7 +39,7 @@ class Token::Impl {
   struct CallPlan {
     Deadline deadline{};
     const MasterKeyRecord* master = nullptr;  // bound before the call
-    const Uuid* import_key = nullptr;         // the import key that the call binds itself
+    const Uuid* import_key = nullptr;         // an import or resident key that the call binds itself
     bool changes_objects = false;             // holds the token's objects exclusively
     bool locks_objects = false;               // locks the token's objects itself
     bool opens_blob = false;                  // an ambiguous failure may mean a damaged blob
@@ -136,7 +137,9 @@ class Token::Impl {
   // Waits for a stop or `pause`; true when stopping.
   bool Pause(std::chrono::milliseconds pause);
   Result<SecretBytes> ReadUntriedPin();
-  void RefusePin(const SecretBytes& pin);
+  // Around C_Login. True: an earlier attempt never came back.
+  bool BeginLogin();
+  void EndLogin(const SecretBytes& pin, PinVerdict verdict, bool logged_in);
 
   // Constant after construction, except the serial: learnt at the first connection, by the
   // connector alone while no connection exists.
@@ -166,7 +169,7 @@ class Token::Impl {
 
   Mutex pin_mutex_;
   PinReader pin_reader_ KMS_GUARDED_BY(pin_mutex_);
-  SecretBytes refused_pin_ KMS_GUARDED_BY(pin_mutex_);
+  RefusedPin refused_pin_ KMS_GUARDED_BY(pin_mutex_);
 
   // The connector's own.
   std::unique_ptr<Connection> connecting_;

@@ -188,6 +188,59 @@ Status WorkerDevice::DestroyEpoch(const Uuid& id, Deadline deadline) {
   return Ok();
 }
 
+Result<ResidentKeyRecord> WorkerDevice::GenerateResidentKey(const Uuid& id, ResidentKeyType type,
+                                                            const std::string& label,
+                                                            Deadline deadline) {
+  const std::unique_lock one_at_a_time(import_key_mutex_, deadline);
+  if (!one_at_a_time.owns_lock()) {
+    return Unavailable("the HSM is making another key; retry later");
+  }
+  return Ask<ResidentKeyRecord>(GenerateResidentRequest{.id = id, .type = type, .label = label},
+                                deadline);
+}
+
+Result<ResidentKeyRecord> WorkerDevice::FindResidentKey(const std::string& reference,
+                                                        Deadline deadline) {
+  return Ask<ResidentKeyRecord>(FindResidentRequest{.reference = reference}, deadline);
+}
+
+Status WorkerDevice::DestroyResidentKey(const ResidentKeyRecord& key, Deadline deadline) {
+  KMS_TRY(Ask<Done>(DestroyResidentRequest{.key = key}, deadline));
+  return Ok();
+}
+
+Result<Bytes> WorkerDevice::ResidentSign(const ResidentKeyRecord& key,
+                                         const ResidentSignRequest& request, Deadline deadline) {
+  return Ask<Bytes>(ResidentSignatureRequest{.key = key, .request = request}, deadline);
+}
+
+Result<SecretBytes> WorkerDevice::ResidentRsaDecrypt(const ResidentKeyRecord& key,
+                                                     std::optional<HashAlgorithm> hash,
+                                                     ByteView ciphertext, Deadline deadline) {
+  return Ask<SecretBytes>(
+      ResidentRsaDecryptRequest{.key = key, .hash = hash, .ciphertext = CopyOf(ciphertext)},
+      deadline);
+}
+
+Result<ResidentCiphertext> WorkerDevice::ResidentEncrypt(const ResidentKeyRecord& key,
+                                                         const SecretBytes& plaintext,
+                                                         ByteView aad, Deadline deadline) {
+  if (plaintext.size() + aad.size() > kMaxResidentMessageBytes) {
+    return InvalidArgument("the message is too long for a key in an HSM");
+  }
+  SecretBytes copy = KMS_TRY(plaintext.Clone());
+  return Ask<ResidentCiphertext>(
+      ResidentEncryptRequest{.key = key, .plaintext = std::move(copy), .aad = CopyOf(aad)},
+      deadline);
+}
+
+Result<SecretBytes> WorkerDevice::ResidentDecrypt(const ResidentKeyRecord& key,
+                                                  const ResidentCiphertext& ciphertext,
+                                                  ByteView aad, Deadline deadline) {
+  return Ask<SecretBytes>(
+      ResidentDecryptRequest{.key = key, .ciphertext = ciphertext, .aad = CopyOf(aad)}, deadline);
+}
+
 DeviceStatistics WorkerDevice::Statistics() const {
   DeviceStatistics statistics = supervisor_->Statistics();
   statistics.calls = asked_;

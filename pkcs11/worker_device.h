@@ -13,6 +13,7 @@
 
 #include "kms/master/epoch_counter.h"
 #include "kms/master/master_key_device.h"
+#include "kms/master/resident_key_device.h"
 #include "pkcs11/token_options.h"
 #include "pkcs11/worker_process.h"
 #include "pkcs11/worker_protocol.h"
@@ -45,7 +46,9 @@ struct WorkerOptions {
 // max_waiting, kInvalidArgument for a call that fits no frame. A worker that ends is replaced and
 // the calls lost with it are made once more; callers see no more than the delay.
 // Thread rule: any thread. Callers wait on their own threads; one more supervises.
-class WorkerDevice final : public MasterKeyDevice, public EpochCounter {
+class WorkerDevice final : public MasterKeyDevice,
+                           public EpochCounter,
+                           public ResidentKeyDevice {
  public:
   // Returns at once; the worker starts in the background. A PIN from a descriptor or from the
   // environment is read here, once, and given to each worker through a pipe; from a file or a
@@ -85,6 +88,24 @@ class WorkerDevice final : public MasterKeyDevice, public EpochCounter {
                                    Deadline deadline) override;
   Status DestroyEpoch(const Uuid& id, Deadline deadline) override;
 
+  Result<ResidentKeyRecord> GenerateResidentKey(const Uuid& id, ResidentKeyType type,
+                                                const std::string& label,
+                                                Deadline deadline) override;
+  Result<ResidentKeyRecord> FindResidentKey(const std::string& reference,
+                                            Deadline deadline) override;
+  Status DestroyResidentKey(const ResidentKeyRecord& key, Deadline deadline) override;
+  Result<Bytes> ResidentSign(const ResidentKeyRecord& key, const ResidentSignRequest& request,
+                             Deadline deadline) override;
+  Result<SecretBytes> ResidentRsaDecrypt(const ResidentKeyRecord& key,
+                                         std::optional<HashAlgorithm> hash, ByteView ciphertext,
+                                         Deadline deadline) override;
+  Result<ResidentCiphertext> ResidentEncrypt(const ResidentKeyRecord& key,
+                                             const SecretBytes& plaintext, ByteView aad,
+                                             Deadline deadline) override;
+  Result<SecretBytes> ResidentDecrypt(const ResidentKeyRecord& key,
+                                      const ResidentCiphertext& ciphertext, ByteView aad,
+                                      Deadline deadline) override;
+
  private:
   explicit WorkerDevice(std::unique_ptr<WorkerSupervisor> supervisor);
 
@@ -92,7 +113,7 @@ class WorkerDevice final : public MasterKeyDevice, public EpochCounter {
   Result<Answer> Ask(WorkerRequestBody body, Deadline deadline);
 
   const std::unique_ptr<WorkerSupervisor> supervisor_;
-  // Held while an import key is made: several at once would occupy every thread of the worker.
+  // Held while a key is made: several at once would occupy every thread of the worker.
   std::timed_mutex import_key_mutex_;
   std::atomic<std::uint64_t> asked_ = 0;
   std::atomic<std::uint64_t> failed_ = 0;

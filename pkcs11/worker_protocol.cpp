@@ -77,6 +77,53 @@ void Put(FrameWriter& out, const RaiseEpochRequest& request) {
 }
 void Put(FrameWriter& out, const DestroyEpochRequest& request) { out.PutRaw(request.id.View()); }
 
+void Put(FrameWriter& out, const ResidentKeyRecord& record) {
+  out.PutBytes(record.id);
+  out.PutText(record.label);
+  out.Put8(static_cast<std::uint8_t>(record.type));
+  out.PutText(record.token_label);
+  out.PutText(record.token_serial);
+  out.PutBytes(record.public_key);
+  out.Put8(record.nonce_bytes);
+}
+void Put(FrameWriter& out, const ResidentCiphertext& ciphertext) {
+  out.PutBytes(ciphertext.nonce);
+  out.PutBytes(ciphertext.ciphertext);
+}
+// 0: none.
+void Put(FrameWriter& out, const std::optional<HashAlgorithm>& hash) {
+  out.Put8(hash.has_value() ? static_cast<std::uint8_t>(static_cast<unsigned>(*hash) + 1) : 0);
+}
+void Put(FrameWriter& out, const GenerateResidentRequest& request) {
+  out.PutRaw(request.id.View());
+  out.Put8(static_cast<std::uint8_t>(request.type));
+  out.PutText(request.label);
+}
+void Put(FrameWriter& out, const FindResidentRequest& request) { out.PutText(request.reference); }
+void Put(FrameWriter& out, const DestroyResidentRequest& request) { Put(out, request.key); }
+void Put(FrameWriter& out, const ResidentSignatureRequest& request) {
+  Put(out, request.key);
+  out.Put8(static_cast<std::uint8_t>(request.request.scheme));
+  Put(out, request.request.hash);
+  out.PutBytes(request.request.digest);
+  out.Put32(request.request.salt_bytes);
+}
+void Put(FrameWriter& out, const ResidentRsaDecryptRequest& request) {
+  Put(out, request.key);
+  Put(out, request.hash);
+  out.PutBytes(request.ciphertext);
+}
+void Put(FrameWriter& out, const ResidentEncryptRequest& request) {
+  Put(out, request.key);
+  out.PutBytes(request.plaintext.View());
+  out.PutBytes(request.aad);
+}
+void Put(FrameWriter& out, const ResidentDecryptRequest& request) {
+  Put(out, request.key);
+  Put(out, request.ciphertext);
+  out.PutBytes(request.aad);
+}
+
 void PutCut(FrameWriter& out, std::string_view text) {
   out.PutText(text.substr(0, kMaxErrorTextBytes));
 }
@@ -229,6 +276,71 @@ Status Get(FrameReader& in, RaiseEpochRequest& request) {
 }
 Status Get(FrameReader& in, DestroyEpochRequest& request) {
   request.id = KMS_TRY(in.GetUuid());
+  return Ok();
+}
+
+Status Get(FrameReader& in, ResidentKeyRecord& record) {
+  record.id = KMS_TRY(in.GetBytes());
+  record.label = KMS_TRY(in.GetText());
+  record.type = KMS_TRY(GetEnum(in, ResidentKeyType::kEcdsaP521, /*first=*/1));
+  record.token_label = KMS_TRY(in.GetText());
+  record.token_serial = KMS_TRY(in.GetText());
+  record.public_key = KMS_TRY(in.GetBytes());
+  record.nonce_bytes = KMS_TRY(in.Get8());
+  return Ok();
+}
+Status Get(FrameReader& in, ResidentCiphertext& ciphertext) {
+  ciphertext.nonce = KMS_TRY(in.GetBytes());
+  ciphertext.ciphertext = KMS_TRY(in.GetBytes());
+  return Ok();
+}
+Status Get(FrameReader& in, std::optional<HashAlgorithm>& hash) {
+  const std::uint8_t number = KMS_TRY(in.Get8());
+  if (number > static_cast<unsigned>(HashAlgorithm::kSha3_512) + 1) {
+    return Malformed("number out of range");
+  }
+  hash.reset();
+  if (number != 0) {
+    hash = static_cast<HashAlgorithm>(number - 1);
+  }
+  return Ok();
+}
+Status Get(FrameReader& in, GenerateResidentRequest& request) {
+  request.id = KMS_TRY(in.GetUuid());
+  request.type = KMS_TRY(GetEnum(in, ResidentKeyType::kEcdsaP521, /*first=*/1));
+  request.label = KMS_TRY(in.GetText());
+  return Ok();
+}
+Status Get(FrameReader& in, FindResidentRequest& request) {
+  request.reference = KMS_TRY(in.GetText());
+  return Ok();
+}
+Status Get(FrameReader& in, DestroyResidentRequest& request) { return Get(in, request.key); }
+Status Get(FrameReader& in, ResidentSignatureRequest& request) {
+  KMS_TRY(Get(in, request.key));
+  request.request.scheme =
+      KMS_TRY(GetEnum(in, ResidentSignatureScheme::kRsaPss, /*first=*/1));
+  KMS_TRY(Get(in, request.request.hash));
+  request.request.digest = KMS_TRY(in.GetBytes());
+  request.request.salt_bytes = KMS_TRY(in.Get32());
+  return Ok();
+}
+Status Get(FrameReader& in, ResidentRsaDecryptRequest& request) {
+  KMS_TRY(Get(in, request.key));
+  KMS_TRY(Get(in, request.hash));
+  request.ciphertext = KMS_TRY(in.GetBytes());
+  return Ok();
+}
+Status Get(FrameReader& in, ResidentEncryptRequest& request) {
+  KMS_TRY(Get(in, request.key));
+  request.plaintext = KMS_TRY(in.GetSecret());
+  request.aad = KMS_TRY(in.GetBytes());
+  return Ok();
+}
+Status Get(FrameReader& in, ResidentDecryptRequest& request) {
+  KMS_TRY(Get(in, request.key));
+  KMS_TRY(Get(in, request.ciphertext));
+  request.aad = KMS_TRY(in.GetBytes());
   return Ok();
 }
 

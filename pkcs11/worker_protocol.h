@@ -17,6 +17,7 @@
 #include <variant>
 
 #include "kms/master/master_key_device.h"
+#include "kms/master/resident_key_device.h"
 #include "pkcs11/token_options.h"
 
 namespace kms::pkcs11 {
@@ -85,13 +86,45 @@ struct RaiseEpochRequest {
 struct DestroyEpochRequest {
   Uuid id;
 };
+struct GenerateResidentRequest {
+  Uuid id;
+  ResidentKeyType type = ResidentKeyType::kEcdsaP256;
+  std::string label;
+};
+struct FindResidentRequest {
+  std::string reference;
+};
+struct DestroyResidentRequest {
+  ResidentKeyRecord key;
+};
+struct ResidentSignatureRequest {
+  ResidentKeyRecord key;
+  ResidentSignRequest request;
+};
+struct ResidentRsaDecryptRequest {
+  ResidentKeyRecord key;
+  std::optional<HashAlgorithm> hash;
+  Bytes ciphertext;
+};
+struct ResidentEncryptRequest {
+  ResidentKeyRecord key;
+  SecretBytes plaintext;
+  Bytes aad;
+};
+struct ResidentDecryptRequest {
+  ResidentKeyRecord key;
+  ResidentCiphertext ciphertext;
+  Bytes aad;
+};
 
 using WorkerRequestBody =
     std::variant<HelloRequest, DescribeRequest, GenerateRequest, WrapRequest, UnwrapRequest,
                  CheckSentinelRequest, DestroyRequest, SignRequest, PublicKeyRequest, RandomRequest,
                  StatisticsRequest, GenerateImportKeyRequest, DecryptImportRequest,
                  DestroyImportKeyRequest, ReadEpochRequest, RaiseEpochRequest,
-                 DestroyEpochRequest>;
+                 DestroyEpochRequest, GenerateResidentRequest, FindResidentRequest,
+                 DestroyResidentRequest, ResidentSignatureRequest, ResidentRsaDecryptRequest,
+                 ResidentEncryptRequest, ResidentDecryptRequest>;
 
 struct WorkerRequest {
   std::uint64_t id = 0;
@@ -108,7 +141,8 @@ struct EpochReply {
 
 using WorkerReplyBody = std::variant<Error, Done, DeviceDescription, MasterKeyRecord, WrappedKey,
                                      SecretBytes, Bytes, DeviceStatistics,
-                                     std::optional<ImportKeyRecord>, EpochReply>;
+                                     std::optional<ImportKeyRecord>, EpochReply,
+                                     ResidentKeyRecord, ResidentCiphertext>;
 
 struct WorkerReply {
   std::uint64_t id = 0;

@@ -44,7 +44,10 @@ class Execute {
  public:
   // What `bound` points to must outlive it.
   Execute(const BoundDevice& bound, Deadline deadline)
-      : device_(*bound.device), epochs_(bound.epochs), deadline_(deadline) {}
+      : device_(*bound.device),
+        epochs_(bound.epochs),
+        resident_keys_(bound.resident_keys),
+        deadline_(deadline) {}
 
   WorkerReplyBody operator()(const HelloRequest& /*request*/) const {
     return InvalidArgument("a second hello");
@@ -101,8 +104,50 @@ class Execute {
   WorkerReplyBody operator()(const DestroyEpochRequest& request) const {
     return epochs_ == nullptr ? NoEpochs() : ToReply(epochs_->DestroyEpoch(request.id, deadline_));
   }
+  WorkerReplyBody operator()(const GenerateResidentRequest& request) const {
+    return WithResident([&](ResidentKeyDevice& keys) {
+      return keys.GenerateResidentKey(request.id, request.type, request.label, deadline_);
+    });
+  }
+  WorkerReplyBody operator()(const FindResidentRequest& request) const {
+    return WithResident([&](ResidentKeyDevice& keys) {
+      return keys.FindResidentKey(request.reference, deadline_);
+    });
+  }
+  WorkerReplyBody operator()(const DestroyResidentRequest& request) const {
+    return WithResident([&](ResidentKeyDevice& keys) {
+      return keys.DestroyResidentKey(request.key, deadline_);
+    });
+  }
+  WorkerReplyBody operator()(const ResidentSignatureRequest& request) const {
+    return WithResident([&](ResidentKeyDevice& keys) {
+      return keys.ResidentSign(request.key, request.request, deadline_);
+    });
+  }
+  WorkerReplyBody operator()(const ResidentRsaDecryptRequest& request) const {
+    return WithResident([&](ResidentKeyDevice& keys) {
+      return keys.ResidentRsaDecrypt(request.key, request.hash, request.ciphertext, deadline_);
+    });
+  }
+  WorkerReplyBody operator()(const ResidentEncryptRequest& request) const {
+    return WithResident([&](ResidentKeyDevice& keys) {
+      return keys.ResidentEncrypt(request.key, request.plaintext, request.aad, deadline_);
+    });
+  }
+  WorkerReplyBody operator()(const ResidentDecryptRequest& request) const {
+    return WithResident([&](ResidentKeyDevice& keys) {
+      return keys.ResidentDecrypt(request.key, request.ciphertext, request.aad, deadline_);
+    });
+  }
 
  private:
+  template <typename Call>
+  [[nodiscard]] WorkerReplyBody WithResident(const Call& call) const {
+    if (resident_keys_ == nullptr) {
+      return FailedPrecondition("no keys live in this HSM token");
+    }
+    return ToReply(call(*resident_keys_));
+  }
   static WorkerReplyBody NoEpochs() {
     return FailedPrecondition("this HSM token keeps no epochs");
   }
@@ -114,6 +159,7 @@ class Execute {
 
   MasterKeyDevice& device_;
   EpochCounter* const epochs_;
+  ResidentKeyDevice* const resident_keys_;
   const Deadline deadline_;
 };
 

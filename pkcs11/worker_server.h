@@ -8,6 +8,7 @@
 
 #include "kms/master/epoch_counter.h"
 #include "kms/master/master_key_device.h"
+#include "kms/master/resident_key_device.h"
 #include "pkcs11/token_options.h"
 
 namespace kms::pkcs11 {
@@ -15,6 +16,7 @@ namespace kms::pkcs11 {
 struct BoundDevice {
   std::unique_ptr<MasterKeyDevice> device;
   EpochCounter* epochs = nullptr;  // the same token's; nullptr: it offers none
+  ResidentKeyDevice* resident_keys = nullptr;  // as epochs
   // True when nothing but ending the process helps; never blocks. Empty: never stuck.
   std::function<bool()> stuck;
 };

@@ -15,6 +15,7 @@ Result<BoundDevice> BindToken(const TokenOptions& options) {
   Token* const watched = token.get();
   return BoundDevice{.device = std::move(token),
                      .epochs = watched,
+                     .resident_keys = watched,
                      .stuck = [watched] { return watched->stuck(); }};
 }
 

@@ -6,6 +6,7 @@
 
 #include "kms/master/call_gate.h"
 #include "kms/master/guarded_epochs.h"
+#include "kms/master/guarded_resident_keys.h"
 
 namespace kms {
 
@@ -16,6 +17,9 @@ struct GuardedDevice::Impl {
     if (parts.epochs != nullptr) {
       epochs.emplace(*parts.epochs, gate);
     }
+    if (parts.resident_keys != nullptr) {
+      resident_keys.emplace(*parts.resident_keys, gate);
+    }
   }
 
   MasterKeyDevice& device() const { return *parts.master_keys; }
@@ -23,6 +27,7 @@ struct GuardedDevice::Impl {
   const HsmParts parts;
   CallGate gate;
   std::optional<GuardedEpochs> epochs;
+  std::optional<GuardedResidentKeys> resident_keys;
 };
 
 GuardedDevice::GuardedDevice(std::string name, HsmParts parts, const BreakerOptions& options,
@@ -42,7 +47,9 @@ HsmStatus GuardedDevice::State() const {
 
 bool GuardedDevice::WouldTry() const { return impl_->gate.WouldTry(); }
 
-ResidentKeyDevice* GuardedDevice::resident_keys() const { return nullptr; }
+ResidentKeyDevice* GuardedDevice::resident_keys() const {
+  return impl_->resident_keys ? &*impl_->resident_keys : nullptr;
+}
 
 EpochCounter* GuardedDevice::epochs() const {
   return impl_->epochs ? &*impl_->epochs : nullptr;
