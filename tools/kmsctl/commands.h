@@ -37,6 +37,12 @@ void AddTokenRoleCommands(CLI::App& tokens, Session& session);  // token role �
 void AddApprovalCommands(CLI::App& root, Session& session);     // approve, approvals …
 void AddWrappingCommands(CLI::App& root, Session& session);     // wrap, unwrap
 void AddHsmCommands(CLI::App& root, Session& session);          // hsm status
+void AddHsmTestCommand(CLI::App& family, Session& session);     // hsm test
+void AddHsmGroupCommands(CLI::App& family, Session& session);   // hsm list, show, add, remove, reload
+void AddLeaseCommand(CLI::App& family, Session& session);       // env lease
+void AddMasterCommands(CLI::App& root, Session& session);       // master …
+void AddRotateEnvironmentKeyCommand(CLI::App& root, Session& session);  // env rotate-key; after env
+void AddTaskCommands(CLI::App& root, Session& session);         // task …
 void AddMigrateCommand(CLI::App& root, Session& session);       // migrate vault
 void AddCompletionCommand(CLI::App& root, Session& session);    // completion
 

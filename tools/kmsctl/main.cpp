@@ -93,6 +93,9 @@ int Run(int argc, char** argv) {
   AddApprovalCommands(root, session);
   AddWrappingCommands(root, session);
   AddHsmCommands(root, session);
+  AddMasterCommands(root, session);
+  AddRotateEnvironmentKeyCommand(root, session);
+  AddTaskCommands(root, session);
   AddMigrateCommand(root, session);
   AddCompletionCommand(root, session);
   try {
