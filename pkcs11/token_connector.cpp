@@ -22,6 +22,7 @@ Token::Impl::Impl(std::unique_ptr<Module> module, TokenOptions options, TokenTim
       options_(std::move(options)),
       timings_(timings),
       pin_reader_(options_.pin),
+      refused_pin_(options_),
       connector_([this] { Loop(); }) {}
 
 Token::Impl::~Impl() {
@@ -103,15 +104,12 @@ ConnectionEvent Token::Impl::StepLogin() {
     return pin.error().code == ErrorCode::kFailedPrecondition ? ConnectionEvent::kPinRefused
                                                               : ConnectionEvent::kDeviceFailed;
   }
-  bool refused = false;
-  const Status status = connecting_->Login(*pin, refused);
-  if (refused) {
-    RefusePin(*pin);
-    static_cast<void>(Judged(status));
-    return ConnectionEvent::kPinRefused;
-  }
-  if (status.has_value()) logins_.fetch_add(1);
-  return Judged(status);
+  PinVerdict verdict = PinVerdict::kNotRefused;
+  const bool attempt_was_cut = BeginLogin();
+  const Status status = connecting_->Login(*pin, attempt_was_cut, verdict);
+  EndLogin(*pin, verdict, status.has_value());
+  const ConnectionEvent event = Judged(status);
+  return verdict == PinVerdict::kNotRefused ? event : ConnectionEvent::kPinRefused;
 }
 
 ConnectionEvent Token::Impl::StepBind() {
@@ -229,17 +227,32 @@ bool Token::Impl::Pause(std::chrono::milliseconds pause) {
 Result<SecretBytes> Token::Impl::ReadUntriedPin() {
   ScopedLock lock(pin_mutex_);
   SecretBytes pin = KMS_TRY(pin_reader_.Read());
-  if (!refused_pin_.empty() && pin == refused_pin_) {
+  if (refused_pin_.Matches(pin)) {
     return FailedPrecondition(
-        "the HSM refused the PIN and is not asked again; put the right PIN into its source");
+        "the HSM refused the PIN and is not asked again; put the right PIN into its source",
+        refused_pin_.file().empty()
+            ? ""
+            : "or remove " + refused_pin_.file() + " when the token takes it now");
   }
   return pin;
 }
 
-void Token::Impl::RefusePin(const SecretBytes& pin) {
+bool Token::Impl::BeginLogin() {
   ScopedLock lock(pin_mutex_);
-  auto kept = pin.Clone();
-  if (kept.has_value()) refused_pin_ = std::move(*kept);
+  const bool cut = refused_pin_.AttemptWasCut();
+  refused_pin_.BeginAttempt();
+  return cut;
+}
+
+void Token::Impl::EndLogin(const SecretBytes& pin, PinVerdict verdict, bool logged_in) {
+  ScopedLock lock(pin_mutex_);
+  if (logged_in) {
+    logins_.fetch_add(1);
+    refused_pin_.Forget();
+  } else if (verdict != PinVerdict::kNotRefused) {
+    refused_pin_.Remember(pin, verdict == PinVerdict::kWrong);
+  }
+  refused_pin_.EndAttempt();
 }
 
 }  // namespace kms::pkcs11
