@@ -10,7 +10,6 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <iterator>
 #include <memory>
 #include <string>
@@ -18,10 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "pkcs11/worker_device.h"
-#include "tests/contract/master_key_device_contract.h"
-#include "tests/support/faulty_module.h"
-#include "tests/support/softhsm_fixture.h"
+#include "tests/pkcs11/worker_faults.h"
 
 namespace kms::pkcs11 {
 
@@ -31,7 +27,6 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 using testing::DeviceFactory;
 using testing::DeviceUnderTest;
-using testing::FaultyModule;
 using testing::HasError;
 using ::testing::HasSubstr;
 using testing::InSeconds;
@@ -39,27 +34,7 @@ using testing::IsOk;
 using testing::MasterKeyDeviceContract;
 using testing::SoftHsmToken;
 
-constexpr const char* kWorkerProgram = KMS_BINARY_DIR "/test_hsm_worker";
-
-// Polls until `condition` holds; false after twenty seconds.
-bool Eventually(const std::function<bool()>& condition) {
-  const Deadline deadline = InSeconds(20);
-  while (!condition()) {
-    if (steady_clock::now() > deadline) {
-      return false;
-    }
-    std::this_thread::yield();
-  }
-  return true;
-}
-
-WorkerOptions OptionsFor(const SoftHsmToken& token) {
-  WorkerOptions options;
-  options.program = kWorkerProgram;
-  options.arguments = {};
-  options.token = token.options();
-  return options;
-}
+WorkerOptions OptionsFor(const SoftHsmToken& token) { return WorkerOptionsFor(token.options()); }
 
 DeviceUnderTest MakeOverSoftHsm() {
   const auto token = std::make_shared<SoftHsmToken>();
@@ -73,47 +48,7 @@ INSTANTIATE_TEST_SUITE_P(WorkerOverSoftHsm, MasterKeyDeviceContract,
                          ::testing::Values(DeviceFactory{"Process", MakeOverSoftHsm}),
                          testing::DeviceFactoryName);
 
-// Process ids of this process's children: the workers.
-std::vector<pid_t> Workers() {
-  std::vector<pid_t> pids;
-  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
-    std::ifstream list(task.path() / "children");
-    pid_t pid = 0;
-    while (list >> pid) {
-      pids.push_back(pid);
-    }
-  }
-  return pids;
-}
-
-class WorkerOverFaultyModule : public ::testing::Test {
- protected:
-  void SetUp() override { ASSERT_TRUE(token_.ok()); }
-
-  void Start(milliseconds stuck_call_grace = milliseconds(5000)) {
-    WorkerOptions options = OptionsFor(token_);
-    options.token.module_path = module_.path();
-    options.stuck_call_grace = stuck_call_grace;
-    auto device = WorkerDevice::Start(std::move(options));
-    ASSERT_THAT(device, IsOk());
-    device_ = *std::move(device);
-  }
-  void StartReady(milliseconds stuck_call_grace = milliseconds(5000)) {
-    Start(stuck_call_grace);
-    ASSERT_THAT(device_->AwaitReady(InSeconds(20)), IsOk());
-    auto master = device_->GenerateMasterKey(Uuid::Random(), 1, "kms-test-1", InSeconds(20));
-    ASSERT_THAT(master, IsOk());
-    master_ = *std::move(master);
-  }
-  Status Check(Deadline deadline = InSeconds(20)) {
-    return device_->CheckSentinel(master_, deadline);
-  }
-
-  SoftHsmToken token_;
-  FaultyModule module_{token_.directory(), testing::kSoftHsmModule};
-  std::unique_ptr<WorkerDevice> device_;
-  MasterKeyRecord master_;
-};
+using WorkerOverFaultyModule = WorkerFaults;
 
 TEST_F(WorkerOverFaultyModule, H4_KilledWorkerHealsAndTheCallerSeesNothing) {
   StartReady();

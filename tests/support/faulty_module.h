@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
 namespace kms::testing {
 
@@ -38,16 +39,24 @@ class FaultyModule {
 
   // How many calls of `function` have returned, in all processes.
   [[nodiscard]] int CountCalls(const std::string& function) const {
-    std::ifstream log(log_);
-    std::string line;
-    int count = 0;
-    while (std::getline(log, line)) {
-      count += line.starts_with(function + " ") ? 1 : 0;
-    }
-    return count;
+    return static_cast<int>(LinesWith(function + " ").size());
+  }
+  // The errno of the last `call=name` that was tried, 0 when it was allowed; -1: none was.
+  [[nodiscard]] int ErrnoOf(const std::string& name) const {
+    const std::vector<std::string> lines = LinesWith("CALL " + name + " ");
+    return lines.empty() ? -1 : std::stoi(lines.back().substr(lines.back().rfind(' ')));
   }
 
  private:
+  [[nodiscard]] std::vector<std::string> LinesWith(const std::string& start) const {
+    std::ifstream log(log_);
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(log, line);) {
+      if (line.starts_with(start)) lines.push_back(line);
+    }
+    return lines;
+  }
+
   const std::string path_;
   const std::string control_;
   const std::string log_;

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -80,6 +81,8 @@ class ThreadWorkers {
   // The device behind every worker; faults go here.
   const std::shared_ptr<FakeMasterKeyDevice> device = std::make_shared<FakeMasterKeyDevice>();
   std::atomic<int> launches = 0;
+  // What every worker is said to take.
+  std::atomic<std::uint64_t> memory_bytes = 0;
 
   pkcs11::WorkerLauncher launcher() {
     return [this]() -> Result<std::unique_ptr<pkcs11::WorkerProcess>> {
@@ -92,7 +95,8 @@ class ThreadWorkers {
       // The server closes its descriptor itself; this copy lets a test cut the connection.
       last_socket_ = UniqueFd(::dup(sockets.theirs.get()));
       return std::unique_ptr<pkcs11::WorkerProcess>(std::make_unique<Worker>(
-          std::move(sockets), [this](const pkcs11::TokenOptions&) { return Bind(); }));
+          std::move(sockets), [this](const pkcs11::TokenOptions&) { return Bind(); },
+          memory_bytes));
     };
   }
   // The worker that runs now loses its connection, as one that died.
@@ -119,8 +123,10 @@ class ThreadWorkers {
  private:
   class Worker final : public pkcs11::WorkerProcess {
    public:
-    Worker(pkcs11::SocketPair sockets, pkcs11::DeviceMaker make)
+    Worker(pkcs11::SocketPair sockets, pkcs11::DeviceMaker make,
+           const std::atomic<std::uint64_t>& memory_bytes)
         : socket_(std::move(sockets.ours)),
+          memory_bytes_(memory_bytes),
           thread_([this, theirs = std::make_shared<UniqueFd>(std::move(sockets.theirs)),
                    make = std::move(make)] { Serve(theirs->get(), make); }) {}
     Worker(const Worker&) = delete;
@@ -137,6 +143,7 @@ class ThreadWorkers {
       std::unique_lock lock(mutex_);
       return ended_.wait_until(lock, deadline, [this] { return status_.has_value(); });
     }
+    [[nodiscard]] std::uint64_t MemoryBytes() const override { return memory_bytes_; }
     [[nodiscard]] std::string ending() const override {
       const std::lock_guard lock(mutex_);
       return "exited with status " + std::to_string(status_.value_or(-1));
@@ -151,6 +158,7 @@ class ThreadWorkers {
     }
 
     UniqueFd socket_;
+    const std::atomic<std::uint64_t>& memory_bytes_;
     mutable std::mutex mutex_;
     std::condition_variable ended_;
     std::optional<int> status_;  // guarded by mutex_

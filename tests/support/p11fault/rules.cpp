@@ -87,6 +87,7 @@ constexpr std::array kWords{
     Word{"hang", [](Rule& rule, const std::string&) { rule.hang = true; }},
     Word{"exit", [](Rule& rule, const std::string& value) { rule.exit_status = ToInt(value); }},
     Word{"signal", [](Rule& rule, const std::string& value) { rule.signal = ToInt(value); }},
+    Word{"after", [](Rule& rule, const std::string&) { rule.after = true; }},
     Word{"length", [](Rule& rule, const std::string& value) { rule.length = value; }},
     Word{"flip", [](Rule& rule, const std::string&) { rule.flip = true; }},
     Word{"constant", [](Rule& rule, const std::string&) { rule.constant = true; }},

@@ -23,6 +23,7 @@
 //                         C_Initialize, as with a network HSM whose server has gone
 //            exit=5       exit(5)
 //            signal=11    raises this signal: 6 abort, 11 segmentation fault, 13 broken pipe
+//            after        hang, exit and signal come when the module has done the call
 //            length=+1    changes the length of the output: +N, -N, N or `unavailable`
 //            flip         flips the lowest bit of the output's first byte
 //            constant     fills the output with 0x42
@@ -81,6 +82,7 @@ struct Rule {
   bool dead = false;
   std::optional<int> exit_status;
   std::optional<int> signal;
+  bool after = false;
   std::string length;
   bool flip = false;
   bool constant = false;
