@@ -23,6 +23,8 @@
 #include "kms/base/random.h"
 #include "kms/master/epoch_counter.h"
 #include "kms/master/master_key_device.h"
+#include "kms/master/resident_key_device.h"
+#include "tests/fakes/fake_resident_keys.h"
 
 namespace kms::testing {
 
@@ -56,11 +58,14 @@ struct FakeToken {
   std::map<Uuid, SecretBytes> master_keys;                    // guarded by mutex
   FakeEvpPkey signing_key;                                    // guarded by mutex
   std::map<Uuid, FakeEvpPkey> import_keys;                    // guarded by mutex
+  FakeResidentKeys resident_keys;
   std::map<Uuid, std::uint64_t> epochs;                       // guarded by mutex
 };
 
 // Thread rule: any thread, the fault members too.
-class FakeMasterKeyDevice : public MasterKeyDevice, public EpochCounter {
+class FakeMasterKeyDevice : public MasterKeyDevice,
+                            public EpochCounter,
+                            public ResidentKeyDevice {
  public:
   // `clock` judges deadlines and must outlive the device; the system's without one.
   explicit FakeMasterKeyDevice(std::shared_ptr<FakeToken> token = std::make_shared<FakeToken>(),
@@ -314,6 +319,46 @@ class FakeMasterKeyDevice : public MasterKeyDevice, public EpochCounter {
       Generate(bytes.MutableView());
       return bytes;
     });
+  }
+
+  // ---- ResidentKeyDevice -----------------------------------------------------------------------
+
+  Result<ResidentKeyRecord> GenerateResidentKey(const Uuid& id, ResidentKeyType type,
+                                                const std::string& label,
+                                                Deadline deadline) override {
+    return Run<ResidentKeyRecord>(deadline, [&] {
+      return token_->resident_keys.Generate(CopyOf(id.View()), type, label);
+    });
+  }
+  Result<ResidentKeyRecord> FindResidentKey(const std::string& reference,
+                                            Deadline deadline) override {
+    return Run<ResidentKeyRecord>(deadline,
+                                  [&] { return token_->resident_keys.Find(reference); });
+  }
+  Status DestroyResidentKey(const ResidentKeyRecord& key, Deadline deadline) override {
+    return Run<void>(deadline, [&] { return token_->resident_keys.Destroy(key.id); });
+  }
+  Result<Bytes> ResidentSign(const ResidentKeyRecord& key, const ResidentSignRequest& request,
+                             Deadline deadline) override {
+    return Run<Bytes>(deadline, [&] { return token_->resident_keys.Sign(key, request); });
+  }
+  Result<SecretBytes> ResidentRsaDecrypt(const ResidentKeyRecord& key,
+                                         std::optional<HashAlgorithm> hash, ByteView ciphertext,
+                                         Deadline deadline) override {
+    return Run<SecretBytes>(
+        deadline, [&] { return token_->resident_keys.RsaDecrypt(key, hash, ciphertext); });
+  }
+  Result<ResidentCiphertext> ResidentEncrypt(const ResidentKeyRecord& key,
+                                             const SecretBytes& plaintext, ByteView aad,
+                                             Deadline deadline) override {
+    return Run<ResidentCiphertext>(
+        deadline, [&] { return token_->resident_keys.Encrypt(key, plaintext.View(), aad); });
+  }
+  Result<SecretBytes> ResidentDecrypt(const ResidentKeyRecord& key,
+                                      const ResidentCiphertext& ciphertext, ByteView aad,
+                                      Deadline deadline) override {
+    return Run<SecretBytes>(
+        deadline, [&] { return token_->resident_keys.Decrypt(key, ciphertext, aad); });
   }
 
   // ---- EpochCounter ----------------------------------------------------------------------------

@@ -42,6 +42,38 @@ ImportKeyRecord SampleImportKey() {
   return key;
 }
 
+ResidentKeyRecord SampleResidentKey() {
+  return {.id = Bytes(16, 6),
+          .label = "kms/dev/app/1",
+          .type = ResidentKeyType::kAes256Gcm,
+          .token_label = "token",
+          .token_serial = "17",
+          .public_key = {3, 2, 1},
+          .nonce_bytes = 12};
+}
+
+std::vector<WorkerRequestBody> SampleResidentRequests() {
+  const ResidentKeyRecord key = SampleResidentKey();
+  std::vector<WorkerRequestBody> bodies;
+  bodies.emplace_back(GenerateResidentRequest{
+      .id = Uuid::Random(), .type = ResidentKeyType::kRsa4096, .label = "kms/dev/app/1"});
+  bodies.emplace_back(FindResidentRequest{.reference = "id=0a0b"});
+  bodies.emplace_back(DestroyResidentRequest{.key = key});
+  bodies.emplace_back(ResidentSignatureRequest{
+      .key = key,
+      .request = {.scheme = ResidentSignatureScheme::kRsaPss,
+                  .hash = HashAlgorithm::kSha3_512,
+                  .digest = Bytes(64, 8),
+                  .salt_bytes = 64}});
+  bodies.emplace_back(
+      ResidentRsaDecryptRequest{.key = key, .hash = std::nullopt, .ciphertext = Bytes(256, 2)});
+  bodies.emplace_back(ResidentEncryptRequest{
+      .key = key, .plaintext = SecretBytes::CopyOf(Bytes(9, 5)).value(), .aad = {1}});
+  bodies.emplace_back(ResidentDecryptRequest{
+      .key = key, .ciphertext = {.nonce = Bytes(12, 1), .ciphertext = Bytes(25, 2)}, .aad = {}});
+  return bodies;
+}
+
 std::vector<WorkerRequestBody> SampleRequests() {
   const MasterKeyRecord record = SampleRecord();
   std::vector<WorkerRequestBody> bodies;
@@ -74,6 +106,9 @@ std::vector<WorkerRequestBody> SampleRequests() {
                                            .hash = HashAlgorithm::kSha2_384,
                                            .ciphertext = Bytes(512, 3)});
   bodies.emplace_back(DestroyImportKeyRequest{.id = record.id});
+  for (WorkerRequestBody& body : SampleResidentRequests()) {
+    bodies.push_back(std::move(body));
+  }
   return bodies;
 }
 
@@ -105,6 +140,8 @@ std::vector<WorkerReplyBody> SampleReplies() {
                                        .worker_replacements = 9,
                                        .worker_memory_bytes = std::uint64_t{10} << 32U});
   bodies.emplace_back(std::optional(SampleImportKey()));
+  bodies.emplace_back(SampleResidentKey());
+  bodies.emplace_back(ResidentCiphertext{.nonce = Bytes(12, 1), .ciphertext = Bytes(25, 2)});
   return bodies;
 }
 
