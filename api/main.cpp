@@ -7,6 +7,7 @@
 
 #include "api/config/config.h"
 #include "api/dev.h"
+#include "api/hsm_test.h"
 #include "api/process.h"
 #include "api/serve.h"
 #include "api/service_log.h"
@@ -58,13 +59,49 @@ Status RunDevelopment(const DevOptions& options) {
   return RunDev(options);
 }
 
+CLI::App* AddHsmTestCommand(CLI::App& app, HsmTestOptions& options) {
+  CLI::App* test = app.add_subcommand(
+      "hsm-test", "Find out whether a PKCS#11 token can be relied on, and how to configure it");
+  test->footer("Exit status: 0 usable, 1 not usable, 2 wrong usage.\nExample:  kmsd hsm-test "
+               "--module /usr/lib/softhsm/libsofthsm2.so --token-label kms --pin file:pin");
+  test->add_option("--module", options.module, "PKCS#11 library, absolute path");
+  test->add_option("--token-label", options.token_label, "label of the token");
+  test->add_option("--token-serial", options.token_serial, "its serial number, if labels repeat");
+  test->add_option("--module-init", options.module_init, "initialisation string of the library");
+  test->add_option("--pin", options.pin,
+                   "where the user PIN is: file:PATH, env:NAME, credential:NAME or fd:NUMBER");
+  test->add_option("--mechanism", options.mechanism, "accept this wrap mechanism alone");
+  test->add_option("--pass-environment", options.pass_environment,
+                   "variables the library needs: NAME or NAME=value, separated by commas");
+  test->add_option("--softhsm-config", options.softhsm_config, "SoftHSM: its configuration file");
+  test->add_flag("--network", options.network, "the library may open network sockets");
+  test->add_option("--config", options.config, "take the token from this configuration file");
+  test->add_option("--hsm", options.hsm, "which of its tokens")->capture_default_str();
+  test->add_option("--duration", options.duration, "of all measuring together")
+      ->capture_default_str();
+  test->add_option("--threads", options.threads, "numbers of threads to measure")
+      ->delimiter(',')
+      ->capture_default_str();
+  test->add_option("--step-timeout", options.step_limit, "a test that takes longer hangs")
+      ->capture_default_str();
+  test->add_flag("--disruptive", options.disruptive,
+                 "also try one wrong PIN and hundreds of sessions");
+  test->add_flag("--json", options.json, "print JSON");
+  test->add_flag("--quiet", options.quiet, "no progress on standard error");
+  return test;
+}
+
 int Main(int argc, char** argv) {
-  // The process that talks HTTP never loads a vendor library: these two run in children.
+  // The process that talks HTTP never loads a vendor library: these run in children.
   if (argc >= 2 && std::string_view{argv[1]} == kHsmWorkerCommand) {
     return HsmWorkerMain();
   }
   if (argc >= 2 && std::string_view{argv[1]} == kCreateTokenCommand) {
     return Report(CreateTokenMain(argc, argv));
+  }
+
+  if (argc >= 2 && std::string_view{argv[1]} == kHsmQualifyCommand) {
+    return HsmQualifyMain();
   }
 
   CLI::App app{"kmsd, a key management service rooted in your own HSM", "kmsd"};
@@ -121,10 +158,17 @@ int Main(int argc, char** argv) {
                      "the log must reach this record number");
   verify->add_flag("--json", verify_options.json, "print JSON");
 
+  HsmTestOptions hsm_test_options;
+  CLI::App* hsm_test = AddHsmTestCommand(app, hsm_test_options);
+
   CLI11_PARSE(app, argc, argv);
 
   if (verify->parsed()) {
     return Report(VerifyAudit(verify_options));
+  }
+  if (hsm_test->parsed()) {
+    const Result<int> tested = HsmTest(hsm_test_options);
+    return tested.has_value() ? *tested : Report(tested.error());
   }
 
   if (serve->parsed()) {
