@@ -24,16 +24,6 @@ constexpr std::string_view kListening = "listening on http://127.0.0.1:";
 
 }  // namespace
 
-TemporaryDirectory::TemporaryDirectory() {
-  std::string pattern = std::filesystem::temp_directory_path().string() + "/kms-test-XXXXXX";
-  path_ = ::mkdtemp(pattern.data()) == nullptr ? std::string{} : pattern;
-}
-
-TemporaryDirectory::~TemporaryDirectory() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 pid_t SpawnProgram(const std::vector<std::string>& arguments, const std::string& output_path,
                    const std::string& error_path) {
   std::vector<char*> argv;

@@ -12,21 +12,9 @@
 #include <vector>
 
 #include "tests/support/http_client.h"
+#include "tests/support/temporary_directory.h"
 
 namespace kms::testing {
-
-// A directory that is removed with everything in it.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory();
-  ~TemporaryDirectory();
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // Starts a program with standard output and error going to files; never a shell.
 pid_t SpawnProgram(const std::vector<std::string>& arguments, const std::string& output_path,

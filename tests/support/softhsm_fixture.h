@@ -16,6 +16,7 @@
 #include "kms/base/secret_bytes.h"
 #include "pkcs11/token_options.h"
 #include "pkcs11/token_setup.h"
+#include "tests/support/temporary_directory.h"
 
 namespace kms::testing {
 
@@ -24,27 +25,6 @@ inline constexpr const char* kTestPin = "87654321";
 inline constexpr const char* kTestSoPin = "12345678";
 
 inline bool SoftHsmIsInstalled() { return std::filesystem::exists(kSoftHsmModule); }
-
-// A directory that goes with its owner.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "kms-test-XXXXXX").string();
-    const char* const made = ::mkdtemp(pattern.data());
-    EXPECT_NE(made, nullptr);
-    path_ = pattern;
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 inline void WriteTestFile(const std::string& path, const std::string& text) {
   std::ofstream(path, std::ios::trunc) << text;
