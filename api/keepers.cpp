@@ -37,7 +37,8 @@ Milliseconds Jittered(Milliseconds interval) {
 LeaseKeeper::LeaseKeeper(Environments& environments, Milliseconds interval)
     : thread_([&environments, interval](const std::stop_token& stop) {
         while (Pause(stop, interval)) {
-          environments.ProveLeases();
+          environments.ProveLeases(kDefaultHsm);
+          environments.SealExpired();
         }
       }) {}
 

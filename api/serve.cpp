@@ -27,6 +27,8 @@
 #include "kms/base/clock.h"
 #include "kms/base/secret_source.h"
 #include "kms/identity/identity.h"
+#include "kms/master/hsm_registry.h"
+#include "kms/master/key_group.h"
 #include "kms/operations/environments.h"
 #include "kms/operations/usage.h"
 #include "kms/store/sqlite_store.h"
@@ -146,6 +148,7 @@ EnvironmentsOptions EnvironmentsOptionsFrom(const Config& config, AuditLog& audi
   options.limits.max_warm_keys = config.limits.max_warm_keys;
   options.limits.max_encryptions_per_version = config.limits.max_encryptions_per_version;
   options.audit = &audit;
+  options.alarm = [](std::string_view what) { LogWarning(std::string(what)); };
   return options;
 }
 
@@ -288,7 +291,9 @@ Status Serve(const Config& config, const ServeOptions& options) {
   const FrontOptions front = KMS_TRY(FrontOptionsFrom(config));
   const SystemClock clock;
   const std::unique_ptr<SqliteStore> store = KMS_TRY(SqliteStore::Open(config.store.path));
-  const std::unique_ptr<pkcs11::WorkerDevice> device = KMS_TRY(StartDevice(config.hsm));
+  const std::shared_ptr<pkcs11::WorkerDevice> device = KMS_TRY(StartDevice(config.hsm));
+  HsmRegistry hsms(clock);
+  KMS_TRY(hsms.Add(std::string(kDefaultHsm), {.owner = device, .master_keys = device.get()}));
   const std::shared_ptr<RevisionWatch> watch = KMS_TRY(RevisionWatch::Watch(*store));
   const std::unique_ptr<ChainedAuditLog> audit =
       KMS_TRY(OpenAuditLog(config.audit, watch, clock));
@@ -297,7 +302,7 @@ Status Serve(const Config& config, const ServeOptions& options) {
     return StoreIsOlder(watch->revision(), audit->store_revision_at_open());
   }
   const std::unique_ptr<Environments> environments =
-      KMS_TRY(Environments::Open(*store, *device, clock, EnvironmentsOptionsFrom(config, *audit)));
+      KMS_TRY(Environments::Open(*store, hsms, clock, EnvironmentsOptionsFrom(config, *audit)));
   HttpsFetcher fetcher;
   const std::unique_ptr<Identity> identity =
       KMS_TRY(OpenIdentity(config.auth, rolled_back, *environments, clock, fetcher));

@@ -3,6 +3,7 @@
 #include "api/handlers/handlers.h"
 #include "api/pipeline/call.h"
 #include "api/pipeline/json_writer.h"
+#include "kms/master/guarded_device.h"
 #include "kms/operations/wrapping_key.h"
 
 namespace kms::api {
@@ -83,7 +84,11 @@ void AppendDescription(const DeviceDescription& description, JsonObject& object,
 
 Result<Reply> HandleHsmStatus(Call& call) {
   const Services& services = call.services;
-  MasterKeyDevice& device = services.environments.device();
+  const std::shared_ptr<GuardedDevice> found = services.environments.hsms().Find(kDefaultHsm);
+  if (found == nullptr) {
+    return NotFound("there is no HSM \"" + std::string(kDefaultHsm) + "\"");
+  }
+  MasterKeyDevice& device = *found;
   std::string out = R"({"device":)";
   JsonObject object(out);
   AppendStatistics(device.Statistics(), object);

@@ -6,6 +6,7 @@
 #include "api/handlers/import_source.h"
 #include "api/pipeline/call.h"
 #include "kms/operations/import_version.h"
+#include "kms/operations/wrapping_key_device.h"
 
 namespace kms::api {
 namespace {
@@ -35,7 +36,9 @@ Result<ImportKeyRequest> ReadRequest(const Fields& fields) {
 Result<Reply> HandleImportKey(Call& call) {
   const KeyName name = KMS_TRY(KeyName::Parse(call.fields.Text("name")));
   const ImportKeyRequest request = KMS_TRY(ReadRequest(call.fields));
-  KMS_TRY(ImportKey(*call.environment, call.services.environments.device(), name, request));
+  const std::shared_ptr<GuardedDevice> device =
+      KMS_TRY(FindWrappingKeyDevice(call.services.environments, *call.environment));
+  KMS_TRY(ImportKey(*call.environment, *device, name, request));
   call.key_version = 1;
   return Reply::NoContent();
 }
@@ -44,8 +47,10 @@ Result<Reply> HandleImportVersion(Call& call) {
   const KeyName name = KMS_TRY(KeyName::Parse(call.fields.Text("name")));
   const ImportVersionRequest request{.source = ReadImportSource(call.fields),
                                      .version = call.fields.OptionalInteger("version")};
+  const std::shared_ptr<GuardedDevice> device =
+      KMS_TRY(FindWrappingKeyDevice(call.services.environments, *call.environment));
   const ImportVersionOutcome outcome =
-      KMS_TRY(ImportVersion(*call.environment, call.services.environments.device(), name, request));
+      KMS_TRY(ImportVersion(*call.environment, *device, name, request));
   call.key_version = outcome.version;
   return Reply::NoContent();
 }

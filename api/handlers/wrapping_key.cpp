@@ -7,6 +7,7 @@
 #include "api/pipeline/json_writer.h"
 #include "kms/crypto/asymmetric_key.h"
 #include "kms/crypto/key_export.h"
+#include "kms/operations/wrapping_key_device.h"
 
 namespace kms::api {
 namespace {
@@ -17,7 +18,9 @@ Result<Bytes> PublicKeyOrNewOne(Call& call) {
   if (!place) {
     KMS_TRY(call.record_attempt());
   }
-  return WrappingPublicKey(*call.environment, call.services.environments.device());
+  const std::shared_ptr<GuardedDevice> device =
+      KMS_TRY(FindWrappingKeyDevice(call.services.environments, *call.environment));
+  return WrappingPublicKey(*call.environment, *device);
 }
 
 }  // namespace

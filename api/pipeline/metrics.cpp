@@ -11,6 +11,7 @@
 
 #include "kms/audit/audit_log.h"
 #include "kms/auth/limits.h"
+#include "kms/master/guarded_device.h"
 #include "kms/operations/environments.h"
 
 namespace kms::api {
@@ -199,7 +200,9 @@ std::string Metrics::Render(const Environments& environments, const AuditLog& au
   AddGauge(healthy, {}, audit.healthy() ? 1 : 0);
   families.push_back(std::move(healthy));
   AddEnvironments(environments, families);
-  AddDevice(environments.device().Statistics(), families);
+  if (const auto device = environments.hsms().Find(kDefaultHsm)) {
+    AddDevice(device->Statistics(), families);
+  }
   AddLimits(limits, families);
   return prometheus::TextSerializer().Serialize(families);
 }

@@ -10,6 +10,7 @@
 #include "kms/operations/key_cache.h"
 #include "kms/operations/key_storage.h"
 #include "kms/operations/key_usage.h"
+#include "kms/operations/resident_keys.h"
 
 namespace kms {
 
@@ -88,7 +89,9 @@ struct Environment::Impl {
   mutable Mutex usage_mutex;
   std::map<Uuid, std::shared_ptr<KeyUsage>> usages KMS_GUARDED_BY(usage_mutex);
   Mutex self_rotation_mutex;
-  AuditLog* audit = nullptr;  // set before other threads come
+  AuditLog* audit = nullptr;    // set before other threads come
+  HsmRegistry* hsms = nullptr;  // likewise
+  std::shared_ptr<ResidentKeys> resident_keys;
 };
 
 Environment::Environment(EnvironmentIdentity identity, EnvironmentSettings settings, Store& store,
@@ -117,7 +120,7 @@ bool Environment::allows_pkcs1v15() const {
 
 KeyHandle Environment::WarmKey(std::string_view name) const {
   KeyHandle key = impl_->cache.Find(name);
-  if (key != nullptr && key->policy().soft_deleted) {
+  if (key != nullptr && (key->policy().soft_deleted || key->policy().is_resident())) {
     return nullptr;
   }
   return key;
@@ -164,6 +167,9 @@ KeyHandle Environment::Share(Key key) {
     }
     key.AttachUsage(std::move(counters));
   }
+  if (policy.is_resident()) {
+    key.AttachResidence(impl_->resident_keys);
+  }
   return std::make_shared<const Key>(std::move(key));
 }
 
@@ -204,6 +210,17 @@ void Environment::set_audit(AuditLog& audit) { impl_->audit = &audit; }
 
 AuditLog* Environment::audit() const { return impl_->audit; }
 
+void Environment::set_hsms(HsmRegistry& hsms) {
+  impl_->hsms = &hsms;
+  impl_->resident_keys = std::make_shared<ResidentKeys>(hsms, clock_);
+}
+
+HsmRegistry* Environment::hsms() const { return impl_->hsms; }
+
+const std::shared_ptr<ResidentKeys>& Environment::resident_keys() const {
+  return impl_->resident_keys;
+}
+
 Mutex& Environment::self_rotation_mutex() { return impl_->self_rotation_mutex; }
 
 void Environment::Seal(std::string reason) {
@@ -228,6 +245,17 @@ Status Environment::Unseal(std::map<EnvironmentKeyVersion, SecretBytes> keys) {
   impl_->cache.Open();
   impl_->seal_reason.clear();
   return Ok();
+}
+
+Status Environment::AddKey(EnvironmentKeyVersion version, SecretBytes key) {
+  const ScopedLock lock(impl_->seal_mutex);
+  KMS_TRY(keyring_.Latest());
+  return keyring_.Add(version, std::move(key));
+}
+
+void Environment::ForgetKeys(EnvironmentKeyVersion keep_from) {
+  const ScopedLock lock(impl_->seal_mutex);
+  keyring_.Forget(keep_from);
 }
 
 std::string Environment::seal_reason() const {

@@ -22,7 +22,9 @@
 namespace kms {
 
 class AuditLog;
+class HsmRegistry;
 class KeyUsage;
+class ResidentKeys;
 
 // NIST SP 800-38D allows 2^32 messages under a key with random nonces; the margin is wider than
 // whatever a crash can waste or other counting can miss. No setting goes above it.
@@ -66,8 +68,8 @@ class Environment {
 
   // --- hot path ---
   // The key if it is in memory and may be used, and the environment is unsealed; nullptr otherwise
-  // (cold, missing, soft-deleted or sealed: take the slow lane and call FindKey). No allocation, no
-  // I/O, one shared lock.
+  // (cold, missing, soft-deleted or sealed, or its use waits for an HSM: take the slow lane and call
+  // FindKey). No allocation, no I/O, one shared lock.
   [[nodiscard]] KeyHandle WarmKey(std::string_view name) const;
   [[nodiscard]] bool sealed() const { return keyring_.sealed(); }
   // Options of settings() that are asked on every use of a key; read without a lock.
@@ -105,6 +107,11 @@ class Environment {
   // other threads use the environment; `audit` must outlive it.
   void set_audit(AuditLog& audit);
   [[nodiscard]] AuditLog* audit() const;
+  // The tokens in which its keys may live; nullptr when there are none. Set like the audit log.
+  void set_hsms(HsmRegistry& hsms);
+  [[nodiscard]] HsmRegistry* hsms() const;
+  // How its keys work that live in those tokens; nullptr when there are none.
+  [[nodiscard]] const std::shared_ptr<ResidentKeys>& resident_keys() const;
   // One rotation that nobody asked for at a time. Held over such a rotation and its records.
   [[nodiscard]] Mutex& self_rotation_mutex();
 
@@ -114,6 +121,11 @@ class Environment {
   void Unseal(EnvironmentKeyVersion version, SecretBytes key);
   // The same with every version at once. Errors: kInvalidArgument, as EnvironmentKeyring::Replace.
   Status Unseal(std::map<EnvironmentKeyVersion, SecretBytes> keys);
+  // One more version while it is unsealed; the highest seals new entries. Errors: kUnavailable when
+  // sealed, as EnvironmentKeyring::Add.
+  Status AddKey(EnvironmentKeyVersion version, SecretBytes key);
+  // Wipes the versions below `keep_from`, but never the latest.
+  void ForgetKeys(EnvironmentKeyVersion keep_from);
   [[nodiscard]] std::string seal_reason() const;  // empty when unsealed
 
   [[nodiscard]] SealedStore& store() { return sealed_store_; }

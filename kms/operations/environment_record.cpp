@@ -6,33 +6,44 @@
 //                       | upsert disabled flag | default lease ttl, seconds(8)
 //                       | max lease ttl, seconds(8) | number of options(4)
 //                       | per option, by key: key text, value text
-//   PendingEnvironment  'P' | 1 | environment id(16) | master key id(16)
+//   PendingEnvironment  'P' | 2 | environment id(16) | master key id(16)
+//                       | number of HSMs(4) | per HSM: name text
+//                       format 1 ends after the master key id: it is of the HSM "default"
 //   RootRecord          'R' | 1 | stage(1) | sys id(16) | master key id of sys(16)
 #include "kms/operations/environment_record.h"
 
 #include <utility>
 
 #include "kms/base/record_codec.h"
+#include "kms/master/key_group.h"
 
 namespace kms {
 
 namespace {
 
 constexpr std::uint8_t kFormat = 1;
+constexpr std::uint8_t kPendingFormat = 2;
 
 Error Damaged(std::string_view what, std::string_view how) {
   return Corrupted("damaged " + std::string(what) + ": " + std::string(how));
 }
 
-Status CheckHead(RecordReader& reader, char kind, std::string_view what) {
+// Returns the format: 1 up to the `newest`.
+Result<std::uint8_t> ReadHead(RecordReader& reader, char kind, std::uint8_t newest,
+                              std::string_view what) {
   if (reader.Get<std::uint8_t>() != static_cast<std::uint8_t>(kind)) {
     return Damaged(what, "not one of ours");
   }
   const auto format = reader.Get<std::uint8_t>();
-  if (reader.failed() || format != kFormat) {
+  if (reader.failed() || format == 0 || format > newest) {
     return Damaged(what, "format " + std::to_string(format) + " is unknown, this release reads " +
-                             std::to_string(kFormat));
+                             std::to_string(newest));
   }
+  return format;
+}
+
+Status CheckHead(RecordReader& reader, char kind, std::string_view what) {
+  KMS_TRY(ReadHead(reader, kind, kFormat, what));
   return Ok();
 }
 
@@ -101,20 +112,32 @@ Result<EnvironmentRecord> EnvironmentRecord::Decode(ByteView encoded) {
 }
 
 Bytes PendingEnvironment::Encode() const {
-  RecordWriter writer('P', kFormat);
+  RecordWriter writer('P', kPendingFormat);
   writer.PutRaw(environment_id.View());
   writer.PutRaw(master_key_id.View());
+  writer.Put(static_cast<std::uint32_t>(hsms.size()));
+  for (const std::string& hsm : hsms) {
+    writer.PutText(hsm);
+  }
   return writer.Take();
 }
 
 Result<PendingEnvironment> PendingEnvironment::Decode(ByteView encoded) {
   constexpr std::string_view kWhat = "record of an interrupted creation";
   RecordReader reader(encoded);
-  KMS_TRY(CheckHead(reader, 'P', kWhat));
+  const std::uint8_t format = KMS_TRY(ReadHead(reader, 'P', kPendingFormat, kWhat));
   PendingEnvironment pending;
   pending.environment_id = reader.GetUuid();
   pending.master_key_id = reader.GetUuid();
-  if (!reader.Finished()) {
+  if (format == 1) {
+    pending.hsms.emplace_back(kDefaultHsm);
+  } else {
+    const auto hsms = reader.Get<std::uint32_t>();
+    for (std::uint32_t index = 0; index < hsms && !reader.failed(); ++index) {
+      pending.hsms.push_back(reader.GetText());
+    }
+  }
+  if (!reader.Finished() || pending.hsms.empty()) {
     return Damaged(kWhat, "malformed");
   }
   return pending;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "kms/base/bytes.h"
 #include "kms/base/ids.h"
@@ -31,7 +32,8 @@ struct EnvironmentRecord {
 // interrupted goes on with the same one.
 struct PendingEnvironment {
   Uuid environment_id;
-  Uuid master_key_id;
+  Uuid master_key_id;  // of the first token, when it is the only one
+  std::vector<std::string> hsms;  // names of tokens, never empty
 
   [[nodiscard]] Bytes Encode() const;
   static Result<PendingEnvironment> Decode(ByteView encoded);  // errors as above

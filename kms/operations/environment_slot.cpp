@@ -1,238 +1,307 @@
 // SPDX-License-Identifier: Apache-2.0
+// Opening, proving and sealing one environment.
 #include "kms/operations/environment_slot.h"
 
-#include <charconv>
-#include <cstdio>
+#include <algorithm>
 #include <utility>
 
-#include "kms/base/random.h"
+#include "kms/operations/hsm_events.h"
 
 namespace kms::internal {
 
 namespace {
 
-// Far more versions of one environment's key than rotation ever keeps.
-constexpr std::size_t kMaxWrappedKeys = 1000;
+std::int64_t MillisecondsSince(SteadyTime then, SteadyTime now) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now - then).count();
+}
 
-std::string_view Remedy(ErrorCode code) {
+// What a failed call says of the token.
+MemberState StateAfter(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kUnavailable:
-      return "it opens by itself as soon as the HSM answers again";
     case ErrorCode::kFailedPrecondition:
-      return "restore the token or its login; a master key is never made again, for it would not "
-             "open what is stored";
-    case ErrorCode::kCorrupted:
-      return "the token or the stored wrap is not the recorded one: restore the right one from its "
-             "backup";
-    default: return "see the log";
+    case ErrorCode::kCorrupted: return MemberState::kRefused;
+    case ErrorCode::kNotFound: return MemberState::kHealing;  // has no wrap of the key yet
+    default: return MemberState::kAway;
   }
 }
 
-// Says whose key failed and what to do about it.
-Error Explain(const EnvironmentIdentity& identity, const std::string& master_label, Error error) {
-  error.public_message = "environment " + identity.name + ", master key " + master_label + ": " +
-                         error.public_message + "; " + std::string(Remedy(error.code));
-  return error;
-}
-
-Result<EnvironmentKeyVersion> VersionOf(std::string_view path, std::size_t prefix_size) {
-  const std::string_view digits = path.substr(prefix_size);
-  EnvironmentKeyVersion version = 0;
-  const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), version);
-  if (code != std::errc{} || end != digits.data() + digits.size()) {
-    return Corrupted("damaged store: a wrapped key has no version", std::string(path));
-  }
-  return version;
+bool Covers(const GroupMaterial& material, std::string_view hsm) {
+  const MemberMaterial* const member = material.Find(hsm);
+  return member != nullptr && std::ranges::all_of(material.Versions(), [&](auto version) {
+           return member->FindWrap(version) != nullptr;
+         });
 }
 
 }  // namespace
 
-std::string MasterPath(const Uuid& environment_id) { return "master/" + environment_id.ToString(); }
-
-std::string WrappedPrefix(const Uuid& environment_id) {
-  return "wrapped/" + environment_id.ToString() + "/";
-}
-
-std::string WrappedPath(const Uuid& environment_id, EnvironmentKeyVersion version) {
-  char digits[16];
-  std::snprintf(digits, sizeof digits, "%010u", version);
-  return WrappedPrefix(environment_id) + digits;
-}
-
-Result<EnvironmentMaterial> ReadMaterial(Store& store, const Uuid& environment_id) {
-  const std::optional<StoredValue> master = KMS_TRY(store.Get(MasterPath(environment_id)));
-  if (!master) {
-    return Corrupted("damaged store: the master key record is missing; restore a backup");
-  }
-  EnvironmentMaterial material;
-  material.master = KMS_TRY(MasterKeyRecord::Decode(master->value));
-  const std::string prefix = WrappedPrefix(environment_id);
-  for (const ListedEntry& entry : KMS_TRY(store.List(prefix, {}, kMaxWrappedKeys))) {
-    const EnvironmentKeyVersion version = KMS_TRY(VersionOf(entry.path, prefix.size()));
-    const std::optional<StoredValue> wrapped = KMS_TRY(store.Get(entry.path));
-    if (wrapped) {
-      material.wrapped.emplace(version, KMS_TRY(WrappedKey::Decode(wrapped->value)));
-    }
-  }
-  if (material.wrapped.empty()) {
-    return Corrupted("damaged store: the wrapped environment key is missing; restore a backup");
-  }
-  return material;
-}
-
-Result<std::map<EnvironmentKeyVersion, SecretBytes>> UnwrapAll(
-    MasterKeyDevice& device, const Clock& clock, CallTimeout timeout,
-    const EnvironmentIdentity& identity, const EnvironmentMaterial& material) {
-  const Status sentinel = device.CheckSentinel(material.master, clock.SteadyNow() + timeout);
-  if (!sentinel.has_value()) {
-    return Explain(identity, material.master.label, sentinel.error());
-  }
-  std::map<EnvironmentKeyVersion, SecretBytes> keys;
-  for (const auto& [version, wrapped] : material.wrapped) {
-    Result<SecretBytes> key =
-        device.Unwrap(material.master, wrapped, EnvironmentKeyContext(identity.id, version),
-                      clock.SteadyNow() + timeout);
-    if (!key.has_value()) {
-      return Explain(identity, material.master.label, std::move(key).error());
-    }
-    keys.emplace(version, *std::move(key));
-  }
-  return keys;
-}
-
-Result<FreshEnvironmentKey> MakeEnvironmentKey(MasterKeyDevice& device, const Clock& clock,
-                                               CallTimeout timeout, const MasterKeyRecord& master,
-                                               const Uuid& environment_id) {
-  const Bytes context = EnvironmentKeyContext(environment_id, 1);
-  FreshEnvironmentKey fresh;
-  fresh.key = KMS_TRY(SecretBytes::OfSize(kEnvironmentKeyBytes));
-  FillRandom(fresh.key.MutableView());
-  fresh.wrapped =
-      KMS_TRY(device.Wrap(master, fresh.key, context, clock.SteadyNow() + timeout));
-  const Result<SecretBytes> opened =
-      device.Unwrap(master, fresh.wrapped, context, clock.SteadyNow() + timeout);
-  if (!opened.has_value() && opened.error().code != ErrorCode::kCorrupted) {
-    return opened.error();
-  }
-  if (!opened.has_value() || !(*opened == fresh.key)) {
-    return Unavailable("the HSM returned a wrapped key that does not open; nothing was stored");
-  }
-  return fresh;
-}
-
 EnvironmentSlot::EnvironmentSlot(std::shared_ptr<Environment> environment, Store& store,
-                                 MasterKeyDevice& device, const Clock& clock,
+                                 HsmRegistry& hsms, const Clock& clock,
                                  const EnvironmentsOptions& options)
     : environment_(std::move(environment)),
       store_(store),
-      device_(device),
       clock_(clock),
-      options_(options) {}
+      options_(options),
+      access_{.hsms = hsms, .clock = clock, .timeout = options.hsm_timeout} {}
 
-Status EnvironmentSlot::Open(CallTimeout timeout) {
+void EnvironmentSlot::Tell(std::string_view operation, std::string_view hsm, std::string problem,
+                           std::int64_t items, bool alarms) const {
+  RecordHsmEvent(options_, clock_,
+                 {.operation = operation,
+                  .environment = environment_->identity().name,
+                  .hsm = hsm,
+                  .problem = std::move(problem),
+                  .items = items,
+                  .alarms = alarms});
+}
+
+// ---- opening ------------------------------------------------------------------------------------
+
+Result<MaterialHandle> EnvironmentSlot::Read() {
+  auto read = std::make_shared<const GroupMaterial>(
+      KMS_TRY(ReadGroupMaterial(store_, environment_->identity().id)));
+  Remember(read);
+  return read;
+}
+
+// Whoever read earlier than somebody else committed does not undo what that one remembered.
+void EnvironmentSlot::Remember(const MaterialHandle& material) {
+  const ScopedLock lock(mutex_);
+  if (material_ == nullptr || material->group_revision >= material_->group_revision) {
+    material_ = material;
+  }
+}
+
+std::vector<std::string> EnvironmentSlot::OrderOf(const GroupMaterial& material,
+                                                  std::string_view first) const {
+  if (first.empty()) {
+    return Ranked();
+  }
+  std::vector<std::string> order{std::string(first)};
+  if (!Covers(material, first)) {
+    for (std::string& hsm : Ranked()) {
+      if (hsm != first) {
+        order.push_back(std::move(hsm));
+      }
+    }
+  }
+  return order;
+}
+
+Status EnvironmentSlot::Open(std::string_view first) {
   const SteadyTime started = clock_.SteadyNow();
-  Result<EnvironmentMaterial> material = ReadMaterial(store_, environment_->identity().id);
+  Result<MaterialHandle> material = Read();
   if (!material.has_value()) {
-    SealFor(material.error());
-    return std::move(material).error();
+    return Explain(std::move(material).error());
   }
-  auto keys = UnwrapAll(device_, clock_, timeout, environment_->identity(), *material);
+  auto keys = OpenKeys(**material, OrderOf(**material, first));
   if (!keys.has_value()) {
-    SealFor(keys.error());
-    const ScopedLock lock(mutex_);
-    material_ = *std::move(material);
-    return std::move(keys).error();
+    return Explain(std::move(keys).error());
   }
-  return Unseal(*std::move(material), *std::move(keys), started);
+  return Unseal(*material, *std::move(keys), started);
 }
 
-Status EnvironmentSlot::Adopt(EnvironmentMaterial material, EnvironmentKeyVersion version,
-                              SecretBytes key) {
-  std::map<EnvironmentKeyVersion, SecretBytes> keys;
-  keys.emplace(version, std::move(key));
-  return Unseal(std::move(material), std::move(keys), clock_.SteadyNow());
+Result<EnvironmentKeys> EnvironmentSlot::OpenKeys(const GroupMaterial& material,
+                                                  const std::vector<std::string>& order) {
+  const std::vector<EnvironmentKeyVersion> versions = material.Versions();
+  EnvironmentKeys keys;
+  std::optional<Error> failure;
+  for (const std::string& hsm : order) {
+    if (keys.size() == versions.size()) {
+      break;
+    }
+    const SteadyTime started = clock_.SteadyNow();
+    const Status opened = OpenBy(hsm, material, versions, keys);
+    Note(hsm, opened, started);
+    // What comes back by itself is the better reason to give.
+    if (!opened.has_value() && (!failure || opened.error().code == ErrorCode::kUnavailable)) {
+      failure = opened.error();
+    }
+  }
+  if (keys.size() == versions.size()) {
+    return keys;
+  }
+  return failure ? *failure
+                 : Unavailable("environment " + environment_->identity().name +
+                               ": no HSM that answers holds all of its keys; it opens by itself as "
+                               "soon as the others answer again");
 }
 
-Status EnvironmentSlot::Unseal(EnvironmentMaterial material,
-                               std::map<EnvironmentKeyVersion, SecretBytes> keys,
+// What one token says is believed as a whole or not at all.
+Status EnvironmentSlot::OpenBy(std::string_view hsm, const GroupMaterial& material,
+                               const std::vector<EnvironmentKeyVersion>& versions,
+                               EnvironmentKeys& keys) {
+  EnvironmentKeys opened;
+  bool lacks_some = false;
+  for (const EnvironmentKeyVersion version : versions) {
+    if (keys.contains(version)) {
+      continue;
+    }
+    Result<SecretBytes> key = OpenWrap(material, hsm, version);
+    if (key.has_value()) {
+      opened.emplace(version, *std::move(key));
+    } else if (key.error().code == ErrorCode::kNotFound) {
+      lacks_some = true;
+    } else {
+      return std::move(key).error();
+    }
+  }
+  if (opened.empty() && lacks_some) {
+    return NotFound("HSM " + std::string(hsm) + " has no wrap of the environment key yet");
+  }
+  keys.merge(opened);
+  return Ok();
+}
+
+Status EnvironmentSlot::Adopt(EnvironmentKeys keys) {
+  const SteadyTime started = clock_.SteadyNow();
+  const MaterialHandle material = KMS_TRY(Read());
+  for (const GroupMember& member : material->group.members) {
+    if (Covers(*material, member.hsm)) {
+      Note(member.hsm, Ok(), started);
+    }
+  }
+  return Unseal(material, std::move(keys), started);
+}
+
+Status EnvironmentSlot::Unseal(const MaterialHandle& material, EnvironmentKeys keys,
                                SteadyTime proven) {
   const ScopedLock lock(mutex_);
-  material_ = std::move(material);
   if (held_sealed_) {
     return FailedPrecondition("environment is sealed", environment_->seal_reason());
   }
-  KMS_TRY(environment_->Unseal(std::move(keys)));
-  proven_ = proven;
+  if (environment_->sealed()) {
+    // A key that was added since would be missing.
+    if (material_->group_revision != material->group_revision) {
+      return Unavailable("the keys of the environment were changed meanwhile; retry");
+    }
+    KMS_TRY(environment_->Unseal(std::move(keys)));
+  }
+  proven_ = std::max(proven_.value_or(proven), proven);
   return Ok();
 }
 
-Status EnvironmentSlot::Prove(CallTimeout timeout) {
-  std::optional<EnvironmentMaterial> material;
+// Another token may have opened it meanwhile: it is not sealed again for this one.
+Status EnvironmentSlot::Explain(Error error) {
+  const ScopedLock lock(mutex_);
+  if (!held_sealed_ && environment_->sealed()) {
+    environment_->Seal(WhyNoneProves(error.public_message));
+  }
+  return error;
+}
+
+std::string EnvironmentSlot::WhyNoneProves(const std::string& otherwise) const {
+  if (members_.size() < 2) {
+    const bool known = !members_.empty() && !members_.begin()->second.reason.empty();
+    return known ? members_.begin()->second.reason : otherwise;
+  }
+  std::string why = "no HSM of environment " + environment_->identity().name + " opens it";
+  for (const auto& [hsm, member] : members_) {
+    if (!member.reason.empty()) {
+      why += "; HSM " + hsm + ": " + member.reason;
+    }
+  }
+  return why;
+}
+
+// ---- leases -------------------------------------------------------------------------------------
+
+void EnvironmentSlot::ProveBy(std::string_view hsm) {
+  const MaterialHandle known = material();
   {
     const ScopedLock lock(mutex_);
     if (held_sealed_) {
-      return Ok();
+      return;
     }
-    material = material_;
   }
-  if (environment_->sealed() || !material) {
-    return Open(timeout);
+  if (known != nullptr && known->group.Find(hsm) == nullptr) {
+    return;
+  }
+  if (known == nullptr || environment_->sealed()) {
+    if (Open(hsm).has_value()) {
+      Tell("lease-unseal", hsm, {});
+    }
+    return;
   }
   const SteadyTime started = clock_.SteadyNow();
-  Status proof = ProveLatest(timeout, *material);
-  if (proof.has_value()) {
-    const ScopedLock lock(mutex_);
-    proven_ = started;
-    return Ok();
+  const Status proof = ProveLatest(hsm, *known);
+  // One that has no wrap of the latest key yet proves itself by opening the one it is given.
+  if (proof.has_value() || proof.error().code != ErrorCode::kNotFound) {
+    Note(hsm, proof, started);
   }
-  SealIfExpired(proof.error());
-  return proof;
-}
-
-void EnvironmentSlot::SealIfExpired(const Error& error) {
-  if (!environment_->sealed() && GraceIsOver()) {
-    SealFor(error);
+  if (proof.has_value() || proof.error().code == ErrorCode::kNotFound) {
+    const Status healed = Heal(hsm, started);
+    if (!healed.has_value()) {
+      NoteHealing(hsm, healed.error().public_message);
+    }
   }
 }
 
-Status EnvironmentSlot::ProveLatest(CallTimeout timeout, const EnvironmentMaterial& material) {
-  const EnvironmentIdentity& identity = environment_->identity();
-  const auto& [version, wrapped] = *material.wrapped.rbegin();
-  const Status sentinel = device_.CheckSentinel(material.master, clock_.SteadyNow() + timeout);
-  if (!sentinel.has_value()) {
-    return Explain(identity, material.master.label, sentinel.error());
-  }
-  const Result<SecretBytes> key =
-      device_.Unwrap(material.master, wrapped, EnvironmentKeyContext(identity.id, version),
-                     clock_.SteadyNow() + timeout);
-  if (!key.has_value()) {
-    return Explain(identity, material.master.label, key.error());
-  }
-  if (!environment_->keyring().Holds(version, *key)) {
-    return Explain(identity, material.master.label,
-                   Corrupted("the HSM opened the environment key to another value"));
+Status EnvironmentSlot::ProveLatest(std::string_view hsm, const GroupMaterial& material) {
+  const EnvironmentKeyVersion version = KMS_TRY(environment_->keyring().Latest());
+  const SecretBytes key = KMS_TRY(OpenWrap(material, hsm, version));
+  if (!environment_->keyring().Holds(version, key) && !environment_->sealed()) {
+    return Corrupted("environment " + environment_->identity().name +
+                     ": the HSM opened the environment key to another value; it is not asked any "
+                     "more: restore the token from its backup");
   }
   return Ok();
 }
 
-bool EnvironmentSlot::GraceIsOver() const {
-  const ScopedLock lock(mutex_);
-  return !proven_ || clock_.SteadyNow() - *proven_ > options_.lease_grace;
-}
-
-void EnvironmentSlot::SealFor(const Error& error) {
-  const ScopedLock lock(mutex_);
-  if (!held_sealed_) {
-    environment_->Seal(error.public_message);
-  }
-}
-
-Status EnvironmentSlot::Release(CallTimeout timeout) {
+void EnvironmentSlot::Note(std::string_view hsm, const Status& outcome, SteadyTime started) {
+  bool newly_refused = false;
   {
     const ScopedLock lock(mutex_);
-    held_sealed_ = false;
+    Member& member = members_[std::string(hsm)];
+    if (outcome.has_value()) {
+      const bool lacks = material_ != nullptr && MissingWraps(*material_, hsm) != 0;
+      member.state = lacks ? MemberState::kHealing : MemberState::kReady;
+      member.reason = lacks ? "it lacks wraps of environment keys and gets them" : "";
+      member.proven = started;
+      if (!environment_->sealed()) {
+        proven_ = std::max(proven_.value_or(started), started);
+      }
+      return;
+    }
+    const MemberState state = StateAfter(outcome.error().code);
+    newly_refused = state == MemberState::kRefused && member.state != MemberState::kRefused;
+    member.state = state;
+    member.reason = outcome.error().public_message;
   }
-  return environment_->sealed() ? Open(timeout) : Ok();
+  if (newly_refused) {
+    Tell("hsm-refused", hsm, outcome.error().public_message, 0, true);
+  }
+}
+
+void EnvironmentSlot::NoteHealing(std::string_view hsm, std::string reason) {
+  const ScopedLock lock(mutex_);
+  Member& member = members_[std::string(hsm)];
+  member.state = MemberState::kHealing;
+  member.reason = std::move(reason);
+}
+
+void EnvironmentSlot::SealIfExpired() {
+  const std::chrono::milliseconds grace = lease().grace;
+  if (grace == kLeaseForever) {
+    return;
+  }
+  std::string problem;
+  {
+    const ScopedLock lock(mutex_);
+    if (environment_->sealed()) {
+      return;
+    }
+    const SteadyTime now = clock_.SteadyNow();
+    const SteadyTime proven = proven_.value_or(SteadyTime::min());
+    if (proven_ && now - proven <= grace) {
+      return;
+    }
+    const std::string why = WhyNoneProves("no HSM proves that it is there");
+    environment_->Seal(why);
+    const std::int64_t age = proven_ ? MillisecondsSince(proven, now) : grace.count();
+    problem = "sealed " + std::to_string(age) + " ms after the last proof, " +
+              std::to_string(age - grace.count()) + " ms after the end of its grace: " + why;
+  }
+  Tell("lease-seal", {}, std::move(problem), 0, true);
 }
 
 void EnvironmentSlot::HoldSealed(std::string reason) {
@@ -241,24 +310,16 @@ void EnvironmentSlot::HoldSealed(std::string reason) {
   environment_->Seal(std::move(reason));
 }
 
-EnvironmentStatus EnvironmentSlot::Describe() const {
-  EnvironmentStatus status;
-  status.name = environment_->identity().name;
-  status.reason = environment_->seal_reason();
-  status.sealed = environment_->sealed();
-  const ScopedLock lock(mutex_);
-  if (material_) {
-    status.master_key_label = material_->master.label;
-    status.master_key_version = material_->master.version;
-    status.environment_key_version = material_->wrapped.rbegin()->first;
-    status.wrap_mechanism = WrapMechanismName(material_->wrapped.rbegin()->second.mechanism);
+Status EnvironmentSlot::Release() {
+  {
+    const ScopedLock lock(mutex_);
+    held_sealed_ = false;
   }
-  if (proven_) {
-    status.lease_age_ms =
-        std::chrono::duration_cast<std::chrono::milliseconds>(clock_.SteadyNow() - *proven_)
-            .count();
-  }
-  return status;
+  return environment_->sealed() ? Open() : Ok();
+}
+
+LeaseSettings EnvironmentSlot::lease() const {
+  return LeaseSettingsOf(environment_->settings(), options_);
 }
 
 }  // namespace kms::internal

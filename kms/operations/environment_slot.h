@@ -1,108 +1,148 @@
 // SPDX-License-Identifier: Apache-2.0
-// EnvironmentSlot: one environment with what opens it, and the proof that the HSM still can.
-// Private to Environments.
+// EnvironmentSlot: one environment with the tokens that open it, their proofs, and the work on its
+// keys. Private to Environments.
 #pragma once
 
 #include <chrono>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "kms/base/mutex.h"
 #include "kms/base/result.h"
 #include "kms/master/environment_key.h"
-#include "kms/master/master_key_device.h"
+#include "kms/master/key_group.h"
 #include "kms/operations/environments.h"
+#include "kms/operations/group_keys.h"
+#include "kms/operations/lease_settings.h"
 #include "kms/store/store.h"
 
 namespace kms::internal {
 
-// What is stored of an environment's keys.
-struct EnvironmentMaterial {
-  MasterKeyRecord master;
-  std::map<EnvironmentKeyVersion, WrappedKey> wrapped;  // never empty
+using MaterialHandle = std::shared_ptr<const GroupMaterial>;
+
+// One's turn at the keys of an environment, and what is stored of them.
+struct KeyWork {
+  std::unique_lock<std::timed_mutex> turn;
+  MaterialHandle material;
 };
 
-std::string MasterPath(const Uuid& environment_id);
-std::string WrappedPrefix(const Uuid& environment_id);
-std::string WrappedPath(const Uuid& environment_id, EnvironmentKeyVersion version);
-
-// Errors: kCorrupted when a record is missing or damaged, store errors.
-Result<EnvironmentMaterial> ReadMaterial(Store& store, const Uuid& environment_id);
-
-// One HSM call's share of time.
-using CallTimeout = std::chrono::milliseconds;
-
-// Checks the sentinel and unwraps every version. Errors: those of the device, with a message that
-// names environment and master key and what to do.
-Result<std::map<EnvironmentKeyVersion, SecretBytes>> UnwrapAll(MasterKeyDevice& device,
-                                                               const Clock& clock,
-                                                               CallTimeout timeout,
-                                                               const EnvironmentIdentity& identity,
-                                                               const EnvironmentMaterial& material);
-
-// A fresh environment key, wrapped.
-struct FreshEnvironmentKey {
-  SecretBytes key;
-  WrappedKey wrapped;
-};
-
-// Makes version 1 of an environment's key. The wrap is opened again and compared before it is
-// returned: one that does not open would lose everything sealed under the key (H20).
-// Errors: those of the device; kUnavailable when the wrap does not open.
-Result<FreshEnvironmentKey> MakeEnvironmentKey(MasterKeyDevice& device, const Clock& clock,
-                                               CallTimeout timeout, const MasterKeyRecord& master,
-                                               const Uuid& environment_id);
-
-// Thread rule: any thread.
+// Thread rule: any thread. `mutex_` is never held over calls of store or HSM; the turn at the keys
+// is, but no proof and no sealing waits for it.
 class EnvironmentSlot {
  public:
-  // `store`, `device` and `clock` must outlive it.
-  EnvironmentSlot(std::shared_ptr<Environment> environment, Store& store, MasterKeyDevice& device,
+  // What is given by reference must outlive it.
+  EnvironmentSlot(std::shared_ptr<Environment> environment, Store& store, HsmRegistry& hsms,
                   const Clock& clock, const EnvironmentsOptions& options);
 
   [[nodiscard]] const std::shared_ptr<Environment>& environment() const { return environment_; }
 
-  // Reads what is stored, opens it by the HSM and unseals the environment; seals it with the reason
-  // otherwise. One that is held sealed stays so.
-  Status Open(CallTimeout timeout);
-
-  // The same for keys that were just made and wrapped.
-  Status Adopt(EnvironmentMaterial material, EnvironmentKeyVersion version, SecretBytes key);
-
-  // One lease round. Returns the error of a failed proof; seals when it has failed for longer than
-  // the grace, opens a sealed environment that can be opened.
-  Status Prove(CallTimeout timeout);
-
-  // Seals an open one whose last proof is older than the grace; asks no HSM.
-  void SealIfExpired(const Error& error);
-
+  // --- leases: environment_slot.cpp ---
+  // Reads what is stored, opens every key by whichever tokens answer and unseals the environment;
+  // gives the reason for which it stays sealed otherwise. One that is held sealed stays so.
+  // `first` is asked before all others and, if it holds everything, alone.
+  Status Open(std::string_view first = {});
+  // The same with keys that were just made and stored.
+  Status Adopt(EnvironmentKeys keys);
+  // One round of one token: proves the lease or opens what is sealed, and heals.
+  void ProveBy(std::string_view hsm);
+  // Seals an open one whose last proof is older than the grace.
+  void SealIfExpired();
   // Seals it, and no proof unseals it any more until Release: for operators and for deletion.
   void HoldSealed(std::string reason);
   // Errors: as Open.
-  Status Release(CallTimeout timeout);
+  Status Release();
 
+  [[nodiscard]] LeaseSettings lease() const;
   [[nodiscard]] EnvironmentStatus Describe() const;
+  // The members in the order in which they are to be asked now.
+  [[nodiscard]] std::vector<std::string> Ranked() const;
+
+  // --- work on its keys: environment_slot_keys.cpp ---
+  // Waits for its turn and reads what is stored. Errors: kUnavailable when another's work takes too
+  // long, as ReadGroupMaterial.
+  Result<KeyWork> BeginKeyWork();
+  // Commits `mutations` together with the group's record, unless anybody changed that since it was
+  // read; settles what is unknown by reading again. Then `work` holds what is stored now.
+  // Errors: kConflict, store errors; kUnavailable "nothing was changed".
+  Status Commit(KeyWork& work, KeyGroup group, std::vector<Mutation> mutations);
+  // Errors: kUnavailable while sealed, kCorrupted for an unknown version.
+  Result<SecretBytes> KeyOf(EnvironmentKeyVersion version) const;
+  // The recorded master key of `hsm`, or a new one that `mutations` store. A recorded one is never
+  // made again (H11). Errors: those of the device, kCorrupted when its record is damaged.
+  Result<MasterKeyRecord> FindOrMakeMaster(const GroupMaterial& material, std::string_view hsm,
+                                           MasterKeyVersion version,
+                                           std::vector<Mutation>& mutations);
+  // One more wrap that `mutations` store. Errors: as WrapChecked and KeyOf.
+  Status AddWrap(std::string_view hsm, const MasterKeyRecord& master, MasterKeyVersion version,
+                 EnvironmentKeyVersion key, std::vector<Mutation>& mutations);
+  // Opens one wrap and compares it with what is known of the key. Errors: kNotFound when `hsm` holds
+  // none of that version; those of the device; kCorrupted; all say what to do.
+  Result<SecretBytes> OpenWrap(const GroupMaterial& material, std::string_view hsm,
+                               EnvironmentKeyVersion version);
+  // What members say of themselves. Errors: kNotFound.
+  [[nodiscard]] Result<MemberState> StateOf(std::string_view hsm) const;
+
+  [[nodiscard]] const HsmAccess& access() const { return access_; }
+  [[nodiscard]] Store& store() const { return store_; }
+  [[nodiscard]] MaterialHandle material() const;  // as last read; nullptr when it never was
+
+  // --- groups and versions: environment_slot_groups.cpp; see Environments ---
+  Status Join(const GroupMember& member);
+  Status Leave(std::string_view hsm, bool destroy);
+  Status AddEnvironmentKey(EnvironmentKeyVersion version);
+  Status MakeMasterKey(std::string_view hsm, MasterKeyVersion version);
 
  private:
-  Status ProveLatest(CallTimeout timeout, const EnvironmentMaterial& material);
-  Status Unseal(EnvironmentMaterial material, std::map<EnvironmentKeyVersion, SecretBytes> keys,
-                SteadyTime proven);
-  // Seals with the reason, unless a better one holds it sealed.
-  void SealFor(const Error& error);
-  [[nodiscard]] bool GraceIsOver() const;
+  // What is known of a member in this process.
+  struct Member {
+    MemberState state = MemberState::kUnknown;
+    std::string reason;
+    std::optional<SteadyTime> proven;
+  };
+
+  Result<MaterialHandle> Read();
+  void Remember(const MaterialHandle& material);
+  Result<EnvironmentKeys> OpenKeys(const GroupMaterial& material,
+                                   const std::vector<std::string>& order);
+  // Adds what `hsm` opens of `versions` to `keys`.
+  Status OpenBy(std::string_view hsm, const GroupMaterial& material,
+                const std::vector<EnvironmentKeyVersion>& versions, EnvironmentKeys& keys);
+  Status Unseal(const MaterialHandle& material, EnvironmentKeys keys, SteadyTime proven);
+  Status ProveLatest(std::string_view hsm, const GroupMaterial& material);
+  // Notes how a member fared; tells of one that must not be used any more.
+  void Note(std::string_view hsm, const Status& outcome, SteadyTime started);
+  void NoteHealing(std::string_view hsm, std::string reason);
+  // Gives a member what it lacks, some wraps at a time. Errors: those of device and store.
+  Status Heal(std::string_view hsm, SteadyTime started);
+  // Says of a sealed one why it is, unless a better reason holds it sealed.
+  Status Explain(Error error);
+  [[nodiscard]] std::string WhyNoneProves(const std::string& otherwise) const KMS_REQUIRES(mutex_);
+  [[nodiscard]] std::vector<std::string> OrderOf(const GroupMaterial& material,
+                                                 std::string_view first) const;
+  void Tell(std::string_view operation, std::string_view hsm, std::string problem,
+            std::int64_t items = 0, bool alarms = false) const;
 
   const std::shared_ptr<Environment> environment_;
   Store& store_;
-  MasterKeyDevice& device_;
   const Clock& clock_;
-  const EnvironmentsOptions options_;
+  const EnvironmentsOptions& options_;
+  const HsmAccess access_;
+
+  std::timed_mutex key_mutex_;  // held over HSM calls: wait with a limit
 
   mutable Mutex mutex_;
-  std::optional<EnvironmentMaterial> material_ KMS_GUARDED_BY(mutex_);
-  std::optional<SteadyTime> proven_ KMS_GUARDED_BY(mutex_);
+  MaterialHandle material_ KMS_GUARDED_BY(mutex_);
+  std::map<std::string, Member, std::less<>> members_ KMS_GUARDED_BY(mutex_);
+  std::optional<SteadyTime> proven_ KMS_GUARDED_BY(mutex_);  // by any member
   bool held_sealed_ KMS_GUARDED_BY(mutex_) = false;
 };
+
+// Of `versions`, how many `hsm` has no wrap of under the current master key.
+std::uint32_t MissingWraps(const GroupMaterial& material, std::string_view hsm);
 
 }  // namespace kms::internal

@@ -11,9 +11,8 @@ namespace kms {
 
 namespace {
 
-// Once an HSM call was not answered in a lease round, the others wait this fraction of the timeout,
-// so that a silent HSM does not stretch the round by a timeout for every environment.
-constexpr int kHastyFraction = 10;
+// A creation asks several tokens several times, and each may hang.
+constexpr std::chrono::seconds kLongestTurn{60};
 
 }  // namespace
 
@@ -54,20 +53,28 @@ std::vector<std::shared_ptr<Environment>> Environments::List() const {
 
 std::shared_ptr<Environment> Environments::sys() const { return impl_->sys->environment(); }
 
-MasterKeyDevice& Environments::device() const { return impl_->device; }
+HsmRegistry& Environments::hsms() const { return impl_->hsms; }
 
 HsmRandomness& Environments::hsm_randomness() const { return impl_->hsm_randomness; }
 
-void Environments::ProveLeases() {
-  internal::CallTimeout timeout = impl_->options.hsm_timeout;
+void Environments::ProveLeases(std::string_view hsm) {
   for (const Impl::SlotHandle& slot : impl_->AllSlots()) {
-    const Status proof = slot->Prove(timeout);
-    if (!proof.has_value() && proof.error().code == ErrorCode::kUnavailable) {
-      timeout = impl_->options.hsm_timeout / kHastyFraction;
-      // With many environments a silent HSM makes a round long: none outlives its lease in it.
-      impl_->SealExpired(proof.error());
-    }
+    slot->ProveBy(hsm);
   }
+}
+
+void Environments::SealExpired() {
+  for (const Impl::SlotHandle& slot : impl_->AllSlots()) {
+    slot->SealIfExpired();
+  }
+}
+
+std::chrono::milliseconds Environments::ShortestLeaseInterval() const {
+  std::chrono::milliseconds shortest = impl_->options.lease_interval;
+  for (const Impl::SlotHandle& slot : impl_->AllSlots()) {
+    shortest = std::min(shortest, slot->lease().interval);
+  }
+  return shortest;
 }
 
 std::vector<EnvironmentStatus> Environments::Statuses() const {
@@ -79,7 +86,6 @@ std::vector<EnvironmentStatus> Environments::Statuses() const {
 }
 
 Status Environments::Seal(std::string_view name, std::string reason) {
-  const ScopedLock life(impl_->life_mutex);
   const Impl::SlotHandle slot = impl_->FindSlot(name);
   if (slot == nullptr) {
     return NotFound("no such environment");
@@ -89,24 +95,26 @@ Status Environments::Seal(std::string_view name, std::string reason) {
 }
 
 Status Environments::Unseal(std::string_view name) {
-  const ScopedLock life(impl_->life_mutex);
   const Impl::SlotHandle slot = impl_->FindSlot(name);
   if (slot == nullptr) {
     return NotFound("no such environment");
   }
-  return slot->Release(impl_->options.hsm_timeout);
-}
-
-void Environments::Impl::SealExpired(const Error& error) const {
-  for (const SlotHandle& slot : AllSlots()) {
-    slot->SealIfExpired(error);
-  }
+  return slot->Release();
 }
 
 Environments::Impl::SlotHandle Environments::Impl::FindSlot(std::string_view name) const {
   const ScopedSharedLock lock(table_mutex);
   const auto found = table.find(name);
   return found == table.end() ? nullptr : found->second;
+}
+
+Result<Environments::Impl::SlotHandle> Environments::Impl::FindAnySlot(
+    std::string_view name) const {
+  SlotHandle slot = name == kSysName ? sys : FindSlot(name);
+  if (slot == nullptr) {
+    return NotFound("no such environment");
+  }
+  return slot;
 }
 
 Environments::Impl::SlotHandle Environments::Impl::MakeSlot(EnvironmentIdentity identity,
@@ -116,7 +124,8 @@ Environments::Impl::SlotHandle Environments::Impl::MakeSlot(EnvironmentIdentity 
   if (options.audit != nullptr) {
     environment->set_audit(*options.audit);
   }
-  return std::make_shared<Slot>(std::move(environment), store, device, clock, options);
+  environment->set_hsms(hsms);
+  return std::make_shared<Slot>(std::move(environment), store, hsms, clock, options);
 }
 
 void Environments::Impl::AddSlot(const SlotHandle& slot) {
@@ -142,6 +151,46 @@ std::vector<Environments::Impl::SlotHandle> Environments::Impl::AllSlots() const
     slots.push_back(slot);
   }
   return slots;
+}
+
+Result<SecretBytes> Environments::Impl::RandomOfAny(std::size_t size, Deadline deadline) const {
+  Error failure = Unavailable("no HSM is configured");
+  for (const std::string& hsm : sys->Ranked()) {
+    const Result<std::shared_ptr<GuardedDevice>> device = Access().Find(hsm);
+    auto random = device.has_value() ? (*device)->Random(size, deadline)
+                                     : Result<SecretBytes>(device.error());
+    if (random.has_value()) {
+      return random;
+    }
+    failure = std::move(random).error();
+  }
+  return failure;
+}
+
+Environments::Impl::NameTurn::~NameTurn() {
+  if (impl_ == nullptr) {
+    return;
+  }
+  {
+    const ScopedLock lock(impl_->life_mutex);
+    impl_->busy_names.erase(name_);
+  }
+  impl_->turn_ended.notify_all();
+}
+
+Result<Environments::Impl::NameTurn> Environments::Impl::TakeTurn(const std::string& name) {
+  const auto give_up = std::chrono::steady_clock::now() + kLongestTurn;
+  const ScopedLock lock(life_mutex);
+  const auto in_the_way = [&name](const std::string& busy) {
+    return busy == name || busy.starts_with(name + "/") || name.starts_with(busy + "/");
+  };
+  while (std::ranges::any_of(busy_names, in_the_way)) {
+    if (turn_ended.wait_until(life_mutex, give_up) == std::cv_status::timeout) {
+      return Unavailable("environment " + name + " is being changed by another; retry later");
+    }
+  }
+  busy_names.insert(name);
+  return NameTurn(*this, name);
 }
 
 Status Environments::Impl::CheckFree(const std::string& name) const {

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Creating, tuning and deleting environments. Each step is recorded before the next one begins, so
 // that whatever was interrupted goes on where it stood.
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <mutex>
 #include <utility>
 
 #include "kms/base/random.h"
 #include "kms/operations/environments_impl.h"
+#include "kms/operations/hsm_events.h"
 #include "kms/operations/wrapping_key.h"
 
 namespace kms {
@@ -87,7 +90,7 @@ Status Environments::Impl::WriteRecord(const std::string& path, const Bytes& enc
 
 Result<std::shared_ptr<Environment>> Environments::Create(const EnvironmentName& name,
                                                           const CreateEnvironmentRequest& request) {
-  const ScopedLock life(impl_->life_mutex);
+  const Impl::NameTurn turn = KMS_TRY(impl_->TakeTurn(name.text()));
   KMS_TRY(impl_->CheckFree(name.text()));
   const auto stored = KMS_TRY(impl_->ReadRecord<EnvironmentRecord>(EnvironmentPath(name.text())));
   if (stored && stored->record.stage == EnvironmentStage::kActive) {
@@ -98,53 +101,67 @@ Result<std::shared_ptr<Environment>> Environments::Create(const EnvironmentName&
   if (stored) {
     KMS_TRY(impl_->FinishDeletion(stored->record));
   }
-  const PendingEnvironment pending = KMS_TRY(impl_->ReadOrMakePending(name.text()));
-  return impl_->FinishCreation(name, request.settings, pending);
+  const PendingEnvironment pending = KMS_TRY(impl_->ReadOrMakePending(name.text(), request));
+  return impl_->FinishCreation(name, request, pending);
 }
 
-Result<PendingEnvironment> Environments::Impl::ReadOrMakePending(const std::string& name) {
-  const auto stored = KMS_TRY(ReadRecord<PendingEnvironment>(PendingPath(name)));
-  if (stored) {
+Result<std::vector<std::string>> Environments::Impl::ChooseHsms(
+    const CreateEnvironmentRequest& request) const {
+  std::vector<std::string> chosen = request.hsms.empty() ? sys->Ranked() : request.hsms;
+  for (const std::string& hsm : chosen) {
+    if (!request.hsms.empty() && hsms.Find(hsm) == nullptr) {
+      return InvalidArgument("there is no HSM \"" + hsm + "\"");
+    }
+    if (std::ranges::count(chosen, hsm) > 1) {
+      return InvalidArgument("HSM \"" + hsm + "\" is named twice");
+    }
+  }
+  return chosen;
+}
+
+Result<PendingEnvironment> Environments::Impl::ReadOrMakePending(
+    const std::string& name, const CreateEnvironmentRequest& request) {
+  auto stored = KMS_TRY(ReadRecord<PendingEnvironment>(PendingPath(name)));
+  if (stored && (request.hsms.empty() || request.hsms == stored->record.hsms)) {
     return stored->record;
   }
-  const PendingEnvironment pending{.environment_id = Uuid::Random(),
-                                   .master_key_id = Uuid::Random()};
+  std::vector<std::string> chosen = KMS_TRY(ChooseHsms(request));
+  if (stored) {
+    KMS_TRY(DropPending(name));
+  }
+  PendingEnvironment pending{.environment_id = Uuid::Random(),
+                             .master_key_id = Uuid::Random(),
+                             .hsms = std::move(chosen)};
   KMS_TRY(WriteRecord(PendingPath(name), pending.Encode(), 0));
   return pending;
 }
 
 Result<std::shared_ptr<Environment>> Environments::Impl::FinishCreation(
-    const EnvironmentName& name, const EnvironmentSettings& settings,
+    const EnvironmentName& name, const CreateEnvironmentRequest& request,
     const PendingEnvironment& pending) {
-  const MasterKeyRecord master = KMS_TRY(device.GenerateMasterKey(
-      pending.master_key_id, 1, "kms/" + name.text() + "/1", HsmDeadline()));
   const Uuid& id = pending.environment_id;
-  internal::FreshEnvironmentKey fresh =
-      KMS_TRY(internal::MakeEnvironmentKey(device, clock, options.hsm_timeout, master, id));
-
+  internal::NewGroup made =
+      KMS_TRY(internal::MakeGroup(Access(), {.environment = name.text(),
+                                             .environment_id = id,
+                                             .master_key_id = pending.master_key_id,
+                                             .hsms = pending.hsms}));
   EnvironmentRecord record;
   record.identity = {.id = id,
                      .name = name.text(),
                      .accessor = NewAccessor(),
                      .created_unix_seconds = ToUnixSeconds(clock.Now())};
-  record.settings = settings;
+  record.settings = request.settings;
   const Bytes encoded = record.Encode();
   const std::string path = EnvironmentPath(name.text());
   std::vector<SealedMutation> entries;
   entries.push_back(KMS_TRY(Put(path, encoded, 0)));
   entries.push_back(Drop(PendingPath(name.text())));
   std::vector<Mutation> mutations = KMS_TRY(sys->environment()->store().Seal(entries));
-  mutations.push_back(
-      {.path = internal::MasterPath(id), .value = master.Encode(), .expected_revision = 0});
-  mutations.push_back({.path = internal::WrappedPath(id, 1),
-                       .value = fresh.wrapped.Encode(),
-                       .expected_revision = 0});
+  std::ranges::move(made.mutations, std::back_inserter(mutations));
   KMS_TRY(CommitAndSettle(mutations, path, encoded));
 
   const SlotHandle slot = MakeSlot(record.identity, record.settings);
-  internal::EnvironmentMaterial material{.master = master, .wrapped = {}};
-  material.wrapped.emplace(1, std::move(fresh.wrapped));
-  KMS_TRY(slot->Adopt(std::move(material), 1, std::move(fresh.key)));
+  KMS_TRY(slot->Adopt(std::move(made.keys)));
   AddSlot(slot);
   return slot->environment();
 }
@@ -153,7 +170,7 @@ Result<std::shared_ptr<Environment>> Environments::Impl::FinishCreation(
 
 Result<EnvironmentSettings> Environments::Tune(const EnvironmentName& name,
                                                const SettingsChange& change) {
-  const ScopedLock life(impl_->life_mutex);
+  const Impl::NameTurn turn = KMS_TRY(impl_->TakeTurn(name.text()));
   const std::string path = EnvironmentPath(name.text());
   const Impl::SlotHandle slot = impl_->FindSlot(name.text());
   auto stored = KMS_TRY(impl_->ReadRecord<EnvironmentRecord>(path));
@@ -170,7 +187,7 @@ Result<EnvironmentSettings> Environments::Tune(const EnvironmentName& name,
 // ---- delete -------------------------------------------------------------------------------------
 
 Status Environments::Delete(const EnvironmentName& name) {
-  const ScopedLock life(impl_->life_mutex);
+  const Impl::NameTurn turn = KMS_TRY(impl_->TakeTurn(name.text()));
   const std::string path = EnvironmentPath(name.text());
   auto stored = KMS_TRY(impl_->ReadRecord<EnvironmentRecord>(path));
   if (!stored) {
@@ -194,22 +211,67 @@ Status Environments::Delete(const EnvironmentName& name) {
 // The wraps go first: from then on nothing of the environment can be read by anyone.
 Status Environments::Impl::FinishDeletion(const EnvironmentRecord& record) {
   const Uuid& id = record.identity.id;
-  KMS_TRY(DeleteAll(internal::WrappedPrefix(id)));
+  KMS_TRY(DeleteAll(WrappedPrefix(id)));
   KMS_TRY(DeleteAll("e/" + id.ToString() + "/"));
-  const std::optional<StoredValue> master = KMS_TRY(store.Get(internal::MasterPath(id)));
-  if (master) {
-    const MasterKeyRecord master_key = KMS_TRY(MasterKeyRecord::Decode(master->value));
-    KMS_TRY(device.DestroyMasterKey(master_key, HsmDeadline()));
-  }
-  KMS_TRY(device.DestroyImportKey(WrappingKeyId(id), HsmDeadline()));
+  KMS_TRY(DestroyKeys(record));
+  KMS_TRY(DeleteAll(MasterPrefix(id)));
   const std::string path = EnvironmentPath(record.identity.name);
   std::vector<SealedMutation> entries;
   entries.push_back(Drop(path));
   std::vector<Mutation> mutations = KMS_TRY(sys->environment()->store().Seal(entries));
-  mutations.push_back({.path = internal::MasterPath(id),
-                       .value = std::nullopt,
-                       .expected_revision = std::nullopt});
+  for (std::string outside : {"master/" + id.ToString(), GroupPath(id)}) {
+    mutations.push_back(
+        {.path = std::move(outside), .value = std::nullopt, .expected_revision = std::nullopt});
+  }
   return CommitAndSettle(mutations, path, std::nullopt);
+}
+
+// A token that left the group keeps what nobody can ask it to destroy; a member must answer.
+Status Environments::Impl::DestroyKeys(const EnvironmentRecord& record) {
+  const Uuid& id = record.identity.id;
+  RecordedMasters recorded = KMS_TRY(ReadMasterKeys(store, id));
+  const std::optional<StoredValue> stored = KMS_TRY(store.Get(GroupPath(id)));
+  KeyGroup group;
+  if (stored) {
+    group = KMS_TRY(KeyGroup::Decode(stored->value));
+  } else {
+    group.members.push_back({.hsm = std::string(kDefaultHsm)});  // of an earlier release
+  }
+  for (const GroupMember& member : group.members) {
+    recorded.try_emplace(member.hsm);  // its import key, and what was made but never recorded
+  }
+  for (const auto& [hsm, masters] : recorded) {
+    const Status destroyed = DestroyKeysIn(hsm, record.identity, masters);
+    if (!destroyed.has_value() && group.Find(hsm) != nullptr) {
+      Error error = destroyed.error();
+      error.public_message = "HSM " + hsm + " still holds keys of environment " +
+                             record.identity.name + ": " + error.public_message +
+                             "; the deletion goes on when it answers";
+      return error;
+    }
+    if (!destroyed.has_value()) {
+      internal::RecordHsmEvent(options, clock,
+                               {.operation = "hsm-leave",
+                                .environment = record.identity.name,
+                                .hsm = hsm,
+                                .problem = "master keys of the deleted environment are left in it: " +
+                                           destroyed.error().public_message});
+    }
+  }
+  return Ok();
+}
+
+Status Environments::Impl::DestroyKeysIn(
+    const std::string& hsm, const EnvironmentIdentity& identity,
+    const std::map<MasterKeyVersion, MasterKeyRecord>& masters) {
+  const std::shared_ptr<GuardedDevice> device = KMS_TRY(Access().Find(hsm));
+  if (masters.empty()) {
+    KMS_TRY(DestroyUnrecorded(*device, identity.name, DeriveMasterKeyId(identity.id, hsm, 1)));
+  }
+  for (const auto& [version, master] : masters) {
+    KMS_TRY(device->DestroyMasterKey(master, Access().NextDeadline()));
+  }
+  return device->DestroyImportKey(WrappingKeyId(identity.id), Access().NextDeadline());
 }
 
 Status Environments::Impl::DeleteAll(const std::string& prefix) {
@@ -240,14 +302,31 @@ Status Environments::Impl::DropPending(const std::string& name) {
   if (!pending) {
     return Ok();
   }
-  // Only the device can say what it made under this id, so it is asked to make it once more.
-  const MasterKeyRecord master = KMS_TRY(device.GenerateMasterKey(
-      pending->record.master_key_id, 1, "kms/" + name + "/1", HsmDeadline()));
-  KMS_TRY(device.DestroyMasterKey(master, HsmDeadline()));
+  KMS_TRY(DropKeysOfPending(name, pending->record));
   std::vector<SealedMutation> entries;
   entries.push_back(Drop(path));
   const std::vector<Mutation> mutations = KMS_TRY(sys->environment()->store().Seal(entries));
   return CommitAndSettle(mutations, path, std::nullopt);
+}
+
+Status Environments::Impl::DropKeysOfPending(const std::string& name,
+                                             const PendingEnvironment& pending) {
+  for (const std::string& hsm : pending.hsms) {
+    const std::shared_ptr<GuardedDevice> device = KMS_TRY(Access().Find(hsm));
+    const Uuid id = pending.hsms.size() == 1
+                        ? pending.master_key_id
+                        : DeriveMasterKeyId(pending.environment_id, hsm, 1);
+    KMS_TRY(DestroyUnrecorded(*device, name, id));
+  }
+  return Ok();
+}
+
+// Only the device can say what it made under this id, so it is asked to make it once more.
+Status Environments::Impl::DestroyUnrecorded(GuardedDevice& device, const std::string& name,
+                                             const Uuid& id) const {
+  const MasterKeyRecord master = KMS_TRY(device.GenerateMasterKey(
+      id, 1, internal::MasterKeyLabel(name, 1), Access().NextDeadline()));
+  return device.DestroyMasterKey(master, Access().NextDeadline());
 }
 
 }  // namespace kms

@@ -9,7 +9,6 @@ namespace kms {
 namespace {
 
 constexpr std::string_view kRootPath = "root";
-constexpr std::string_view kSysName = "sys";
 constexpr std::string_view kEnvironmentsPrefix = "environments/";
 constexpr std::size_t kPage = 500;
 
@@ -49,14 +48,14 @@ std::string EnvironmentPath(std::string_view name) {
 
 std::string PendingPath(std::string_view name) { return "pending/" + std::string(name); }
 
-Result<std::unique_ptr<Environments>> Environments::Open(Store& store, MasterKeyDevice& device,
-                                                         const Clock& clock,
-                                                         EnvironmentsOptions options) {
-  auto impl = std::make_unique<Impl>(store, device, clock, options);
+Result<std::unique_ptr<Environments>> Environments::Open(
+    Store& store, HsmRegistry& hsms, const Clock& clock, EnvironmentsOptions options,
+    const std::vector<std::string>& first) {
+  auto impl = std::make_unique<Impl>(store, hsms, clock, std::move(options));
   Revision revision = 0;
   const RootRecord root = KMS_TRY(impl->ReadOrBeginRoot(revision));
   if (root.stage == RootStage::kCreating) {
-    KMS_TRY(impl->FinishRoot(root, revision));
+    KMS_TRY(impl->FinishRoot(root, revision, first));
   }
   KMS_TRY(impl->OpenSys(root));
   KMS_TRY(impl->OpenListed());
@@ -80,24 +79,20 @@ Result<RootRecord> Environments::Impl::ReadOrBeginRoot(Revision& revision) {
   return root;
 }
 
-Status Environments::Impl::FinishRoot(RootRecord root, Revision revision) {
-  for (const std::string_view prefix : {"e/", "master/", "wrapped/"}) {
+Status Environments::Impl::FinishRoot(RootRecord root, Revision revision,
+                                      const std::vector<std::string>& first) {
+  for (const std::string_view prefix : {"e/", "master/", "wrapped/", "group/"}) {
     if (!KMS_TRY(store.List(prefix, {}, 1)).empty()) {
       return NotFromTheStart("its first start never finished");
     }
   }
-  const MasterKeyRecord master = KMS_TRY(
-      device.GenerateMasterKey(root.sys_master_key_id, 1, "kms/sys/1", HsmDeadline()));
-  const internal::FreshEnvironmentKey fresh = KMS_TRY(
-      internal::MakeEnvironmentKey(device, clock, options.hsm_timeout, master, root.sys_id));
+  internal::NewGroup made =
+      KMS_TRY(internal::MakeGroup(Access(), {.environment = std::string(kSysName),
+                                             .environment_id = root.sys_id,
+                                             .master_key_id = root.sys_master_key_id,
+                                             .hsms = first}));
   root.stage = RootStage::kInitialised;
-  KMS_TRY(CommitRoot(store, root, revision,
-                     {{.path = internal::MasterPath(root.sys_id),
-                       .value = master.Encode(),
-                       .expected_revision = 0},
-                      {.path = internal::WrappedPath(root.sys_id, 1),
-                       .value = fresh.wrapped.Encode(),
-                       .expected_revision = 0}}));
+  KMS_TRY(CommitRoot(store, root, revision, std::move(made.mutations)));
   return Ok();
 }
 
@@ -108,7 +103,7 @@ Status Environments::Impl::OpenSys(const RootRecord& root) {
       .accessor = "system_" + root.sys_id.ToString().substr(0, 8),
       .created_unix_seconds = 0};
   sys = MakeSlot(identity, Undeletable());
-  return sys->Open(options.hsm_timeout);
+  return sys->Open();
 }
 
 Status Environments::Impl::OpenListed() {
@@ -149,7 +144,7 @@ Status Environments::Impl::OpenOne(const std::string& path) {
     return Ok();
   }
   const SlotHandle slot = MakeSlot(found->record.identity, found->record.settings);
-  IgnoreError(slot->Open(options.hsm_timeout), "it starts sealed, with the reason");
+  IgnoreError(slot->Open(), "it starts sealed, with the reason");
   AddSlot(slot);
   return Ok();
 }

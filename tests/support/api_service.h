@@ -47,7 +47,8 @@ class ApiService {
 
   // Environments dev, prod (protected) and transit.
   explicit ApiService(api::PipelineOptions options = {}) {
-    environments_ = Require(Environments::Open(store, device, clock, EnvironmentsOptions{}));
+    EXPECT_TRUE(hsms.Add(std::string(kDefaultHsm), {.owner = nullptr, .master_keys = &device}).has_value());
+    environments_ = Require(Environments::Open(store, hsms, clock, EnvironmentsOptions{}));
     identity_ = Require(Identity::Open(environments_->sys()->store(), clock, {.root_token = kToken, .password_cost = {.memory_kib = 64, .passes = 1}}));
     identity_->limit_settings().Attach(limits);
     AddEnvironment("dev", {});
@@ -136,6 +137,7 @@ class ApiService {
   MemoryStore store;
   ManualClock clock;
   FakeMasterKeyDevice device{std::make_shared<FakeToken>(), &clock};
+  HsmRegistry hsms{clock};
   MemoryAuditLog audit;
   Limits limits;
 

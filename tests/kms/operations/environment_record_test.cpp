@@ -2,6 +2,7 @@
 #include "kms/operations/environment_record.h"
 
 #include "tests/support/matchers.h"
+#include "tests/support/vectors.h"
 
 namespace kms {
 namespace {
@@ -51,13 +52,24 @@ TEST(EnvironmentRecord, SurvivesEncoding) {
   EXPECT_EQ(decoded.Encode(), record.Encode());
 }
 
-TEST(PendingEnvironment, IsTheFrozenFormat1) {
-  const PendingEnvironment pending{.environment_id = kId, .master_key_id = kOther};
+TEST(PendingEnvironment, IsTheFrozenFormat2) {
+  const PendingEnvironment pending{
+      .environment_id = kId, .master_key_id = kOther, .hsms = {"a", "b2"}};
 
   EXPECT_EQ(HexEncode(pending.Encode()),
-            "5001" "6f0c8d6a6f0e4f1c9b1e0a4f1d0f8f11" "00112233445546778899aabbccddeeff");
+            "5002" "6f0c8d6a6f0e4f1c9b1e0a4f1d0f8f11" "00112233445546778899aabbccddeeff"
+            "00000002" "00000001" "61" "00000002" "6232");
   KMS_ASSERT_OK_AND_ASSIGN(const auto decoded, PendingEnvironment::Decode(pending.Encode()));
   EXPECT_EQ(decoded.master_key_id, kOther);
+  EXPECT_EQ(decoded.hsms, pending.hsms);
+}
+
+TEST(PendingEnvironment, ReadsTheFrozenFormat1) {
+  const Bytes stored = testing::FromHex("5001" "6f0c8d6a6f0e4f1c9b1e0a4f1d0f8f11"
+                                        "00112233445546778899aabbccddeeff");
+  KMS_ASSERT_OK_AND_ASSIGN(const auto decoded, PendingEnvironment::Decode(stored));
+  EXPECT_EQ(decoded.environment_id, kId);
+  EXPECT_EQ(decoded.hsms, std::vector<std::string>{"default"});
 }
 
 TEST(RootRecord, IsTheFrozenFormat1) {
@@ -92,7 +104,8 @@ void ExpectStrict(const Record& record) {
 
 TEST(Records, D24_RefuseWhatTheyDidNotWrite) {
   ExpectStrict(Sample());
-  ExpectStrict(PendingEnvironment{.environment_id = kId, .master_key_id = kOther});
+  ExpectStrict(
+      PendingEnvironment{.environment_id = kId, .master_key_id = kOther, .hsms = {"default"}});
   ExpectStrict(
       RootRecord{.stage = RootStage::kCreating, .sys_id = kId, .sys_master_key_id = kOther});
 }

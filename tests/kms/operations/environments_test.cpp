@@ -212,13 +212,15 @@ TEST_F(EnvironmentsTest, AReCreatedEnvironmentIsAnother) {
 
 TEST_F(EnvironmentsTest, D9_WrapsDoNotOpenInAnotherEnvironment) {
   const auto path_of = [](const std::shared_ptr<Environment>& environment) {
-    return "wrapped/" + environment->identity().id.ToString() + "/0000000001";
+    return WrappedPath(environment->identity().id, 1, kDefaultHsm, 1);
   };
   const auto dev = world_.Make("dev");
   const auto prod = world_.Make("prod");
   world_.store.Tamper(path_of(dev), world_.store.Contents().at(path_of(prod)).value);
-  world_.store.Tamper("master/" + dev->identity().id.ToString(),
-                      world_.store.Contents().at("master/" + prod->identity().id.ToString()).value);
+  const auto master_of = [](const std::shared_ptr<Environment>& environment) {
+    return MasterPath(environment->identity().id, kDefaultHsm, 1);
+  };
+  world_.store.Tamper(master_of(dev), world_.store.Contents().at(master_of(prod)).value);
   world_.Start();
 
   EXPECT_TRUE(world_.environments().Find("dev")->sealed());
@@ -232,7 +234,7 @@ TEST_F(EnvironmentsTest, D10_ADamagedListEntryKeepsItsNameAndHarmsNobody) {
   const std::string path = prefix + "/environments/dev";
   world_.store.Tamper(path, world_.store.Contents().at(prefix + "/environments/prod").value);
   world_.Start();
-  world_.environments().ProveLeases();
+  world_.ProveLeases();
 
   EXPECT_THAT(world_.StatusOf("dev").reason, HasSubstr("damaged"));
   EXPECT_TRUE(world_.StatusOf("dev").sealed);
@@ -246,7 +248,7 @@ TEST_F(EnvironmentsTest, H11_AMissingMasterKeyIsNamedAndNeverMadeAgain) {
   world_.Make("dev");
   world_.device.RemoveMasterKey(world_.MasterOf(*prod).id);
   world_.Start();
-  world_.environments().ProveLeases();
+  world_.ProveLeases();
 
   const EnvironmentStatus status = world_.StatusOf("prod");
   EXPECT_TRUE(status.sealed);
@@ -276,8 +278,8 @@ TEST_F(EnvironmentsTest, H11_AStoreWithoutItsFirstRecordIsNotTakenForANewOne) {
 TEST_F(EnvironmentsTest, H12_AnAmbiguousMasterKeySealsItsEnvironmentAlone) {
   world_.Make("dev");
   world_.Make("prod");
-  // Opening asks for the sentinel, then for the wrap: of sys, of dev, of prod.
-  world_.device.FailCall(3, FailedPrecondition("2 keys match id and label"));
+  // Opening asks for the wrap: of sys, of dev, of prod.
+  world_.device.FailCall(2, FailedPrecondition("2 keys match id and label"));
   world_.Start();
 
   EXPECT_THAT(world_.StatusOf("dev").reason, HasSubstr("2 keys match"));
@@ -310,15 +312,13 @@ TEST_F(EnvironmentsTest, H20_AWrapThatDoesNotOpenIsNotKept) {
 TEST_F(EnvironmentsTest, StartsSealedWithoutTheHsmAndOpensByItself) {
   world_.Make("prod");
   ASSERT_THAT(world_.MakeKey("prod", "app"), IsOk());
-  for (std::uint64_t call = 3; call <= 4; ++call) {
-    world_.device.FailCall(call, Unavailable("HSM is away"));
-  }
+  world_.device.FailCall(2, Unavailable("HSM is away"));
   world_.Start();
   ASSERT_TRUE(world_.StatusOf("prod").sealed);
   EXPECT_THAT(world_.StatusOf("prod").reason, HasSubstr("opens by itself"));
   world_.device.ClearFaults();
 
-  world_.environments().ProveLeases();
+  world_.ProveLeases();
 
   EXPECT_FALSE(world_.StatusOf("prod").sealed);
   EXPECT_THAT(world_.FindKey("prod", "app"), IsOk());

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <functional>
 #include <vector>
 
 #include "tests/kms/operations/world.h"
@@ -32,7 +31,7 @@ class LeaseTest : public ::testing::Test {
     for (std::chrono::milliseconds passed{0}; passed < time;
          passed += world_.options.lease_interval) {
       world_.clock.Advance(world_.options.lease_interval);
-      world_.environments().ProveLeases();
+      world_.ProveLeases();
     }
   }
   bool Sealed(std::string_view name = "prod") { return world_.StatusOf(name).sealed; }
@@ -70,47 +69,45 @@ class SilentDevice final : public testing::FakeMasterKeyDevice {
   explicit SilentDevice(testing::ManualClock& clock)
       : FakeMasterKeyDevice(std::make_shared<testing::FakeToken>(), &clock), clock_(clock) {}
 
-  Status CheckSentinel(const MasterKeyRecord& master, Deadline deadline) override {
+  Result<SecretBytes> Unwrap(const MasterKeyRecord& master, const WrappedKey& wrapped,
+                             ByteView context, Deadline deadline) override {
     if (silent) {
-      if (before_silence) {
-        before_silence();
-      }
+      ++silent_calls;
       clock_.Advance(std::chrono::ceil<std::chrono::milliseconds>(deadline - clock_.SteadyNow()));
       return Unavailable("HSM did not answer in time");
     }
-    return FakeMasterKeyDevice::CheckSentinel(master, deadline);
+    return FakeMasterKeyDevice::Unwrap(master, wrapped, context, deadline);
   }
 
   bool silent = false;
-  std::function<void()> before_silence;
+  int silent_calls = 0;
 
  private:
   testing::ManualClock& clock_;
 };
 
-TEST(Lease, H6_ASilentHsmKeepsNoEnvironmentOpenWhileOthersAreProven) {
+TEST(Lease, H6_ASilentHsmCostsARoundOneTimeoutAndKeepsNothingOpen) {
   testing::MemoryStore store;
   testing::ManualClock clock;
   SilentDevice device(clock);
+  HsmRegistry hsms(clock);
+  ASSERT_THAT(hsms.Add("default", {.owner = nullptr, .master_keys = &device}), IsOk());
   const EnvironmentsOptions options;
   KMS_ASSERT_OK_AND_ASSIGN(const auto environments,
-                           Environments::Open(store, device, clock, options));
+                           Environments::Open(store, hsms, clock, options));
   std::vector<std::shared_ptr<Environment>> all;
   for (int number = 0; number < 20; ++number) {
     const std::string name = "e" + std::to_string(100 + number);
     all.push_back(environments->Create(EnvName(name), {}).value());
   }
   device.silent = true;
-  clock.Advance(options.lease_grace - options.hsm_timeout);
-  // The first answer to wait for takes what is left of the grace; one more call may begin after it.
-  int calls = 0;
-  device.before_silence = [&] {
-    if (++calls == 3) {
-      EXPECT_TRUE(std::ranges::all_of(all, [](const auto& one) { return one->sealed(); }));
-    }
-  };
-  environments->ProveLeases();
-  EXPECT_GE(calls, 3);
+  environments->ProveLeases(kDefaultHsm);
+  EXPECT_EQ(device.silent_calls, 1);
+  EXPECT_TRUE(std::ranges::none_of(all, [](const auto& one) { return one->sealed(); }));
+
+  clock.Advance(options.lease_grace);
+  environments->SealExpired();
+  EXPECT_TRUE(std::ranges::all_of(all, [](const auto& one) { return one->sealed(); }));
 }
 
 TEST_F(LeaseTest, H3_TheReturningHsmHealsEveryEnvironment) {
@@ -220,15 +217,18 @@ class LyingDevice final : public MasterKeyDevice {
 TEST(Lease, H26_AProofThatIsWrongOnlyInItsValueCountsAsAbsent) {
   World world;
   LyingDevice device(world.device);
+  HsmRegistry hsms(world.clock);
+  ASSERT_THAT(hsms.Add("default", {.owner = nullptr, .master_keys = &device}), IsOk());
   KMS_ASSERT_OK_AND_ASSIGN(const auto environments,
-                           Environments::Open(world.store, device, world.clock, world.options));
+                           Environments::Open(world.store, hsms, world.clock, world.options));
   KMS_ASSERT_OK_AND_ASSIGN(const auto prod, environments->Create(EnvName("prod"), {}));
   device.lies = true;
 
-  environments->ProveLeases();
+  environments->ProveLeases(kDefaultHsm);
   EXPECT_FALSE(prod->sealed());
   world.clock.Advance(61s);
-  environments->ProveLeases();
+  environments->ProveLeases(kDefaultHsm);
+  environments->SealExpired();
 
   EXPECT_TRUE(prod->sealed());
   EXPECT_THAT(prod->seal_reason(), HasSubstr("another value"));

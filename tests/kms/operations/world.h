@@ -2,10 +2,14 @@
 // World: a whole service without its edge: store, HSM and clock, and the environments over them.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "kms/master/hsm_registry.h"
+#include "kms/master/key_group.h"
 #include "kms/operations/create_key.h"
 #include "kms/operations/environments.h"
 #include "kms/operations/rotate_key.h"
@@ -33,8 +37,10 @@ class World {
   // Starts the service as a process would; again to play a restart.
   Status TryStart() {
     environments_.reset();
+    hsms_ = std::make_unique<HsmRegistry>(clock);
+    KMS_TRY(AddHsms());
     Result<std::unique_ptr<Environments>> opened =
-        Environments::Open(store, device, clock, options);
+        Environments::Open(store, *hsms_, clock, options, first_hsms);
     if (!opened.has_value()) {
       return std::move(opened).error();
     }
@@ -44,6 +50,14 @@ class World {
   void Start() { ASSERT_THAT(TryStart(), IsOk()); }
 
   Environments& environments() { return *environments_; }
+  HsmRegistry& hsms() { return *hsms_; }
+  // A lease round of every token.
+  void ProveLeases() {
+    for (const std::string& hsm : hsms_->Names()) {
+      environments().ProveLeases(hsm);
+    }
+    environments().SealExpired();
+  }
   [[nodiscard]] bool running() const { return environments_ != nullptr; }
 
   std::shared_ptr<Environment> Make(std::string_view name) {
@@ -75,18 +89,30 @@ class World {
   }
 
   // The master key record as it is stored.
-  MasterKeyRecord MasterOf(const Environment& environment) {
-    return MasterKeyRecord::Decode(
-               store.Contents().at("master/" + environment.identity().id.ToString()).value)
-        .value();
+  MasterKeyRecord MasterOf(const Environment& environment, std::string_view hsm = kDefaultHsm,
+                           MasterKeyVersion version = 1) {
+    const std::string path = MasterPath(environment.identity().id, hsm, version);
+    return MasterKeyRecord::Decode(store.Contents().at(path).value).value();
   }
 
   MemoryStore store;
   ManualClock clock;
   FakeMasterKeyDevice device{std::make_shared<FakeToken>(), &clock};
+  // Further tokens by name; add before Start.
+  std::map<std::string, std::unique_ptr<FakeMasterKeyDevice>> more;
+  std::vector<std::string> first_hsms{std::string(kDefaultHsm)};
   EnvironmentsOptions options;
 
  private:
+  Status AddHsms() {
+    KMS_TRY(hsms_->Add(std::string(kDefaultHsm), {.owner = nullptr, .master_keys = &device}));
+    for (const auto& [name, one] : more) {
+      KMS_TRY(hsms_->Add(name, {.owner = nullptr, .master_keys = one.get()}));
+    }
+    return Ok();
+  }
+
+  std::unique_ptr<HsmRegistry> hsms_;
   std::unique_ptr<Environments> environments_;
 };
 

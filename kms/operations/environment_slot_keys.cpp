@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// Work on the keys of one environment: wraps that open are made, then stored, then used.
+#include <algorithm>
+#include <utility>
+
+#include "kms/operations/environment_slot.h"
+
+namespace kms::internal {
+
+namespace {
+
+// Another's work may wait for a token that hangs.
+constexpr int kTurnsTimeouts = 4;
+// So that a token that returns is not kept busy by one environment with many keys.
+constexpr std::size_t kWrapsPerRound = 16;
+
+std::string_view Remedy(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kUnavailable:
+      return "it opens by itself as soon as the HSM answers again";
+    case ErrorCode::kFailedPrecondition:
+      return "restore the token or its login; a master key is never made again, for it would not "
+             "open what is stored";
+    case ErrorCode::kCorrupted:
+      return "the token or the stored wrap is not the recorded one: restore the right one from its "
+             "backup";
+    default: return "see the log";
+  }
+}
+
+// Says whose key failed and what to do about it.
+Error WithRemedy(const EnvironmentIdentity& identity, const std::string& master_label,
+                 Error error) {
+  error.public_message = "environment " + identity.name + ", master key " + master_label + ": " +
+                         error.public_message + "; " + std::string(Remedy(error.code));
+  return error;
+}
+
+bool IsAsWanted(const std::optional<StoredValue>& stored, const Mutation& mutation) {
+  return stored.has_value() == mutation.value.has_value() &&
+         (!stored || stored->value == *mutation.value);
+}
+
+}  // namespace
+
+Result<KeyWork> EnvironmentSlot::BeginKeyWork() {
+  KeyWork work;
+  work.turn = std::unique_lock(key_mutex_, kTurnsTimeouts * options_.hsm_timeout);
+  if (!work.turn.owns_lock()) {
+    return Unavailable("other work on the keys of environment " + environment_->identity().name +
+                       " is under way; retry later");
+  }
+  work.material = KMS_TRY(Read());
+  return work;
+}
+
+Status EnvironmentSlot::Commit(KeyWork& work, KeyGroup group, std::vector<Mutation> mutations) {
+  const Uuid& id = environment_->identity().id;
+  mutations.push_back({.path = GroupPath(id),
+                       .value = group.Encode(),
+                       .expected_revision = work.material->group_revision});
+  const Result<Revision> committed = store_.Commit(mutations);
+  if (!committed.has_value() && committed.error().code != ErrorCode::kOutcomeUnknown) {
+    return committed.error();
+  }
+  if (!committed.has_value()) {
+    for (const Mutation& mutation : mutations) {
+      const std::optional<StoredValue> stored = KMS_TRY(store_.Get(mutation.path));
+      if (!IsAsWanted(stored, mutation)) {
+        return Unavailable("storage failed, nothing was changed", committed.error().detail);
+      }
+    }
+  }
+  work.material = KMS_TRY(Read());
+  return Ok();
+}
+
+Result<SecretBytes> EnvironmentSlot::KeyOf(EnvironmentKeyVersion version) const {
+  return environment_->keyring().Find(version);
+}
+
+Result<MasterKeyRecord> EnvironmentSlot::FindOrMakeMaster(const GroupMaterial& material,
+                                                          std::string_view hsm,
+                                                          MasterKeyVersion version,
+                                                          std::vector<Mutation>& mutations) {
+  const EnvironmentIdentity& identity = environment_->identity();
+  const MemberMaterial* const member = material.Find(hsm);
+  if (member != nullptr && member->masters.contains(version)) {
+    return member->masters.at(version);
+  }
+  const std::string path = MasterPath(identity.id, hsm, version);
+  if (material.IsDamaged(path)) {
+    return Corrupted("the record of master key " + MasterKeyLabel(identity.name, version) +
+                     " in HSM " + std::string(hsm) +
+                     " is damaged: restore the store from a backup, or take the HSM out of the "
+                     "environment");
+  }
+  const std::shared_ptr<GuardedDevice> device = KMS_TRY(access_.Find(hsm));
+  MasterKeyRecord made = KMS_TRY(
+      device->GenerateMasterKey(DeriveMasterKeyId(identity.id, hsm, version), version,
+                                MasterKeyLabel(identity.name, version), access_.NextDeadline()));
+  mutations.push_back({.path = path, .value = made.Encode(), .expected_revision = 0});
+  return made;
+}
+
+Status EnvironmentSlot::AddWrap(std::string_view hsm, const MasterKeyRecord& master,
+                                MasterKeyVersion version, EnvironmentKeyVersion key,
+                                std::vector<Mutation>& mutations) {
+  const Uuid& id = environment_->identity().id;
+  const SecretBytes bytes = KMS_TRY(KeyOf(key));
+  const std::shared_ptr<GuardedDevice> device = KMS_TRY(access_.Find(hsm));
+  const WrappedKey wrapped = KMS_TRY(WrapChecked(access_, *device, master, id, key, bytes));
+  mutations.push_back({.path = WrappedPath(id, key, hsm, version),
+                       .value = wrapped.Encode(),
+                       .expected_revision = std::nullopt});
+  return Ok();
+}
+
+Result<SecretBytes> EnvironmentSlot::OpenWrap(const GroupMaterial& material, std::string_view hsm,
+                                              EnvironmentKeyVersion version) {
+  const EnvironmentIdentity& identity = environment_->identity();
+  const MemberMaterial* const member = material.Find(hsm);
+  const WrappedKey* const wrapped = member == nullptr ? nullptr : member->FindWrap(version);
+  if (wrapped == nullptr) {
+    return NotFound("HSM " + std::string(hsm) + " has no wrap of environment key " +
+                    std::to_string(version) + " yet");
+  }
+  const MasterKeyRecord* const master = member->FindMaster(version);
+  if (master == nullptr) {
+    return WithRemedy(identity, MasterKeyLabel(identity.name, wrapped->master_key_version),
+                      Corrupted("its record is missing or damaged"));
+  }
+  const std::shared_ptr<GuardedDevice> device = KMS_TRY(access_.Find(hsm));
+  Result<SecretBytes> key =
+      device->Unwrap(*master, *wrapped, EnvironmentKeyContext(identity.id, version),
+                     access_.NextDeadline());
+  if (!key.has_value()) {
+    return WithRemedy(identity, master->label, std::move(key).error());
+  }
+  const KeyCheck check = KMS_TRY(CheckOf(identity.id, *key));
+  const auto known = material.group.key_checks.find(version);
+  const bool differs = known != material.group.key_checks.end() &&
+                       !EqualInConstantTime(known->second, check);
+  if (key->size() != kEnvironmentKeyBytes || differs) {
+    return WithRemedy(identity, master->label,
+                      Corrupted("the HSM opened the environment key to another value"));
+  }
+  return key;
+}
+
+// ---- healing ------------------------------------------------------------------------------------
+
+Status EnvironmentSlot::Heal(std::string_view hsm, SteadyTime started) {
+  const MaterialHandle known = material();
+  if (known == nullptr || (MissingWraps(*known, hsm) == 0 &&
+                           known->group.key_checks.size() >= known->Versions().size())) {
+    return Ok();
+  }
+  KeyWork work;
+  work.turn = std::unique_lock(key_mutex_, std::try_to_lock);
+  if (!work.turn.owns_lock()) {
+    return Ok();  // somebody is at the keys: the next round comes soon
+  }
+  work.material = KMS_TRY(Read());
+  if (work.material->group.Find(hsm) == nullptr || environment_->sealed()) {
+    return Ok();
+  }
+  const GroupMaterial& stored = *work.material;
+  const MasterKeyVersion current = stored.group.current_master;
+  std::vector<Mutation> mutations;
+  std::vector<EnvironmentKeyVersion> versions = stored.Versions();
+  std::ranges::reverse(versions);  // the latest first: it is what proofs open
+  std::int64_t made = 0;
+  const MemberMaterial* const member = stored.Find(hsm);
+  if (MissingWraps(stored, hsm) != 0) {
+    const MasterKeyRecord master = KMS_TRY(FindOrMakeMaster(stored, hsm, current, mutations));
+    for (const EnvironmentKeyVersion version : versions) {
+      const bool wrapped = member != nullptr && member->FindWrap(version, current) != nullptr;
+      if (!wrapped && made < static_cast<std::int64_t>(kWrapsPerRound)) {
+        KMS_TRY(AddWrap(hsm, master, current, version, mutations));
+        ++made;
+      }
+    }
+  }
+  KeyGroup group = stored.group;
+  for (const EnvironmentKeyVersion version : versions) {
+    const SecretBytes key = KMS_TRY(KeyOf(version));
+    group.key_checks.insert_or_assign(version,
+                                      KMS_TRY(CheckOf(environment_->identity().id, key)));
+  }
+  KMS_TRY(Commit(work, std::move(group), std::move(mutations)));
+  if (made != 0) {
+    Note(hsm, Ok(), started);
+    Tell("hsm-heal", hsm, {}, made);
+  }
+  return Ok();
+}
+
+}  // namespace kms::internal
