@@ -104,6 +104,14 @@ class Binder {
   const OpenedEnvironment& environment_;
 };
 
+Result<Bytes> EncodeGroup(const RebindPlan& plan, const OpenedEnvironment& environment) {
+  KeyGroup group{.members = plan.members, .current_master = plan.version, .key_checks = {}};
+  for (const auto& [version, key] : environment.keys) {
+    group.key_checks[version] = KMS_TRY(CheckOf(environment.id, key));
+  }
+  return group.Encode();
+}
+
 // A commit whose answer was lost has happened when the group is the new one.
 Status CommitAll(Store& store, const std::vector<Mutation>& mutations,
                  const std::string& group_path, const Bytes& group) {
@@ -161,7 +169,7 @@ Result<RebindPlan> BindToTokens(Store& store, HsmRegistry& hsms, const Clock& cl
   for (const std::string& path : plan.to_delete) {
     mutations.push_back({.path = path, .value = std::nullopt, .expected_revision = std::nullopt});
   }
-  const Bytes group = KeyGroup{.members = plan.members, .current_master = plan.version}.Encode();
+  const Bytes group = KMS_TRY(EncodeGroup(plan, environment));
   const std::string group_path = GroupPath(environment.id);
   mutations.push_back({.path = group_path, .value = group, .expected_revision = std::nullopt});
   KMS_TRY(CommitAll(store, mutations, group_path, group));
