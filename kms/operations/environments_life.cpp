@@ -82,6 +82,7 @@ Status Environments::Impl::WriteRecord(const std::string& path, const Bytes& enc
                                        Revision expected) {
   std::vector<SealedMutation> mutations;
   mutations.push_back(KMS_TRY(Put(path, encoded, expected)));
+  const SealedStore::Sealing sealing = sys->environment()->store().BeginSealing();
   const std::vector<Mutation> sealed = KMS_TRY(sys->environment()->store().Seal(mutations));
   return CommitAndSettle(sealed, path, encoded);
 }
@@ -156,6 +157,7 @@ Result<std::shared_ptr<Environment>> Environments::Impl::FinishCreation(
   std::vector<SealedMutation> entries;
   entries.push_back(KMS_TRY(Put(path, encoded, 0)));
   entries.push_back(Drop(PendingPath(name.text())));
+  const SealedStore::Sealing sealing = sys->environment()->store().BeginSealing();
   std::vector<Mutation> mutations = KMS_TRY(sys->environment()->store().Seal(entries));
   std::ranges::move(made.mutations, std::back_inserter(mutations));
   KMS_TRY(CommitAndSettle(mutations, path, encoded));
@@ -218,6 +220,7 @@ Status Environments::Impl::FinishDeletion(const EnvironmentRecord& record) {
   const std::string path = EnvironmentPath(record.identity.name);
   std::vector<SealedMutation> entries;
   entries.push_back(Drop(path));
+  const SealedStore::Sealing sealing = sys->environment()->store().BeginSealing();
   std::vector<Mutation> mutations = KMS_TRY(sys->environment()->store().Seal(entries));
   for (std::string outside : {"master/" + id.ToString(), GroupPath(id)}) {
     mutations.push_back(
@@ -305,6 +308,7 @@ Status Environments::Impl::DropPending(const std::string& name) {
   KMS_TRY(DropKeysOfPending(name, pending->record));
   std::vector<SealedMutation> entries;
   entries.push_back(Drop(path));
+  const SealedStore::Sealing sealing = sys->environment()->store().BeginSealing();
   const std::vector<Mutation> mutations = KMS_TRY(sys->environment()->store().Seal(entries));
   return CommitAndSettle(mutations, path, std::nullopt);
 }
