@@ -38,6 +38,11 @@ class MemoryStore final : public Store {
     const ScopedLock lock(mutex_);
     lose_next_answer_ = true;
   }
+  // The same for the n-th Commit from now (1: the next one).
+  void LoseCommitAnswer(int n) {
+    const ScopedLock lock(mutex_);
+    lose_answers_.insert(commits_ + n);
+  }
   // Forgets every planned fault.
   void Heal() {
     const ScopedLock lock(mutex_);
@@ -45,6 +50,7 @@ class MemoryStore final : public Store {
     fail_commits_.clear();
     broken_.reset();
     lose_next_answer_ = false;
+    lose_answers_.clear();
   }
 
   // ---- observation -----------------------------------------------------------------------------
@@ -123,7 +129,7 @@ class MemoryStore final : public Store {
     for (const Mutation& mutation : mutations) {
       Apply(mutation);
     }
-    if (std::exchange(lose_next_answer_, false)) {
+    if (std::exchange(lose_next_answer_, false) || lose_answers_.contains(commits_)) {
       return MakeError(ErrorCode::kOutcomeUnknown, "the outcome of a write is unknown",
                        "planned by the test");
     }
@@ -207,6 +213,7 @@ class MemoryStore final : public Store {
   Plan fail_commits_ KMS_GUARDED_BY(mutex_);
   std::optional<ErrorCode> broken_ KMS_GUARDED_BY(mutex_);
   bool lose_next_answer_ KMS_GUARDED_BY(mutex_) = false;
+  std::set<int> lose_answers_ KMS_GUARDED_BY(mutex_);
   int calls_ KMS_GUARDED_BY(mutex_) = 0;
   int gets_ KMS_GUARDED_BY(mutex_) = 0;
   int lists_ KMS_GUARDED_BY(mutex_) = 0;
