@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two encodings of an ECDSA signature: DER SEQUENCE { INTEGER r, INTEGER s } (RFC 3279, 2.2.3)
-// and r || s (RFC 7518, 3.4). Private to signature.cpp.
+// and r || s (RFC 7518, 3.4; PKCS #11). Private to signature.cpp and to pkcs11.
 #pragma once
 
 #include <optional>

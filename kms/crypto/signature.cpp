@@ -212,6 +212,38 @@ Result<Bytes> CreateSignature(const AsymmetricKey& key, const SignatureOptions& 
     return InvalidArgument("crypto/rsa: message too long for RSA key size");
   }
   Bytes signature = KMS_TRY(Sign(key, options, input));
+  return MarshalSignature(key, options, std::move(signature));
+}
+
+Result<Bytes> DigestToSign(const AsymmetricKey& key, const SignatureOptions& options,
+                           ByteView input) {
+  KMS_TRY(CheckOptions(key, options));
+  if (!options.hash.has_value() && !FitsWithoutHash(key, input)) {
+    return InvalidArgument("crypto/rsa: message too long for RSA key size");
+  }
+  if (IsRsa(key.algorithm()) && !options.hash.has_value()) {
+    return CopyOf(input);
+  }
+  Bytes digest = KMS_TRY(ToSign(key, options, input));
+  const std::size_t field = EcdsaFieldBytes(key.algorithm());
+  if (field == 0 || (digest.size() < field && !digest.empty())) {
+    return digest;
+  }
+  // The order of P-521 does not fill its last byte: a cut there would need a shift.
+  if (digest.empty() || key.algorithm() == AsymmetricAlgorithm::kEcdsaP521) {
+    return InvalidArgument("a prehashed input of this length is not signed by a key in an HSM; "
+                           "send one as long as its hash");
+  }
+  digest.resize(field);
+  return digest;
+}
+
+std::size_t PssSaltBytes(const AsymmetricKey& key, const SignatureOptions& options) {
+  return static_cast<std::size_t>(OpenSslSalt(key, options, Use::kSign));
+}
+
+Result<Bytes> MarshalSignature(const AsymmetricKey& key, const SignatureOptions& options,
+                               Bytes signature) {
   return IsEcdsa(key.algorithm()) && options.marshaling == SignatureMarshaling::kJws
              ? internal::EcdsaDerToJws(key.algorithm(), signature)
              : signature;

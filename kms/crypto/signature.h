@@ -46,4 +46,16 @@ Result<Bytes> CreateSignature(const AsymmetricKey& key, const SignatureOptions& 
 Result<bool> VerifySignature(const AsymmetricKey& key, const SignatureOptions& options,
                              ByteView input, ByteView signature);
 
+// ---- for a private half that is elsewhere; `key` may be its public half alone ----
+// What it is given to sign: the hash of `input`, or the bare input without a hash. ECDSA: cut to the
+// length of the curve (FIPS 186-5, 6.4). Errors: as CreateSignature; kInvalidArgument for ECDSA of
+// an empty or, on P-521, of an overlong prehashed input, which only software can sign.
+Result<Bytes> DigestToSign(const AsymmetricKey& key, const SignatureOptions& options,
+                           ByteView input);
+// Bytes of the PSS salt that `options`, which DigestToSign accepted, mean.
+std::size_t PssSaltBytes(const AsymmetricKey& key, const SignatureOptions& options);
+// `signature` as it came from there (ECDSA: DER) in the asked marshaling. Errors: kInternal.
+Result<Bytes> MarshalSignature(const AsymmetricKey& key, const SignatureOptions& options,
+                               Bytes signature);
+
 }  // namespace kms

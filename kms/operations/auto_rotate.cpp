@@ -7,6 +7,7 @@
 
 #include "kms/operations/key_storage.h"
 #include "kms/operations/key_usage.h"
+#include "kms/operations/resident_census.h"
 #include "kms/operations/rotate_key.h"
 #include "kms/operations/self_rotation.h"
 
@@ -15,6 +16,7 @@ namespace kms {
 namespace {
 
 constexpr std::size_t kPage = 1000;
+constexpr std::chrono::hours kSweepInterval{1};
 
 // Near the limit is its last eighth: rotating there keeps the rotation out of somebody's request.
 bool IsNear(std::uint64_t encryptions, std::uint64_t limit) {
@@ -56,6 +58,7 @@ AutoRotateReport AutoRotator::Run(const std::function<bool()>& stop) {
       on_failure_(environment->identity().name, done.error());
     }
     RunLimits(*environment, stop, report);
+    SweepTokens(*environment, report);
   }
   plans_ = std::move(kept);
   return report;
@@ -132,6 +135,20 @@ void AutoRotator::RunLimits(Environment& environment, const std::function<bool()
     if (stored->has_value() && IsLatestOf((*stored)->key.policy(), *usage, version)) {
       Rotate(environment, usage->name(), version, kUsageRotation, report);
     }
+  }
+}
+
+void AutoRotator::SweepTokens(Environment& environment, AutoRotateReport& report) {
+  const SteadyTime now = environment.clock().SteadyNow();
+  const auto last = swept_.find(environment.identity().id);
+  if (environment.sealed() || (last != swept_.end() && now - last->second < kSweepInterval)) {
+    return;
+  }
+  swept_.insert_or_assign(environment.identity().id, now);
+  const Status swept = SweepResidentKeys(environment);
+  if (!swept.has_value()) {
+    ++report.failed;
+    on_failure_(environment.identity().name + "/keys in HSMs", swept.error());
   }
 }
 

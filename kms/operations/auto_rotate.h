@@ -51,12 +51,15 @@ class AutoRotator {
                  Plan& plan) const;
   void RunLimits(Environment& environment, const std::function<bool()>& stop,
                  AutoRotateReport& report);
+  // Destroys what deleted keys left in tokens that were away; once an hour.
+  void SweepTokens(Environment& environment, AutoRotateReport& report);
   void Rotate(Environment& environment, const std::string& name, KeyVersionNumber latest,
               std::string_view who, AutoRotateReport& report);
 
   Environments& environments_;
   OnFailure on_failure_;
-  std::map<Uuid, Plans> plans_;  // by environment
+  std::map<Uuid, Plans> plans_;        // by environment
+  std::map<Uuid, SteadyTime> swept_;   // likewise
 };
 
 }  // namespace kms

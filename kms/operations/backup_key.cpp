@@ -13,6 +13,10 @@ namespace kms {
 namespace {
 
 Status CheckPolicy(const KeyPolicy& policy) {
+  if (policy.is_resident()) {
+    return InvalidArgument("a key that lives in an HSM cannot be backed up: it never leaves the "
+                           "HSM; back up the HSM instead");
+  }
   if (!policy.exportable) {
     return MakeError(ErrorCode::kPermissionDenied, "exporting is disallowed on the policy");
   }

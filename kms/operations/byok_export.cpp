@@ -20,6 +20,9 @@ Status CheckPair(const Key* destination, const Key* source) {
   }
   KMS_TRY(CheckUsable(*destination));
   KMS_TRY(CheckUsable(*source));
+  if (source->policy().is_resident()) {
+    return InvalidArgument("key is not exportable: it lives in an HSM and cannot leave it");
+  }
   if (!source->policy().exportable) {
     return InvalidArgument("key is not exportable");
   }

@@ -66,6 +66,9 @@ Status ApplyPeriod(const KeyConfigChange& change, KeyPolicy& policy) {
   if (period != 0 && period < 3600) {
     return InvalidArgument("auto rotate period must be 0 to disable or at least an hour");
   }
+  if (period != 0 && policy.protection == KeyProtection::kExternal) {
+    return InvalidArgument("auto rotate period must be disabled on external keys");
+  }
   policy.auto_rotate_period_seconds = period;
   return Ok();
 }
@@ -78,6 +81,10 @@ Result<KeyPolicy> Apply(const KeyConfigChange& change, KeyPolicy policy,
   policy.exportable = policy.exportable || change.exportable.value_or(false);
   policy.allow_plaintext_backup =
       policy.allow_plaintext_backup || change.allow_plaintext_backup.value_or(false);
+  if (policy.is_resident() && (policy.exportable || policy.allow_plaintext_backup)) {
+    return InvalidArgument("a key that lives in an HSM cannot be made exportable or backed up: it "
+                           "never leaves the HSM");
+  }
   KMS_TRY(ApplyPeriod(change, policy));
   if (policy.min_available_version > policy.min_encryption_version) {
     return InvalidArgument("min encryption version should not be less than min available version");

@@ -15,6 +15,10 @@ Result<CreateCsrOutcome> CreateCsr(const Key* key, const KeyName& name,
   if (!version) {
     return InvalidArgument("could not create the csr: " + version.error().public_message);
   }
+  if (key->policy().is_resident()) {
+    return InvalidArgument("could not create the csr: the key lives in an HSM, which signs no "
+                           "certificate requests here; use the HSM vendor's tool with its label");
+  }
   const KeyVersionNumber number = (*version)->number;
   std::string csr =
       KMS_TRY(SignCertificateRequest(*key->FindAsymmetric(number), request.template_pem));

@@ -5,6 +5,7 @@
 
 #include "kms/operations/key_storage.h"
 #include "kms/operations/key_usage.h"
+#include "kms/operations/resident_census.h"
 
 namespace kms {
 
@@ -53,6 +54,7 @@ Status DeleteEntries(Environment& environment, const KeyName& name, const Loaded
 }  // namespace
 
 Status DeleteKey(Environment& environment, const KeyName& name) {
+  std::optional<Uuid> resident;
   {
     const ScopedLock lock(environment.KeyWriteMutex(name.text()));
     const std::optional<LoadedKey> loaded = KMS_TRY(LoadKey(environment, name.text()));
@@ -63,9 +65,16 @@ Status DeleteKey(Environment& environment, const KeyName& name) {
       return Refusal(name, "deletion is not allowed for this key");
     }
     KMS_TRY(DeleteEntries(environment, name, *loaded));
+    if (loaded->key->policy().is_resident()) {
+      resident = loaded->key->policy().incarnation;
+    }
   }
   IgnoreError(SweepGarbage(environment),
               "the key is gone; what is left of its archive is swept by the next deletion");
+  if (resident) {
+    IgnoreError(SweepResidentKeys(environment, *resident),
+                "the key is gone; objects in a token that is away are swept when it is back");
+  }
   return Ok();
 }
 

@@ -42,6 +42,10 @@ Result<KeyHandle> FindBase(Environment& environment, std::string_view name) {
     return InvalidArgument("base key type " + std::string(traits.name) +
                            " does not support key agreement");
   }
+  if (base->policy().is_resident()) {
+    return InvalidArgument("the base key lives in an HSM, which is not asked for key agreement; "
+                           "use a base key in software");
+  }
   return base;
 }
 

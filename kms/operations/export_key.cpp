@@ -23,6 +23,10 @@ constexpr std::pair<std::string_view, ExportType> kExportTypes[] = {
 Status CheckExportable(const KeyPolicy& policy, ExportType type) {
   const KeyTypeTraits& traits = TraitsOf(policy.type);
   const bool is_public = type == ExportType::kPublicKey || type == ExportType::kCertificateChain;
+  if (policy.is_resident() && !is_public) {
+    return InvalidArgument("private key material is not exportable: the key lives in an HSM and "
+                           "cannot leave it");
+  }
   if (!policy.exportable && !is_public) {
     return InvalidArgument("private key material is not exportable");
   }

@@ -6,8 +6,18 @@
 
 namespace kms {
 
+// An HMAC key beside the key in the HSM would be one in software, which is what was not wanted.
+Status CheckHasHmacKey(const KeyPolicy& policy) {
+  if (policy.is_resident()) {
+    return InvalidArgument("HMAC is not supported for keys that live in an HSM; use a key of type "
+                           "hmac");
+  }
+  return Ok();
+}
+
 Result<const KeyVersion*> ChooseHmacVersion(const Key& key, std::int64_t requested) {
   const KeyPolicy& policy = key.policy();
+  KMS_TRY(CheckHasHmacKey(policy));
   const std::int64_t number = requested == 0 ? std::int64_t{policy.latest_version} : requested;
   if (policy.min_encryption_version != 0 &&
       number < std::int64_t{policy.min_encryption_version}) {

@@ -1,15 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kms/operations/message_cipher.h"
 
+#include <algorithm>
 #include <string>
 
 #include "kms/crypto/nonce.h"
+#include "kms/operations/resident_keys.h"
 
 namespace kms {
 
 namespace {
 
 std::string TypeNameOf(const Key& key) { return std::string(TraitsOf(key.policy().type).name); }
+
+// The texts of the same failures in software.
+Error AeadDoesNotOpen() {
+  return MakeError(ErrorCode::kDecryptionFailed, "cipher: message authentication failed", {});
+}
+Error RsaDoesNotOpen() {
+  return MakeError(ErrorCode::kDecryptionFailed,
+                   "failed to RSA decrypt the ciphertext: crypto/rsa: decryption error", {});
+}
+
+// Copies what an HSM opened; its refusal gets `refusal`.
+Status Take(Result<SecretBytes> opened, const Error& refusal, PlaintextBuffer& plaintext) {
+  if (!opened.has_value()) {
+    return opened.error().code == ErrorCode::kDecryptionFailed ? refusal
+                                                               : std::move(opened).error();
+  }
+  std::ranges::copy(opened->View(), plaintext.Reset(opened->size()).begin());
+  return Ok();
+}
 
 Error NoSuchVersion() { return InvalidArgument("no such key version"); }
 
@@ -39,6 +60,10 @@ Result<MessageCipher> MessageCipher::Choose(const Key& key, KeyVersionNumber ver
   if (traits.family == KeyFamily::kRsa) {
     return ChooseRsa(key, version, binding);
   }
+  if (policy.is_resident()) {
+    InHsm cipher = KMS_TRY(FindInHsm(key, version));
+    return MessageCipher(cipher, traits.aead, binding.associated_data);
+  }
   const KeyVersion* found = key.FindVersion(version);
   if (found == nullptr || !policy.derived || traits.family != KeyFamily::kAead) {
     return NoSuchVersion();
@@ -62,12 +87,30 @@ Result<MessageCipher> MessageCipher::ChooseRsa(const Key& key, KeyVersionNumber 
   if (found == nullptr) {
     return NoSuchVersion();
   }
-  return MessageCipher(RsaKey{.key = found, .padding = binding.padding}, {}, {});
+  RsaKey rsa{.key = found, .padding = binding.padding, .private_half = {}};
+  if (key.policy().is_resident()) {
+    rsa.private_half = KMS_TRY(FindInHsm(key, version));
+  }
+  return MessageCipher(rsa, {}, {});
+}
+
+Result<MessageCipher::InHsm> MessageCipher::FindInHsm(const Key& key, KeyVersionNumber version) {
+  const KeyVersion* found = key.FindVersion(version);
+  if (found == nullptr) {
+    return NoSuchVersion();
+  }
+  if (key.residence() == nullptr) {
+    return Unavailable("the key lives in an HSM, and none is connected");
+  }
+  return InHsm{.keys = key.residence().get(), .where = &*found->resident};
 }
 
 std::size_t MessageCipher::PayloadBytes(std::size_t plaintext_bytes) const {
   if (const auto* rsa = std::get_if<RsaKey>(&choice_)) {
     return RsaCiphertextBytes(rsa->key->algorithm());
+  }
+  if (const auto* hsm = std::get_if<InHsm>(&choice_)) {
+    return hsm->where->record.nonce_bytes + plaintext_bytes + kAeadTagBytes;
   }
   return nonce_bytes_ + plaintext_bytes + kAeadTagBytes;
 }
@@ -81,15 +124,64 @@ Status MessageCipher::Seal(ByteView plaintext, MutableByteView payload) const {
   if (const auto* derived = std::get_if<DerivedCipher>(&choice_)) {
     return derived->Seal(associated_data_, plaintext, payload);
   }
+  if (const auto* hsm = std::get_if<InHsm>(&choice_)) {
+    return SealInHsm(*hsm, plaintext, payload);
+  }
   const auto& rsa = std::get<RsaKey>(choice_);
   return RsaEncrypt(*rsa.key, rsa.padding, plaintext, payload);
 }
 
 Status MessageCipher::Open(ByteView payload, PlaintextBuffer& plaintext) const {
   if (const auto* rsa = std::get_if<RsaKey>(&choice_)) {
-    return RsaDecrypt(*rsa->key, rsa->padding, payload, plaintext);
+    return OpenRsa(*rsa, payload, plaintext);
+  }
+  if (const auto* hsm = std::get_if<InHsm>(&choice_)) {
+    return OpenInHsm(*hsm, payload, plaintext);
   }
   return OpenAead(payload, plaintext);
+}
+
+Status MessageCipher::OpenRsa(const RsaKey& rsa, ByteView payload, PlaintextBuffer& plaintext) {
+  if (rsa.private_half.where == nullptr) {
+    return RsaDecrypt(*rsa.key, rsa.padding, payload, plaintext);
+  }
+  if (payload.size() != RsaCiphertextBytes(rsa.key->algorithm())) {
+    return RsaDoesNotOpen();
+  }
+  const bool oaep = rsa.padding == RsaEncryptionPadding::kOaep;
+  return Take(rsa.private_half.keys->DecryptRsa(
+                  *rsa.private_half.where,
+                  oaep ? std::optional(HashAlgorithm::kSha2_256) : std::nullopt, payload),
+              RsaDoesNotOpen(), plaintext);
+}
+
+Status MessageCipher::SealInHsm(const InHsm& cipher, ByteView plaintext,
+                                MutableByteView payload) const {
+  const ResidentCiphertext made =
+      KMS_TRY(cipher.keys->Encrypt(*cipher.where, plaintext, associated_data_));
+  if (made.nonce.size() + made.ciphertext.size() != payload.size()) {
+    return Unavailable("the HSM made a ciphertext of an impossible length; retry");
+  }
+  const auto rest = std::ranges::copy(made.nonce, payload.begin()).out;
+  std::ranges::copy(made.ciphertext, rest);
+  return Ok();
+}
+
+Status MessageCipher::OpenInHsm(const InHsm& cipher, ByteView payload,
+                                PlaintextBuffer& plaintext) const {
+  const std::size_t nonce_bytes = cipher.where->record.nonce_bytes;
+  if (payload.size() < nonce_bytes) {
+    return InvalidArgument("invalid ciphertext length");
+  }
+  // No key in an HSM has encrypted as much.
+  const std::size_t message = payload.size() - nonce_bytes + associated_data_.size();
+  if (message > kMaxResidentMessageBytes + kAeadTagBytes) {
+    return AeadDoesNotOpen();
+  }
+  const ResidentCiphertext ciphertext{.nonce = CopyOf(payload.first(nonce_bytes)),
+                                      .ciphertext = CopyOf(payload.subspan(nonce_bytes))};
+  return Take(cipher.keys->Decrypt(*cipher.where, ciphertext, associated_data_),
+              AeadDoesNotOpen(), plaintext);
 }
 
 Status MessageCipher::OpenAead(ByteView payload, PlaintextBuffer& plaintext) const {

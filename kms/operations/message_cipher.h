@@ -15,6 +15,8 @@
 
 namespace kms {
 
+class ResidentKeys;
+
 // What goes with a message beside its key version: the same to encrypt and to decrypt.
 struct MessageBinding {
   ByteView associated_data = {};  // AEAD keys only
@@ -27,8 +29,8 @@ struct MessageBinding {
 Status CheckEncrypts(const Key& key);
 Status CheckDecrypts(const Key& key);
 
-// One of three: the prepared cipher of the version, the cipher that a derived key has for the
-// caller's context, or the version's RSA key.
+// One of four: the prepared cipher of the version, the cipher that a derived key has for the
+// caller's context, the version's RSA key, or a cipher that lives in an HSM.
 // Thread rule: like a plain value. The key and what the binding points to must outlive it.
 class MessageCipher {
  public:
@@ -42,19 +44,25 @@ class MessageCipher {
   [[nodiscard]] std::size_t PayloadBytes(std::size_t plaintext_bytes) const;
 
   // Writes nonce || ciphertext || tag (transit-api 5.2) or an RSA ciphertext (5.3) to `payload`,
-  // which has PayloadBytes. Errors: as Aead::Seal and RsaEncrypt.
+  // which has PayloadBytes. Errors: as Aead::Seal, RsaEncrypt and ResidentKeys.
   Status Seal(ByteView plaintext, MutableByteView payload) const;
 
-  // Errors: kInvalidArgument "invalid ciphertext length"; as Aead::Open and RsaDecrypt; `plaintext`
-  // is empty then.
+  // Errors: kInvalidArgument "invalid ciphertext length"; as Aead::Open and RsaDecrypt; of a key in
+  // an HSM also those of ResidentKeys; `plaintext` is empty then.
   Status Open(ByteView payload, PlaintextBuffer& plaintext) const;
 
  private:
+  // What is done in an HSM; `where` is nullptr for what is not.
+  struct InHsm {
+    const ResidentKeys* keys = nullptr;
+    const ResidentVersion* where = nullptr;
+  };
   struct RsaKey {
     const AsymmetricKey* key;
     RsaEncryptionPadding padding;
+    InHsm private_half;
   };
-  using Choice = std::variant<const Aead*, DerivedCipher, RsaKey>;
+  using Choice = std::variant<const Aead*, DerivedCipher, RsaKey, InHsm>;
 
   MessageCipher(Choice choice, AeadAlgorithm algorithm, ByteView associated_data)
       : choice_(std::move(choice)),
@@ -62,6 +70,10 @@ class MessageCipher {
         associated_data_(associated_data) {}
   static Result<MessageCipher> ChooseRsa(const Key& key, KeyVersionNumber version,
                                          const MessageBinding& binding);
+  static Result<InHsm> FindInHsm(const Key& key, KeyVersionNumber version);
+  Status SealInHsm(const InHsm& cipher, ByteView plaintext, MutableByteView payload) const;
+  Status OpenInHsm(const InHsm& cipher, ByteView payload, PlaintextBuffer& plaintext) const;
+  static Status OpenRsa(const RsaKey& rsa, ByteView payload, PlaintextBuffer& plaintext);
   Status OpenAead(ByteView payload, PlaintextBuffer& plaintext) const;
 
   Choice choice_;

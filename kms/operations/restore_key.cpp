@@ -8,6 +8,7 @@
 #include "kms/keys/key_backup.h"
 #include "kms/operations/key_storage.h"
 #include "kms/operations/key_usage.h"
+#include "kms/operations/resident_census.h"
 
 namespace kms {
 
@@ -74,16 +75,25 @@ Result<KeyHandle> RestoreKey(Environment& environment, const RestoreKeyRequest& 
   KeyBackup backup = KMS_TRY(DecodeBlob(request.blob));
   const KeyName name = KMS_TRY(NameOf(request, backup.policy));
   backup.policy.name = name.text();
-  const ScopedLock lock(environment.KeyWriteMutex(name.text()));
-  const std::optional<LoadedKey> existing = KMS_TRY(LoadKey(environment, name.text()));
-  if (existing && !request.force) {
-    return NameIsTaken(name);
+  std::optional<Uuid> replaced;
+  KeyHandle restored;
+  {
+    const ScopedLock lock(environment.KeyWriteMutex(name.text()));
+    const std::optional<LoadedKey> existing = KMS_TRY(LoadKey(environment, name.text()));
+    if (existing && !request.force) {
+      return NameIsTaken(name);
+    }
+    restored = KMS_TRY(StoreBackup(environment, std::move(backup), existing));
+    if (existing) {
+      replaced = existing->key->policy().incarnation;
+      environment.ForgetUsage(*replaced);
+      IgnoreError(SweepGarbage(environment),
+                  "the old key is gone; what is left of its archive is swept by the next deletion");
+    }
   }
-  KeyHandle restored = KMS_TRY(StoreBackup(environment, std::move(backup), existing));
-  if (existing) {
-    environment.ForgetUsage(existing->key->policy().incarnation);
-    IgnoreError(SweepGarbage(environment),
-                "the old key is gone; what is left of its archive is swept by the next deletion");
+  if (replaced) {
+    IgnoreError(SweepResidentKeys(environment, *replaced),
+                "objects in a token that is away are swept when it is back");
   }
   return restored;
 }

@@ -4,6 +4,7 @@
 #include "kms/base/base64url.h"
 #include "kms/crypto/signature.h"
 #include "kms/keys/ciphertext.h"
+#include "kms/operations/resident_keys.h"
 #include "kms/operations/signing_key.h"
 
 namespace kms {
@@ -29,7 +30,7 @@ Result<KeyVersionNumber> ChooseVersion(const KeyPolicy& policy, std::int64_t req
 
 Status CheckPrivatePart(const Key& key, KeyVersionNumber version) {
   const AsymmetricKey* pair = key.FindAsymmetric(version);
-  if (pair != nullptr && !pair->has_private()) {
+  if (pair != nullptr && !pair->has_private() && !key.policy().is_resident()) {
     return InvalidArgument("requested version for signing does not contain a private part");
   }
   return Ok();
@@ -45,6 +46,35 @@ std::string Marshaled(KeyVersionNumber version, SignatureMarshaling marshaling, 
   return text;
 }
 
+ResidentSignatureScheme SchemeOf(const AsymmetricKey& pair, const SignatureOptions& options) {
+  if (IsEcdsa(pair.algorithm())) {
+    return ResidentSignatureScheme::kEcdsa;
+  }
+  return options.rsa == RsaSignatureScheme::kPss ? ResidentSignatureScheme::kRsaPss
+                                                 : ResidentSignatureScheme::kRsaPkcs1v15;
+}
+
+Result<Bytes> SignInHsm(const Key& key, const KeyVersion& version, const AsymmetricKey& pair,
+                        const SignatureOptions& options, ByteView input) {
+  if (key.residence() == nullptr) {
+    return Unavailable("the key lives in an HSM, and none is connected");
+  }
+  ResidentSignRequest request{.scheme = SchemeOf(pair, options), .hash = options.hash};
+  request.digest = KMS_TRY(DigestToSign(pair, options, input));
+  if (request.scheme == ResidentSignatureScheme::kRsaPss) {
+    request.salt_bytes = static_cast<std::uint32_t>(PssSaltBytes(pair, options));
+  }
+  Bytes signature = KMS_TRY(key.residence()->Sign(*version.resident, request));
+  return MarshalSignature(pair, options, std::move(signature));
+}
+
+Result<Bytes> SignWherever(const Key& key, KeyVersionNumber version, const AsymmetricKey& pair,
+                           const SignatureOptions& options, ByteView input) {
+  return key.policy().is_resident()
+             ? SignInHsm(key, *key.FindVersion(version), pair, options, input)
+             : CreateSignature(pair, options, input);
+}
+
 }  // namespace
 
 Result<SignOutcome> Sign(const Key& key, const SignInput& input) {
@@ -52,7 +82,7 @@ Result<SignOutcome> Sign(const Key& key, const SignInput& input) {
   KMS_TRY(CheckPrivatePart(key, version));
   const AsymmetricKey pair = KMS_TRY(ChooseSigningKey(key, version, input.context));
   const SignatureOptions options = KMS_TRY(OptionsFor(key, input.request));
-  const Bytes signature = KMS_TRY(CreateSignature(pair, options, input.input));
+  const Bytes signature = KMS_TRY(SignWherever(key, version, pair, options, input.input));
   SignOutcome outcome{.signature = Marshaled(version, options.marshaling, signature),
                       .key_version = version,
                       .public_key = {}};

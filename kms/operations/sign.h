@@ -28,7 +28,8 @@ struct SignOutcome {
 // Any thread. Errors, kInvalidArgument: "requested version for signing is negative", "... is higher
 // than the latest key version", "... is less than the minimum encryption key version", "... does
 // not contain a private part", "no such key version", a missing context (5.4), those of
-// OptionsFor and of CreateSignature about options and input; kUnavailable, kInternal.
+// OptionsFor and of CreateSignature about options and input; kUnavailable, kInternal; of a key in an
+// HSM those of ResidentKeys and DigestToSign, and it blocks.
 Result<SignOutcome> Sign(const Key& key, const SignInput& input);
 
 }  // namespace kms

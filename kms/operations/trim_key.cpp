@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kms/operations/key_storage.h"
+#include "kms/operations/resident_census.h"
 
 namespace kms {
 
@@ -50,10 +51,8 @@ Result<Key> Trimmed(const Key& key, KeyVersionNumber minimum) {
   return Key::Create(std::move(policy), std::move(versions));
 }
 
-}  // namespace
-
-Result<KeyHandle> TrimKey(Environment& environment, const KeyName& name,
-                          std::optional<std::int64_t> min_available_version) {
+Result<KeyHandle> TrimEntries(Environment& environment, const KeyName& name,
+                              std::optional<std::int64_t> min_available_version) {
   const ScopedLock lock(environment.KeyWriteMutex(name.text()));
   std::optional<LoadedKey> loaded = KMS_TRY(LoadKey(environment, name.text()));
   if (!loaded) {
@@ -72,6 +71,19 @@ Result<KeyHandle> TrimKey(Environment& environment, const KeyName& name,
     // The versions are out of reach already; an error here says that they are not erased yet, and
     // trimming again finishes it.
     KMS_TRY(SweepGarbage(environment));
+  }
+  return trimmed;
+}
+
+}  // namespace
+
+Result<KeyHandle> TrimKey(Environment& environment, const KeyName& name,
+                          std::optional<std::int64_t> min_available_version) {
+  KeyHandle trimmed = KMS_TRY(TrimEntries(environment, name, min_available_version));
+  if (trimmed->policy().is_resident()) {
+    IgnoreError(SweepResidentKeys(environment, trimmed->policy().incarnation),
+                "the versions are out of reach; objects in a token that is away are swept when it "
+                "is back");
   }
   return trimmed;
 }

@@ -8,7 +8,7 @@ namespace kms {
 
 Status CheckVerifiable(const Key& key, KeyVersionNumber version) {
   const AsymmetricKey* pair = key.FindAsymmetric(version);
-  if (pair == nullptr || pair->has_private()) {
+  if (pair == nullptr || pair->has_private() || key.policy().is_resident()) {
     return Ok();
   }
   return InvalidArgument(

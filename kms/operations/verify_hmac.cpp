@@ -4,6 +4,7 @@
 #include "kms/base/base64.h"
 #include "kms/crypto/hmac.h"
 #include "kms/keys/ciphertext.h"
+#include "kms/operations/hmac.h"
 #include "kms/operations/proof_text.h"
 
 namespace kms {
@@ -34,6 +35,7 @@ Result<Bytes> DecodePayload(std::string_view payload) {
 }  // namespace
 
 Result<HmacVerdict> VerifyHmac(const Key& key, const VerifyHmacInput& input) {
+  KMS_TRY(CheckHasHmacKey(key.policy()));
   const ProofText proof = KMS_TRY(ParseProof(input.hmac, kFaults));
   const Bytes expected = KMS_TRY(DecodePayload(proof.payload));
   const KeyVersion* version = KMS_TRY(FindProofVersion(key, proof.version, kFaults));

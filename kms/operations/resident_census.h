@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which keys of an environment live in which HSM tokens, and the destruction of those that nothing
+// refers to any more. One entry per version, sealed like all others:
+//
+//   resident/<incarnation>/<version, 10 digits>/<hsm>     ResidentEntry
+//
+//   'R' | format(1) | stage(1) | since(8) | length(4), name of the key
+//     stage 1: the object may exist, its version is not stored yet
+//     stage 2: the version was stored
+//     stage 3: as 2, of an external key, which is never destroyed
+//
+// The entry is there before the object is made and goes after the object is destroyed, so a crash
+// leaves no object that no entry tells of. An object lives exactly as long as the version's entry in
+// the archive (kms/operations/key_storage.h), which creation, trim and deletion write in the commit
+// that counts.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kms/base/result.h"
+#include "kms/keys/key.h"
+#include "kms/operations/environment.h"
+
+namespace kms {
+
+inline constexpr std::string_view kResidentPrefix = "resident/";
+
+enum class ResidentStage : std::uint8_t { kMaking = 1, kMade = 2, kExternal = 3 };
+
+// CKA_ID of a version that is made in a token: it follows from what it is a version of, so that a
+// repeated rotation adopts what an interrupted one made. The first 16 bytes of SHA-256 over
+// "kms resident key v1", environment, incarnation and version, marked as a version 8 UUID (RFC 9562
+// section 5.8).
+Uuid ResidentKeyId(const Uuid& environment_id, const Uuid& incarnation, KeyVersionNumber version);
+
+std::string ResidentPath(const Uuid& incarnation, KeyVersionNumber version, std::string_view hsm);
+// The mutation that writes the entry, whatever stands there.
+Result<SealedMutation> ResidentEntry(const Environment& environment, const KeyPolicy& policy,
+                                     KeyVersionNumber version, std::string_view hsm,
+                                     ResidentStage stage);
+
+struct ResidentCensus {
+  std::uint64_t versions = 0;
+  std::vector<std::string> names;  // of the keys, sorted; empty while the environment is sealed
+};
+// What lives in the token `hsm`, external keys and unfinished ones included; "" counts all tokens.
+// Reads the store. Errors: store errors.
+Result<ResidentCensus> CountResidentKeys(Environment& environment, std::string_view hsm);
+
+// Destroys the objects of versions that the store does not have any more. With an incarnation only
+// those of one key. What is being made is spared for a quarter of an hour. Tokens that do not
+// answer keep theirs until the next time. Errors: the first that was met, after all were tried.
+Status SweepResidentKeys(Environment& environment);
+Status SweepResidentKeys(Environment& environment, const Uuid& incarnation);
+
+// Takes back one version that was being made, unless the store has it. Errors: as above.
+Status DiscardResidentKey(Environment& environment, const Uuid& incarnation,
+                          KeyVersionNumber version, std::string_view hsm);
+
+// Destroys every object that the environment has in any token, for its deletion; works while it is
+// sealed. External keys stay. Errors: those of tokens and store; repeat it then.
+Status DestroyEveryResidentKey(Environment& environment);
+
+}  // namespace kms
