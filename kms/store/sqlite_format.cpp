@@ -14,12 +14,25 @@ constexpr std::string_view kCreateRevision =
     "CREATE TABLE revision(id INTEGER NOT NULL PRIMARY KEY CHECK(id = 1),"
     " current INTEGER NOT NULL) STRICT";
 
+constexpr std::string_view kCreateDigest =
+    "CREATE TABLE digest(directory TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL)"
+    " STRICT, WITHOUT ROWID";
+
 Status CreateTables(SqliteConnection& connection) {
   KMS_TRY(connection.Execute("BEGIN IMMEDIATE"));
   KMS_TRY(connection.Execute(kCreateEntry));
   KMS_TRY(connection.Execute(kCreateRevision));
+  KMS_TRY(connection.Execute(kCreateDigest));
   KMS_TRY(connection.Execute("INSERT INTO revision(id, current) VALUES(1, 0)"));
   KMS_TRY(connection.Execute("PRAGMA application_id=" + std::to_string(kSqliteApplicationId)));
+  KMS_TRY(connection.Execute("PRAGMA user_version=" + std::to_string(kSqliteFormatVersion)));
+  return connection.Execute("COMMIT");
+}
+
+// Format 1 had no digest.
+Status MoveFromFirstFormat(SqliteConnection& connection) {
+  KMS_TRY(connection.Execute("BEGIN IMMEDIATE"));
+  KMS_TRY(connection.Execute(kCreateDigest));
   KMS_TRY(connection.Execute("PRAGMA user_version=" + std::to_string(kSqliteFormatVersion)));
   return connection.Execute("COMMIT");
 }
@@ -60,7 +73,10 @@ Status PrepareSqliteFormat(SqliteConnection& connection, const std::string& path
     return FailedPrecondition(path + " cannot use a write-ahead log (journal mode " + mode +
                               "): put it on a local file system");
   }
-  return is_new ? CreateTables(connection) : Ok();
+  if (is_new) {
+    return CreateTables(connection);
+  }
+  return version == 1 ? MoveFromFirstFormat(connection) : Ok();
 }
 
 Status CheckSqliteIntegrity(SqliteConnection& connection, const std::string& path) {

@@ -2,9 +2,10 @@
 // The file format of the SQLite store: tables, marks, and the checks made before use.
 //
 //   application_id  0x6B6D7331 ("kms1"): this is a store of ours
-//   user_version    format version, 1
+//   user_version    format version, 2; 1 had no table digest and is moved when it is opened
 //   entry           path TEXT PRIMARY KEY (compared bytewise), value BLOB, revision INTEGER
 //   revision        one row: the number of the last commit
+//   digest          sums over the sealed entries: kms/store/digested_commits.h
 #pragma once
 
 #include <string>
@@ -15,7 +16,7 @@
 namespace kms {
 
 inline constexpr std::int64_t kSqliteApplicationId = 0x6B6D7331;
-inline constexpr std::int64_t kSqliteFormatVersion = 1;
+inline constexpr std::int64_t kSqliteFormatVersion = 2;
 
 // Creates the tables in an empty file, or checks that the file is a store of a version we know.
 // Changes nothing in a file it refuses. Errors: kFailedPrecondition (a newer version, naming both;

@@ -163,7 +163,36 @@ class SqliteStore::Writer {
     KMS_TRY(CheckSqliteIntegrity(writer->connection_, options.path));
     KMS_TRY(CheckpointSqlite(writer->connection_));
     KMS_TRY(writer->Prepare());
+    writer->has_sums_ = KMS_TRY(HasStoredDigest(writer->connection_));
     return writer;
+  }
+
+  // `digest` must outlive it.
+  void KeepDigest(SetDigest& digest) {
+    digest_ = &digest;
+    digested_.reset();
+  }
+
+  // Of the last commit; nullopt when it is not known.
+  std::optional<DigestMark> Mark() {
+    if (!digested_ || last_revision_ == 0) {
+      return std::nullopt;
+    }
+    const Result<DigestMark> mark = digested_->Mark(last_revision_);
+    return mark.has_value() ? std::optional(*mark) : std::nullopt;
+  }
+
+  // Stores the sums as of the last commit; `rebuild` computes them anew.
+  Status SettleDigest(bool rebuild) {
+    KMS_TRY(Run(begin_));
+    const Status settled = SettleInTransaction(rebuild);
+    if (!settled.has_value()) {
+      RollBack(settled.error());
+      return settled;
+    }
+    KMS_TRY(Run(commit_));
+    has_sums_ = true;
+    return Ok();
   }
 
   explicit Writer(SqliteConnection connection) : connection_(std::move(connection)) {}
@@ -182,6 +211,7 @@ class SqliteStore::Writer {
       return MakeError(ErrorCode::kOutcomeUnknown, "the outcome of a write is unknown",
                        committed.error().detail);
     }
+    last_revision_ = *revision;
     NoteWalGrowth(mutations.size());
     return revision;
   }
@@ -219,11 +249,52 @@ class SqliteStore::Writer {
     for (const Mutation& mutation : mutations) {
       KMS_TRY(CheckExpectation(mutation));
     }
+    KMS_TRY(PrepareSums(mutations));
     const Revision revision = KMS_TRY(NextRevision());
     for (const Mutation& mutation : mutations) {
+      if (digested_) {
+        KMS_TRY(digested_->Note(mutation, OwnRevision(mutation, revision)));
+      }
       KMS_TRY(mutation.value ? Put(mutation, revision) : Erase(mutation));
     }
+    if (digested_) {
+      KMS_TRY(digested_->Store(revision));
+    }
     return revision;
+  }
+
+  static Revision OwnRevision(const Mutation& mutation, Revision revision) {
+    return mutation.keeps_revision ? *mutation.expected_revision : revision;
+  }
+
+  Status PrepareSums(const std::vector<Mutation>& mutations) {
+    if (digest_ != nullptr) {
+      return PrepareDigested();
+    }
+    const bool would_break_them =
+        has_sums_ && std::ranges::any_of(mutations, [](const Mutation& mutation) {
+          return SetDigest::Covers(mutation.path);
+        });
+    if (would_break_them) {
+      return FailedPrecondition("sealed entries of this store cannot be changed by a program that "
+                                "does not keep their digest");
+    }
+    return Ok();
+  }
+
+  Status PrepareDigested() {
+    if (!digested_) {
+      digested_ = KMS_TRY(DigestedCommits::Prepare(connection_, *digest_));
+    }
+    return Ok();
+  }
+
+  Status SettleInTransaction(bool rebuild) {
+    KMS_TRY(PrepareDigested());
+    const auto revision =
+        AsRevision(KMS_TRY(connection_.QueryInteger("SELECT current FROM revision")));
+    last_revision_ = revision;
+    return rebuild ? digested_->Rebuild(revision) : digested_->Store(revision);
   }
 
   Status CheckExpectation(const Mutation& mutation) {
@@ -258,8 +329,7 @@ class SqliteStore::Writer {
     const ResetAtEnd reset(put_);
     put_.Bind(1, mutation.path);
     put_.Bind(2, ByteView(*mutation.value));
-    const Revision own = mutation.keeps_revision ? *mutation.expected_revision : revision;
-    put_.Bind(3, static_cast<std::int64_t>(own));
+    put_.Bind(3, static_cast<std::int64_t>(OwnRevision(mutation, revision)));
     KMS_TRY(put_.Step());
     return Ok();
   }
@@ -273,6 +343,9 @@ class SqliteStore::Writer {
 
   void RollBack(const Error& cause) {
     const bool only_refused = cause.code == ErrorCode::kConflict;
+    if (!only_refused) {
+      digested_.reset();  // it may have noted what did not happen
+    }
     const Status rolled_back = Run(roll_back_);
     usable_ = only_refused && rolled_back.has_value();
   }
@@ -308,6 +381,10 @@ class SqliteStore::Writer {
   SqliteStatement put_;
   SqliteStatement erase_;
   SqliteStatement checkpoint_;
+  SetDigest* digest_ = nullptr;               // null: no sums are kept
+  std::optional<DigestedCommits> digested_;   // prepared by the first commit that needs it
+  bool has_sums_ = false;                     // the file holds some
+  Revision last_revision_ = 0;                // of the last commit here; 0: none yet
   std::int64_t wal_pages_ = 0;  // estimate of pages not yet copied into the database file
   bool usable_ = true;
 };
@@ -344,6 +421,9 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(SqliteStoreOptions option
 Status SqliteStore::OpenWriter() {
   writer_.reset();
   writer_ = KMS_TRY(Writer::Open(options_));
+  if (digest_ != nullptr) {
+    writer_->KeepDigest(*digest_);
+  }
   return Ok();
 }
 
@@ -389,6 +469,44 @@ Result<Revision> SqliteStore::Commit(const std::vector<Mutation>& mutations) {
     Publish(*revision, mutations);
   }
   return revision;
+}
+
+Result<DigestReport> SqliteStore::CheckDigest(const SecretBytes& key) {
+  SetDigest digest = KMS_TRY(SetDigest::Create(key));
+  SqliteConnection connection = KMS_TRY(
+      SqliteConnection::Open({.path = options_.path, .vfs = options_.vfs, .read_only = true}));
+  return CheckStoredDigest(connection, digest);
+}
+
+Status SqliteStore::StartDigest(const SecretBytes& key, bool rebuild) {
+  auto digest = std::make_unique<SetDigest>(KMS_TRY(SetDigest::Create(key)));
+  const ScopedLock lock(writer_mutex_);
+  if (writer_ == nullptr) {
+    KMS_TRY(OpenWriter());
+  }
+  writer_->KeepDigest(*digest);
+  const Status settled = writer_->SettleDigest(rebuild);
+  if (!settled.has_value()) {
+    writer_.reset();  // the next commit opens one that does not know this key
+    return settled;
+  }
+  digest_ = std::move(digest);
+  return Ok();
+}
+
+std::optional<DigestMark> SqliteStore::digest_mark() {
+  const ScopedLock lock(writer_mutex_);
+  return writer_ == nullptr ? std::nullopt : writer_->Mark();
+}
+
+Status SqliteStore::CopyTo(const std::string& path) {
+  KMS_TRY(CreatePrivateFile(path));
+  SqliteConnection connection =
+      KMS_TRY(SqliteConnection::Open({.path = options_.path, .vfs = options_.vfs}));
+  SqliteStatement copy = KMS_TRY(connection.Prepare("VACUUM INTO ?1"));
+  copy.Bind(1, std::string_view(path));
+  KMS_TRY(copy.Step());
+  return Ok();
 }
 
 void SqliteStore::Publish(Revision revision, const std::vector<Mutation>& mutations) {

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "kms/base/mutex.h"
+#include "kms/base/secret_bytes.h"
+#include "kms/store/digested_commits.h"
 #include "kms/store/store.h"
 #include "kms/store/store_lock.h"
 
@@ -47,6 +49,20 @@ class SqliteStore final : public Store {
   Result<Revision> CurrentRevision() override;
   void Subscribe(ChangeListener listener) override;
 
+  // Compares the sealed entries with the sums that are stored of them. Reads all of them; commits
+  // and other readers go on. `key` has SetDigest::kKeyBytes.
+  Result<DigestReport> CheckDigest(const SecretBytes& key);
+  // From now on every commit keeps the sums. `rebuild`: they are computed from what is there now,
+  // else they must be good. Until it is called, a commit that touches sealed entries of a store
+  // with sums is refused with kFailedPrecondition. Errors: kCorrupted, kUnavailable.
+  Status StartDigest(const SecretBytes& key, bool rebuild);
+  // Of the last commit; nullopt before StartDigest and after a failure, until the next commit.
+  [[nodiscard]] std::optional<DigestMark> digest_mark();
+
+  // Writes a consistent copy, as of one commit, to `path`: a file of mode 0600 that is new or
+  // empty. Commits go on meanwhile. Not synced. Errors: kUnavailable.
+  Status CopyTo(const std::string& path);
+
  private:
   class Reader;
   class ReaderLease;
@@ -65,6 +81,7 @@ class SqliteStore final : public Store {
   Mutex writer_mutex_;
   std::unique_ptr<Writer> writer_ KMS_GUARDED_BY(writer_mutex_);  // null: to be opened
   std::vector<ChangeListener> listeners_ KMS_GUARDED_BY(writer_mutex_);
+  std::unique_ptr<SetDigest> digest_ KMS_GUARDED_BY(writer_mutex_);  // null: not started
 
   Mutex readers_mutex_;
   std::condition_variable_any reader_returned_;

@@ -156,11 +156,11 @@ TEST(SqliteStore, D24_RefusesAFormatFromTheFutureNamingBothVersions) {
   {
     ASSERT_THAT(SqliteStore::Open(directory.path()), IsOk());
   }
-  RunSql(directory.path(), "PRAGMA user_version=2");
+  RunSql(directory.path(), "PRAGMA user_version=3");
   EXPECT_THAT(SqliteStore::Open(directory.path()),
               HasError(ErrorCode::kFailedPrecondition,
-                       AllOf(HasSubstr(directory.path()), HasSubstr("version 2"),
-                             HasSubstr("versions up to 1"))));
+                       AllOf(HasSubstr(directory.path()), HasSubstr("version 3"),
+                             HasSubstr("versions up to 2"))));
 }
 
 TEST(SqliteStore, D24_LeavesAFileFromTheFutureAsItWas) {
