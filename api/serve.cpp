@@ -21,6 +21,7 @@
 #include "api/pipeline/pipeline.h"
 #include "api/process.h"
 #include "api/service_log.h"
+#include "api/task_options.h"
 #include "api/token_options.h"
 #include "kms/audit/chained_audit_log.h"
 #include "kms/audit/checkpoint.h"
@@ -32,6 +33,7 @@
 #include "kms/operations/environments.h"
 #include "kms/operations/usage.h"
 #include "kms/store/sqlite_store.h"
+#include "kms/tasks/task_runner.h"
 #include "pkcs11/worker_device.h"
 
 namespace kms::api {
@@ -314,8 +316,10 @@ Status Serve(const Config& config, const ServeOptions& options) {
   KMS_TRY(EnsureEnvironments(*environments, options.environments));
   SignAuditHead(*audit, *device, clock);
 
+  const std::unique_ptr<TaskRunner> tasks = KMS_TRY(
+      TaskRunner::Open(*environments, clock, TaskRunnerOptionsFrom(config, *audit)));
   Pipeline pipeline(RouteTable(), Services{*environments, *audit, *identity, limits, clock,
-                                           PipelineOptionsFrom(config)});
+                                           PipelineOptionsFrom(config), tasks.get()});
   AuditGate gate(*audit);
   const std::unique_ptr<HttpServer> server = KMS_TRY(HttpServer::Start(front, pipeline, gate));
   const std::string url = UrlOf(config, server->port());
@@ -330,13 +334,15 @@ Status Serve(const Config& config, const ServeOptions& options) {
     std::optional<RotationKeeper> rotations(std::in_place, *environments,
                                             config.rotation.check_interval);
     const TidyKeeper tidy(*identity, config.auth.tidy_interval);
+    tasks->Start();
     HangupTargets targets{*audit, *server};
     signal = AwaitStopSignal(OnHangup, &targets);
     LimitStop();
     LogInfo(signal == SIGTERM ? "stopping on SIGTERM" : "stopping on SIGINT");
     const DrainReport drained =
         server->Drain(std::chrono::steady_clock::now() + config.limits.drain_timeout);
-    rotations.reset();  // what it records belongs before the signed head
+    rotations.reset();  // what they record belongs before the signed head
+    tasks->Stop();
     for (const std::shared_ptr<Environment>& environment : environments->List()) {
       ReturnLeases(*environment, clock.SteadyNow() + kReturnTimeout);
     }

@@ -37,7 +37,9 @@ bool MayDo(const Principal& principal, const ApprovalDemand& demand) {
   if (principal.is_root) {
     return true;
   }
-  const bool needs_sudo = demand.action == GuardedAction::kUnseal;
+  const bool needs_sudo = demand.action == GuardedAction::kUnseal ||
+                          demand.action == GuardedAction::kRetireMaster ||
+                          demand.action == GuardedAction::kRecovery;
   if (needs_sudo && !principal.acl->Decide(demand.policy_path, Capability::kSudo).allowed) {
     return false;
   }

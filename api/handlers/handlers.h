@@ -145,6 +145,22 @@ Result<Reply> HandleLimitsStatus(Call& call);
 // sys/environments/…
 Result<Reply> HandleSealEnvironment(Call& call);
 Result<Reply> HandleUnsealEnvironment(Call& call);
+Result<Reply> HandleRotateMaster(Call& call);
+Result<Reply> HandleRotateEnvironmentKey(Call& call);
+Result<Reply> HandleRetireMaster(Call& call);
+Result<Reply> HandleReadRecovery(Call& call);
+Result<Reply> HandleWriteRecovery(Call& call);
+Result<Reply> HandleDeleteRecovery(Call& call);
+
+// sys/tasks/…, sys/statements/…
+Result<Reply> HandleListTasks(Call& call);
+Result<Reply> HandleReadTask(Call& call);
+Result<Reply> HandleDeleteTask(Call& call);
+Result<Reply> HandleCancelTask(Call& call);
+Result<Reply> HandleResumeTask(Call& call);
+Result<Reply> HandleThrottleTask(Call& call);
+Result<Reply> HandleListStatements(Call& call);
+Result<Reply> HandleReadStatement(Call& call);
 
 // auth/<approle mount>/… (10.3)
 Result<bool> AppRoleExists(const Services& services, const RouteMatch& match);

@@ -291,6 +291,28 @@ constexpr std::array kCapabilitiesFields = {
 constexpr std::array kWrappingTokenFields = {
     FieldSpec{.name = "token", .kind = kString},
 };
+constexpr std::array kStartTaskFields = {
+    FieldSpec{.name = "dry_run", .kind = kBoolean},
+    FieldSpec{.name = "rate", .kind = kInteger},
+};
+constexpr std::array kRotateMasterFields = {
+    FieldSpec{.name = "to_hsm", .kind = kString},
+    FieldSpec{.name = "dry_run", .kind = kBoolean},
+    FieldSpec{.name = "rate", .kind = kInteger},
+};
+constexpr std::array kRecoveryFields = {
+    FieldSpec{.name = "threshold", .kind = FieldKind::kInteger, .missing_text = "missing threshold"},
+    FieldSpec{.name = "recipients", .kind = FieldKind::kMap, .missing_text = "missing recipients"},
+};
+
+constexpr std::array kRetireMasterFields = {
+    FieldSpec{.name = "version", .kind = kInteger, .missing_text = "missing version"},
+    FieldSpec{.name = "dry_run", .kind = kBoolean},
+    FieldSpec{.name = "rate", .kind = kInteger},
+};
+constexpr std::array kThrottleFields = {
+    FieldSpec{.name = "rate", .kind = kInteger, .missing_text = "missing rate"},
+};
 
 constexpr std::array kRoutes = {
     // Below an environment.
@@ -468,6 +490,47 @@ constexpr std::array kRoutes = {
     Route{.operation = Operation::kUpdate, .pattern = "sys/environments/{path*}/unseal",
           .capability = Capability::kUpdate, .handle = HandleUnsealEnvironment, .absolute = true,
           .sudo = true, .approval = ApprovalAction::kUnseal, .changes_state = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/environments/{path*}/rotate-master",
+          .capability = Capability::kUpdate, .fields = kRotateMasterFields,
+          .handle = HandleRotateMaster, .absolute = true, .sudo = true, .changes_state = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/environments/{path*}/rotate-key",
+          .capability = Capability::kUpdate, .fields = kStartTaskFields,
+          .handle = HandleRotateEnvironmentKey, .absolute = true, .sudo = true,
+          .changes_state = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/environments/{path*}/retire-master",
+          .capability = Capability::kUpdate, .fields = kRetireMasterFields,
+          .handle = HandleRetireMaster, .absolute = true, .sudo = true,
+          .approval = ApprovalAction::kRetireMaster, .changes_state = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/environments/{path*}/recovery",
+          .capability = Capability::kRead, .handle = HandleReadRecovery, .absolute = true,
+          .sudo = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/environments/{path*}/recovery",
+          .capability = Capability::kUpdate, .fields = kRecoveryFields,
+          .handle = HandleWriteRecovery, .absolute = true, .sudo = true,
+          .approval = ApprovalAction::kRecovery, .changes_state = true},
+    Route{.operation = Operation::kDelete, .pattern = "sys/environments/{path*}/recovery",
+          .capability = Capability::kDelete, .handle = HandleDeleteRecovery, .absolute = true,
+          .sudo = true, .approval = ApprovalAction::kRecovery, .changes_state = true},
+    Route{.operation = Operation::kList, .pattern = "sys/tasks", .capability = Capability::kList,
+          .handle = HandleListTasks, .absolute = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/tasks/{id}",
+          .capability = Capability::kRead, .handle = HandleReadTask, .absolute = true},
+    Route{.operation = Operation::kDelete, .pattern = "sys/tasks/{id}",
+          .capability = Capability::kDelete, .handle = HandleDeleteTask, .absolute = true,
+          .sudo = true, .changes_state = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/tasks/{id}/cancel",
+          .capability = Capability::kUpdate, .handle = HandleCancelTask, .absolute = true,
+          .sudo = true, .changes_state = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/tasks/{id}/resume",
+          .capability = Capability::kUpdate, .handle = HandleResumeTask, .absolute = true,
+          .sudo = true, .changes_state = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/tasks/{id}/throttle",
+          .capability = Capability::kUpdate, .fields = kThrottleFields,
+          .handle = HandleThrottleTask, .absolute = true, .sudo = true, .changes_state = true},
+    Route{.operation = Operation::kList, .pattern = "sys/statements",
+          .capability = Capability::kList, .handle = HandleListStatements, .absolute = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/statements/{id}",
+          .capability = Capability::kRead, .handle = HandleReadStatement, .absolute = true},
 
     // Policies, what they allow, and why. The older paths are still what most clients use.
     Route{.operation = Operation::kList, .pattern = "sys/policies/acl",

@@ -100,7 +100,11 @@ std::optional<GuardedAction> ActionOf(const Call& call, const EnvironmentSetting
     case ApprovalAction::kTrim: return GuardedAction::kTrim;
     case ApprovalAction::kBackup: return GuardedAction::kBackup;
     case ApprovalAction::kUnseal: return GuardedAction::kUnseal;
+    case ApprovalAction::kRecovery: return GuardedAction::kRecovery;
     case ApprovalAction::kTune: return TuningAction(call, settings);
+    case ApprovalAction::kRetireMaster:
+      return call.fields.Boolean("dry_run") ? std::nullopt
+                                            : std::optional(GuardedAction::kRetireMaster);
     case ApprovalAction::kExport:
       return ExportsSecrets(call) ? std::optional(GuardedAction::kExport) : std::nullopt;
     case ApprovalAction::kConfigure:

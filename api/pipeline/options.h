@@ -18,6 +18,10 @@
 #include "kms/identity/identity.h"
 #include "kms/operations/environments.h"
 
+namespace kms {
+class TaskRunner;
+}
+
 namespace kms::api {
 
 // What a new reading of the configuration changes among the HSM tokens; their names.
@@ -62,6 +66,7 @@ struct Services {
   Limits& limits;
   const Clock& clock;
   PipelineOptions options;
+  TaskRunner* tasks = nullptr;  // where there is none, no long work is done
 };
 
 }  // namespace kms::api

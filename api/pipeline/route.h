@@ -39,6 +39,8 @@ enum class ApprovalAction : std::uint8_t {
   kTune,
   kUnseal,
   kRestore,  // over a key that exists
+  kRetireMaster,
+  kRecovery,
 };
 
 using Handler = Result<Reply> (*)(Call& call);

@@ -18,6 +18,8 @@ constexpr std::array kNames = {
     std::pair{GuardedAction::kMinDecryptionVersion, std::string_view("min_decryption_version")},
     std::pair{GuardedAction::kUnprotect, std::string_view("unprotect")},
     std::pair{GuardedAction::kUnseal, std::string_view("unseal")},
+    std::pair{GuardedAction::kRetireMaster, std::string_view("retire_master")},
+    std::pair{GuardedAction::kRecovery, std::string_view("recovery")},
 };
 constexpr std::string_view kAll = "all";
 

@@ -23,9 +23,12 @@ enum class GuardedAction : std::uint8_t {
   kMinDecryptionVersion = 5,  // lowering it
   kUnprotect = 6,             // tuning `protected` off, or demanding fewer approvals than before
   kUnseal = 7,                // opening a sealed environment
+  kRetireMaster = 8,          // destroying an old master key in the HSMs
+  kRecovery = 9,              // choosing who may open the environment without any HSM
 };
 
-// "delete", "trim", "export", "backup", "min_decryption_version", "unprotect", "unseal".
+// "delete", "trim", "export", "backup", "min_decryption_version", "unprotect", "unseal",
+// "retire_master", "recovery".
 std::string_view GuardedActionName(GuardedAction action);
 std::optional<GuardedAction> ParseGuardedAction(std::string_view name);
 

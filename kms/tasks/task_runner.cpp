@@ -72,7 +72,9 @@ Result<std::unique_ptr<TaskRunner>> TaskRunner::Open(Environments& environments,
   return runner;
 }
 
-TaskRunner::~TaskRunner() {
+TaskRunner::~TaskRunner() { Stop(); }
+
+void TaskRunner::Stop() {
   {
     const ScopedLock lock(mutex_);
     stopping_ = true;
@@ -86,6 +88,7 @@ TaskRunner::~TaskRunner() {
   for (std::thread& thread : threads_) {
     thread.join();
   }
+  threads_.clear();
 }
 
 void TaskRunner::Start() {

@@ -29,13 +29,15 @@ class TaskRunner {
   // store errors.
   static Result<std::unique_ptr<TaskRunner>> Open(Environments& environments, const Clock& clock,
                                                   TaskRunnerOptions options);
-  // Ends the runs under way between two of their steps: they go on after the next start.
-  ~TaskRunner();
+  ~TaskRunner();  // as Stop
   TaskRunner(const TaskRunner&) = delete;
   TaskRunner& operator=(const TaskRunner&) = delete;
 
   // Begins to work. Call once.
   void Start();
+  // Ends the runs under way between two of their steps; what is asked for later waits for the next
+  // start. Call from one thread.
+  void Stop();
 
   // What a request would do. Errors: those of the kind's plan.
   Result<TaskPlan> Plan(const TaskRequest& request);

@@ -15,6 +15,7 @@
 #include "api/pipeline/pipeline.h"
 #include "kms/identity/identity.h"
 #include "kms/operations/environments.h"
+#include "kms/tasks/task_runner.h"
 #include "tests/fakes/fake_master_key_device.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/memory_audit_log.h"
@@ -54,9 +55,12 @@ class ApiService {
     AddEnvironment("dev", {});
     AddEnvironment("prod", {.is_protected = true});
     AddEnvironment("transit", {});
+    tasks_ = Require(TaskRunner::Open(*environments_, clock, TaskRunnerOptions{}));
+    tasks_->Start();
     pipeline_ = std::make_unique<api::Pipeline>(
         api::RouteTable(),
-        api::Services{*environments_, audit, *identity_, limits, clock, std::move(options)});
+        api::Services{*environments_, audit, *identity_, limits, clock, std::move(options),
+                      tasks_.get()});
   }
 
   void AddEnvironment(std::string_view name, EnvironmentSettings settings) {
@@ -131,6 +135,7 @@ class ApiService {
 
   Environments& environments() { return *environments_; }
   Identity& identity() { return *identity_; }
+  TaskRunner& tasks() { return *tasks_; }
   TokenStore& tokens() { return identity_->tokens(); }
   api::Pipeline& pipeline() { return *pipeline_; }
 
@@ -184,6 +189,7 @@ class ApiService {
 
   std::unique_ptr<Environments> environments_;
   std::unique_ptr<Identity> identity_;
+  std::unique_ptr<TaskRunner> tasks_;
   std::unique_ptr<api::Pipeline> pipeline_;
 };
 

@@ -120,6 +120,8 @@ TEST_F(ApprovalsApiTest, O1_EveryGuardedActionWaitsForASecondPerson) {
       {"unprotect", kPost, "sys/mounts/guarded/tune",
        R"({"options":{"require_approval":"nonsense"}})"},
       {"unseal", kPost, "sys/environments/guarded/unseal", ""},
+      {"retire_master", kPost, "sys/environments/guarded/retire-master", R"({"version":1})"},
+      {"recovery", kDelete, "sys/environments/guarded/recovery", ""},
   };
   const auto before = Send(alice_, kGet, "guarded/keys/app").body;
   for (const GuardedCase& each : cases) {

@@ -24,6 +24,8 @@ std::string_view ApprovalName(ApprovalAction action) {
     case ApprovalAction::kTune: return ", approval of tune";
     case ApprovalAction::kUnseal: return ", approval of unseal";
     case ApprovalAction::kRestore: return ", approval of restore";
+    case ApprovalAction::kRetireMaster: return ", approval of retire_master";
+    case ApprovalAction::kRecovery: return ", approval of recovery";
   }
   return "?";
 }

@@ -19,7 +19,8 @@ TEST(GuardedActions, ReadTheirOwnText) {
 
 TEST(GuardedActions, AllIsEveryOne) {
   const GuardedActions all = GuardedActions::Parse("all").value();
-  EXPECT_EQ(all.ToText(), "delete,trim,export,backup,min_decryption_version,unprotect,unseal");
+  EXPECT_EQ(all.ToText(), "delete,trim,export,backup,min_decryption_version,unprotect,unseal,"
+                          "retire_master,recovery");
   EXPECT_TRUE(all.Covers(GuardedActions::Parse("export,all").value()));
 }
 
@@ -49,6 +50,8 @@ TEST(GuardedActions, FewerDoNotCoverMore) {
 TEST(GuardedActions, NamesAndValuesAreFrozen) {
   EXPECT_EQ(static_cast<int>(GuardedAction::kDelete), 1);
   EXPECT_EQ(static_cast<int>(GuardedAction::kUnseal), 7);
+  EXPECT_EQ(static_cast<int>(GuardedAction::kRetireMaster), 8);
+  EXPECT_EQ(static_cast<int>(GuardedAction::kRecovery), 9);
   EXPECT_EQ(ParseGuardedAction("min_decryption_version"), GuardedAction::kMinDecryptionVersion);
   EXPECT_EQ(ParseGuardedAction("all"), std::nullopt);
 }

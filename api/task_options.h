@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// How long work runs in kmsd: its audit, its log lines, its limits.
+#pragma once
+
+#include "api/config/config.h"
+#include "kms/audit/chained_audit_log.h"
+#include "kms/tasks/task_runner.h"
+
+namespace kms::api {
+
+// `audit` must outlive what is made with them.
+TaskRunnerOptions TaskRunnerOptionsFrom(const Config& config, ChainedAuditLog& audit);
+
+}  // namespace kms::api
