@@ -10,6 +10,7 @@
 #include "kms/base/random.h"
 #include "kms/operations/environments_impl.h"
 #include "kms/operations/hsm_events.h"
+#include "kms/operations/resident_census.h"
 #include "kms/operations/wrapping_key.h"
 
 namespace kms {
@@ -214,6 +215,7 @@ Status Environments::Delete(const EnvironmentName& name) {
 Status Environments::Impl::FinishDeletion(const EnvironmentRecord& record) {
   const Uuid& id = record.identity.id;
   KMS_TRY(DeleteAll(WrappedPrefix(id)));
+  KMS_TRY(DestroyEveryResidentKey(store, hsms, clock, id));
   KMS_TRY(DeleteAll("e/" + id.ToString() + "/"));
   KMS_TRY(DestroyKeys(record));
   KMS_TRY(DeleteAll(MasterPrefix(id)));

@@ -233,19 +233,25 @@ Status DiscardResidentKey(Environment& environment, const Uuid& incarnation,
   return SweepOne(environment, place, Spare::kNothing);
 }
 
-Status DestroyEveryResidentKey(Environment& environment) {
-  const std::vector<Place> places =
-      KMS_TRY(ListPlaces(environment, std::string(kResidentPrefix)));
-  if (places.empty()) {
-    return Ok();
+Status DestroyEveryResidentKey(Store& store, HsmRegistry& hsms, const Clock& clock,
+                               const Uuid& environment_id) {
+  const std::string root = "e/" + environment_id.ToString() + "/";
+  const ResidentKeys keys(hsms, clock);
+  std::string after;
+  while (true) {
+    const std::vector<ListedEntry> entries =
+        KMS_TRY(store.List(root + std::string(kResidentPrefix), after, kPage));
+    for (const ListedEntry& entry : entries) {
+      const Place place = KMS_TRY(ParsePath(entry.path.substr(root.size())));
+      // No external key has such an id.
+      KMS_TRY(keys.Destroy(place.hsm,
+                           ResidentKeyId(environment_id, place.incarnation, place.version)));
+    }
+    if (entries.size() < kPage) {
+      return Ok();
+    }
+    after = entries.back().path;
   }
-  const std::shared_ptr<ResidentKeys> keys = KMS_TRY(KeysOf(environment));
-  for (const Place& place : places) {
-    // No external key has such an id.
-    KMS_TRY(keys->Destroy(place.hsm, ResidentKeyId(environment.identity().id, place.incarnation,
-                                                   place.version)));
-  }
-  return Ok();
 }
 
 }  // namespace kms

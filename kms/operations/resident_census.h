@@ -23,6 +23,7 @@
 #include "kms/base/result.h"
 #include "kms/keys/key.h"
 #include "kms/operations/environment.h"
+#include "kms/store/store.h"
 
 namespace kms {
 
@@ -60,8 +61,9 @@ Status SweepResidentKeys(Environment& environment, const Uuid& incarnation);
 Status DiscardResidentKey(Environment& environment, const Uuid& incarnation,
                           KeyVersionNumber version, std::string_view hsm);
 
-// Destroys every object that the environment has in any token, for its deletion; works while it is
-// sealed. External keys stay. Errors: those of tokens and store; repeat it then.
-Status DestroyEveryResidentKey(Environment& environment);
+// Destroys every object that an environment has in any token, for its deletion, before its entries
+// go; needs none of its keys. External keys stay. Errors: those of tokens and store; repeat it then.
+Status DestroyEveryResidentKey(Store& store, HsmRegistry& hsms, const Clock& clock,
+                               const Uuid& environment_id);
 
 }  // namespace kms
