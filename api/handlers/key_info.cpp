@@ -36,7 +36,21 @@ Status AppendVersionWithPublicKey(const Key& key, const KeyVersion& version, Byt
   return Ok();
 }
 
+// "<hsm>:<key>", as it was given.
+void AppendReferences(const Key& key, std::string& out) {
+  JsonObject versions(out);
+  for (const KeyVersion& version : key.versions()) {
+    versions.String(std::to_string(version.number),
+                    version.resident->hsm + ":" + version.resident->reference);
+  }
+  versions.Close();
+}
+
 Status AppendVersions(const Key& key, ByteView context, std::string& out) {
+  if (key.policy().protection == KeyProtection::kExternal) {
+    AppendReferences(key, out);
+    return Ok();
+  }
   const bool with_public_key = TraitsOf(key.policy().type).is_asymmetric();
   JsonObject versions(out);
   for (const KeyVersion& version : key.versions()) {
@@ -61,6 +75,24 @@ void AppendDerivation(const KeyPolicy& policy, JsonObject& object) {
   if (policy.convergent_encryption) {
     object.Integer("convergent_encryption_version", -1);
   }
+}
+
+// Members of ours.
+void AppendResidence(const Key& key, JsonObject& object) {
+  const KeyPolicy& policy = key.policy();
+  if (!policy.is_resident()) {
+    return;
+  }
+  object.String("protection", "hsm");
+  object.String("hsm", key.versions().back().resident->hsm);
+  if (policy.protection == KeyProtection::kExternal) {
+    object.String("external_key_type", TraitsOf(policy.type).name);
+  }
+}
+
+std::string_view TypeNameOf(const KeyPolicy& policy) {
+  return policy.protection == KeyProtection::kExternal ? "external-key"
+                                                       : TraitsOf(policy.type).name;
 }
 
 void AppendImport(const KeyPolicy& policy, JsonObject& object) {
@@ -117,7 +149,7 @@ Result<std::string> RenderKeyInfo(const Key& key, ByteView context,
   std::string out;
   JsonObject object(out);
   object.String("name", policy.name);
-  object.String("type", traits.name);
+  object.String("type", TypeNameOf(policy));
   object.Boolean("derived", policy.derived);
   object.Boolean("deletion_allowed", policy.deletion_allowed);
   object.Boolean("exportable", policy.exportable);
@@ -131,7 +163,7 @@ Result<std::string> RenderKeyInfo(const Key& key, ByteView context,
   object.Boolean("supports_encryption", traits.supports_encryption);
   object.Boolean("supports_decryption", traits.supports_decryption);
   object.Boolean("supports_signing", traits.supports_signing);
-  object.Boolean("supports_derivation", traits.supports_derivation);
+  object.Boolean("supports_derivation", traits.supports_derivation && !policy.is_resident());
   object.Integer("auto_rotate_period", policy.auto_rotate_period_seconds);
   AppendImport(policy, object);
   object.Boolean("soft_deleted", policy.soft_deleted);
@@ -142,6 +174,7 @@ Result<std::string> RenderKeyInfo(const Key& key, ByteView context,
   AppendStamp("backup_info", policy.backup_info, object, out);
   AppendStamp("restore_info", policy.restore_info, object, out);
   AppendUsages(usages, object, out);
+  AppendResidence(key, object);
   object.Close();
   return out;
 }

@@ -8,6 +8,7 @@
 
 #include "api/pipeline/fields.h"
 #include "kms/auth/guarded_action.h"
+#include "kms/operations/resident_versions.h"
 
 namespace kms::api {
 namespace {
@@ -70,6 +71,14 @@ Status ApplyOption(std::string_view key, JsonView value, EnvironmentSettings& se
     bool on = false;
     KMS_TRY(ApplyFlag(key, text, on));
     settings.options[std::string(key)] = on ? "true" : "false";
+    return Ok();
+  }
+  if (key == kExternalKeysOption) {
+    KMS_TRY(CheckExternalKeysOption(text));
+    settings.options.insert_or_assign(std::string(key), text);
+    if (text.empty()) {
+      settings.options.erase(std::string(key));
+    }
     return Ok();
   }
   if (key == kMaxEncryptionsOption) {

@@ -10,7 +10,10 @@ namespace kms::api {
 
 Result<Reply> HandleRotateKey(Call& call) {
   const KeyName name = KMS_TRY(KeyName::Parse(call.fields.Text("name")));
-  const Result<KeyHandle> key = RotateKey(*call.environment, name);
+  const std::string_view reference = call.fields.Text("external_key_ref");
+  const Result<KeyHandle> key = reference.empty()
+                                    ? RotateKey(*call.environment, name)
+                                    : RotateExternalKey(*call.environment, name, reference);
   if (!key && key.error().code == ErrorCode::kNotFound) {
     return InvalidArgument(key.error().public_message);  // 400 on the wire
   }

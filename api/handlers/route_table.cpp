@@ -26,6 +26,12 @@ constexpr std::array kCreateKeyFields = {
     FieldSpec{.name = "auto_rotate_period", .kind = kDuration},
     FieldSpec{.name = "key_size", .kind = kInteger},
     FieldSpec{.name = "context", .kind = kBase64},
+    FieldSpec{.name = "protection", .kind = kString},
+    FieldSpec{.name = "hsm", .kind = kString},
+    FieldSpec{.name = "external_key_ref", .kind = kString},
+};
+constexpr std::array kRotateKeyFields = {
+    FieldSpec{.name = "external_key_ref", .kind = kString},
 };
 constexpr std::array kRateLimitFields = {
     FieldSpec{.name = "class", .kind = kString, .missing_text = "missing class"},
@@ -339,7 +345,8 @@ constexpr std::array kRoutes = {
           .capability = Capability::kUpdate, .fields = kConfigureKeyFields,
           .handle = HandleConfigureKey, .approval = ApprovalAction::kConfigure, .changes_state = true},
     Route{.operation = Operation::kUpdate, .pattern = "keys/{name}/rotate",
-          .capability = Capability::kUpdate, .handle = HandleRotateKey, .changes_state = true},
+          .capability = Capability::kUpdate, .fields = kRotateKeyFields, .handle = HandleRotateKey,
+          .changes_state = true},
     Route{.operation = Operation::kUpdate, .pattern = "keys/{name}/trim", .capability = Capability::kUpdate,
           .fields = kTrimKeyFields, .handle = HandleTrimKey, .approval = ApprovalAction::kTrim, .changes_state = true},
     Route{.operation = Operation::kDelete, .pattern = "keys/{name}/soft-delete",

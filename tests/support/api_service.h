@@ -48,7 +48,7 @@ class ApiService {
 
   // Environments dev, prod (protected) and transit.
   explicit ApiService(api::PipelineOptions options = {}) {
-    EXPECT_TRUE(hsms.Add(std::string(kDefaultHsm), {.owner = nullptr, .master_keys = &device}).has_value());
+    EXPECT_TRUE(hsms.Add(std::string(kDefaultHsm), {.owner = nullptr, .master_keys = &device, .resident_keys = &device, .epochs = &device}).has_value());
     environments_ = Require(Environments::Open(store, hsms, clock, EnvironmentsOptions{}));
     identity_ = Require(Identity::Open(environments_->sys()->store(), clock, {.root_token = kToken, .password_cost = {.memory_kib = 64, .passes = 1}}));
     identity_->limit_settings().Attach(limits);
