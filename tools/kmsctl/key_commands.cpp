@@ -18,6 +18,9 @@ struct KeyArguments {
   std::string name;
   std::string type = "aes256-gcm96";
   std::string auto_rotate_period;
+  std::string protection;
+  std::string hsm;
+  std::string external_key_ref;
   std::int64_t key_size = 0;
   bool derived = false;
   bool convergent = false;
@@ -43,6 +46,17 @@ Status ShowKeyAnswer(const Session& session, const nlohmann::json& answer) {
 
 Status Create(Session& session, const KeyArguments& arguments) {
   nlohmann::json body = {{"type", arguments.type}};
+  if (!arguments.external_key_ref.empty()) {
+    body["type"] = "external-key";
+    body["external_key_ref"] = arguments.external_key_ref;
+  }
+  if (!arguments.protection.empty()) {
+    body["protection"] = arguments.protection;
+  }
+  if (!arguments.hsm.empty()) {
+    body["hsm"] = arguments.hsm;
+    body["protection"] = "hsm";
+  }
   if (arguments.derived || arguments.convergent) {
     body["derived"] = true;
   }
@@ -92,7 +106,11 @@ Status Show(Session& session, const KeyArguments& arguments) {
 }
 
 Status Rotate(Session& session, const KeyArguments& arguments) {
-  const nlohmann::json answer = KMS_TRY(session.Call("POST", KeyPath(arguments, "/rotate")));
+  nlohmann::json body = nlohmann::json::object();
+  if (!arguments.external_key_ref.empty()) {
+    body["external_key_ref"] = arguments.external_key_ref;
+  }
+  const nlohmann::json answer = KMS_TRY(session.Call("POST", KeyPath(arguments, "/rotate"), body));
   KMS_TRY(ShowKeyAnswer(session, answer));
   if (!session.options.json) {
     Note("earlier versions still decrypt; move stored data with `kmsctl rewrap " + arguments.name +
@@ -203,7 +221,9 @@ void AddCreate(CLI::App& family, Session& session) {
   CLI::App& command = AddCommand(family, "create", "Create a key; an existing one stays as it is",
                                  "  kmsctl key create orders\n"
                                  "  kmsctl key create cards -e prod --type chacha20-poly1305\n"
-                                 "  kmsctl key create logs --auto-rotate-period 30d\n");
+                                 "  kmsctl key create logs --auto-rotate-period 30d\n"
+                                 "  kmsctl key create signing --type ecdsa-p256 --protection hsm\n"
+                                 "  kmsctl key create old --external-key-ref default:signing-2020\n");
   const auto arguments = TakeName(command, session, Create);
   command
       .add_option("--type", arguments->type,
@@ -213,6 +233,21 @@ void AddCreate(CLI::App& family, Session& session) {
       ->type_name("TYPE");
   command.add_option("--key-size", arguments->key_size, "Bytes of an hmac key, 32 to 512")
       ->type_name("BYTES");
+  command
+      .add_option("--protection", arguments->protection,
+                  "software (default), or hsm: the key is made in an HSM, never leaves it, and "
+                  "every operation runs there")
+      ->type_name("WHERE");
+  command
+      .add_option("--hsm", arguments->hsm,
+                  "The HSM to make it in, of those that serve the environment; implies "
+                  "--protection hsm")
+      ->type_name("NAME");
+  command
+      .add_option("--external-key-ref", arguments->external_key_ref,
+                  "Refer to a key that exists in an HSM: HSM:LABEL or HSM:id=HEX; its type is "
+                  "found there")
+      ->type_name("REF");
   command.add_flag("--derived", arguments->derived, "Derive a key for each context");
   command.add_flag("--convergent", arguments->convergent,
                    "Equal plaintexts give equal ciphertexts; implies --derived");
@@ -253,9 +288,15 @@ void AddKeyCommands(CLI::App& root, Session& session) {
                       "  kmsctl key show orders\n"
                       "  kmsctl key show orders --json | jq .latest_version\n"),
            session, Show);
-  TakeName(AddCommand(family, "rotate", "Add a version and encrypt with it from now on",
-                      "  kmsctl key rotate orders -e prod\n"),
-           session, Rotate);
+  CLI::App& rotate =
+      AddCommand(family, "rotate", "Add a version and encrypt with it from now on",
+                 "  kmsctl key rotate orders -e prod\n"
+                 "  kmsctl key rotate old --external-key-ref default:signing-2026\n");
+  const auto rotated = TakeName(rotate, session, Rotate);
+  rotate
+      .add_option("--external-key-ref", rotated->external_key_ref,
+                  "Of a key that refers to one in an HSM: the key that the new version refers to")
+      ->type_name("REF");
   AddConfig(family, session);
 
   CLI::App& trim = AddCommand(family, "trim", "Destroy old versions for good",

@@ -16,6 +16,9 @@ namespace kms::tools {
 namespace {
 
 std::string CreationCell(const nlohmann::json& version) {
+  if (version.is_string()) {
+    return Printable(version.get<std::string>());  // what an external key refers to
+  }
   if (version.is_number_integer()) {
     return TimeCell(version.get<std::int64_t>());
   }
@@ -79,7 +82,8 @@ std::string RenderVersions(const nlohmann::json& key) {
     std::from_chars(name.data(), name.data() + name.size(), number);
     created[number] = CreationCell(version);
   }
-  Table table{{"VERSION", "CREATED", "ENCRYPTS"}, {}};
+  const bool external = Cell(key, "type") == "external-key";
+  Table table{{"VERSION", external ? "KEY IN HSM" : "CREATED", "ENCRYPTS"}, {}};
   const bool counted = key.contains("usage");
   if (counted) {
     table.titles.insert(table.titles.end(), {"ENCRYPTIONS", "OF LIMIT", "DAYS LEFT"});
@@ -99,12 +103,19 @@ std::string RotationCell(const nlohmann::json& key) {
   return period == "-" || period == "0" ? "off" : period + " s";
 }
 
+// "hsm (default)" for a key that lives in a token; servers that know no other say nothing.
+std::string ProtectionCell(const nlohmann::json& key) {
+  return key.contains("protection") ? Cell(key, "protection") + " (" + Cell(key, "hsm") + ")"
+                                    : "software";
+}
+
 }  // namespace
 
 std::string RenderKey(const nlohmann::json& key) {
   return RenderFields({
              {"name", Cell(key, "name")},
              {"type", Cell(key, "type")},
+             {"protection", ProtectionCell(key)},
              {"latest version", Cell(key, "latest_version")},
              {"min decryption version", Cell(key, "min_decryption_version")},
              {"min encryption version", Cell(key, "min_encryption_version")},
