@@ -6,6 +6,7 @@
 
 #include "api/handlers/handlers.h"
 #include "api/handlers/mount_info.h"
+#include "api/handlers/recovery_fields.h"
 #include "api/pipeline/addressed_environment.h"
 #include "api/pipeline/call.h"
 
@@ -93,6 +94,10 @@ Result<Reply> HandleCreateMount(Call& call) {
   request.settings.description = KMS_TRY(DescriptionOf(call));
   KMS_TRY(ApplyLeases(call.fields.Tree("config"), request.settings));
   KMS_TRY(ApplyOptions(call.fields.Tree("options"), request.settings));
+  if (const JsonView recovery = call.fields.Tree("recovery"); !recovery.is_null()) {
+    request.recovery = KMS_TRY(ReadRecipientFields(
+        recovery.Find("threshold").Integer().value_or(0), recovery.Find("recipients")));
+  }
   KMS_TRY(call.services.environments.Create(name, request));
   return Reply::NoContent();
 }

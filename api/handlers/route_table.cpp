@@ -239,6 +239,7 @@ constexpr std::array kCreateMountFields = {
     FieldSpec{.name = "description", .kind = kString},
     FieldSpec{.name = "config", .kind = kMap},
     FieldSpec{.name = "options", .kind = kMap},
+    FieldSpec{.name = "recovery", .kind = kMap},
     FieldSpec{.name = "local", .kind = kBoolean},
     FieldSpec{.name = "seal_wrap", .kind = kBoolean},
     FieldSpec{.name = "external_entropy_access", .kind = kBoolean},

@@ -193,6 +193,8 @@ class Environments {
   // may recover it any more. Errors: kNotFound, kInvalidArgument, kUnavailable when sealed, store
   // errors.
   Status SetRecovery(std::string_view name, const std::optional<RecoveryRecipients>& recipients);
+  // Errors: kNotFound, kUnavailable while `sys` is sealed, kCorrupted, store errors.
+  Result<RecoveryStatus> ReadRecovery(std::string_view name) const;
 
   // Seals one environment until Unseal; the HSM's return does not open it. Not kept over a restart.
   // Errors: kNotFound "no such environment".

@@ -41,6 +41,13 @@ struct RecoveryRecipients {
   friend bool operator==(const RecoveryRecipients&, const RecoveryRecipients&) = default;
 };
 
+// What is known of an environment's recovery.
+struct RecoveryStatus {
+  std::optional<RecoveryRecipients> recipients;
+  std::vector<EnvironmentKeyVersion> versions;        // of its key
+  std::vector<EnvironmentKeyVersion> split_versions;  // of these: for which shares are stored
+};
+
 // What is split: one key of one environment. Each share is bound to all of it.
 struct RecoverySubject {
   Uuid environment_id;

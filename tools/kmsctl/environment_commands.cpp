@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// kmsctl env create|list|show|config|seal|unseal|delete: environments are Transit mounts.
+// kmsctl env create|list|show|config|seal|unseal|lease|delete: environments are Transit mounts.
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -7,6 +7,7 @@
 #include "tools/kmsctl/commands.h"
 #include "tools/kmsctl/input_output.h"
 #include "tools/kmsctl/output.h"
+#include "tools/kmsctl/recovery_keys.h"
 
 namespace kms::tools {
 
@@ -18,6 +19,10 @@ struct EnvironmentArguments {
   bool is_protected = false;
   bool disable_upsert = false;
   std::string require_approval;
+  RecoveryOptions recovery;
+  std::string hsms;
+  std::optional<std::string> lease_interval;
+  std::optional<std::string> lease_grace;
   std::optional<bool> new_protected;
   std::optional<bool> new_disable_upsert;
   std::optional<std::string> new_description;
@@ -32,8 +37,33 @@ std::string OptionCell(const nlohmann::json& mount, const char* name) {
   return options == mount.end() ? "-" : Cell(*options, name);
 }
 
+void PutLeaseOptions(const EnvironmentArguments& arguments, nlohmann::json& options) {
+  if (arguments.lease_interval.has_value()) {
+    options["lease_interval"] = *arguments.lease_interval;
+  }
+  if (arguments.lease_grace.has_value()) {
+    options["lease_grace"] = *arguments.lease_grace;
+  }
+}
+
+void AddLeaseOptions(CLI::App& command, EnvironmentArguments& arguments) {
+  command
+      .add_option("--lease-interval", arguments.lease_interval,
+                  "How often an HSM must prove that it opens the environment: 5s, 1m")
+      ->type_name("DURATION");
+  command
+      .add_option("--lease-grace", arguments.lease_grace,
+                  "How long keys stay in memory while none does: 60s, or forever (availability "
+                  "mode: an outage stops nobody, and pulling the HSM wipes nothing)")
+      ->type_name("DURATION");
+}
+
 Status Create(Session& session, const EnvironmentArguments& arguments) {
   nlohmann::json options = nlohmann::json::object();
+  PutLeaseOptions(arguments, options);
+  if (!arguments.hsms.empty()) {
+    options["hsms"] = arguments.hsms;
+  }
   if (arguments.is_protected) {
     options["protected"] = "true";
   }
@@ -46,6 +76,9 @@ Status Create(Session& session, const EnvironmentArguments& arguments) {
   nlohmann::json body = {{"type", "transit"}, {"options", options}};
   if (!arguments.description.empty()) {
     body["description"] = arguments.description;
+  }
+  if (!arguments.recovery.keys.empty()) {
+    body["recovery"] = KMS_TRY(ReadRecoveryOptions(arguments.recovery));
   }
   KMS_TRY(session.Call("POST", MountPath(arguments.name), body));
   if (session.options.json) {
@@ -96,6 +129,8 @@ Status Show(Session& session, const EnvironmentArguments& arguments) {
       {"protected", OptionCell(mount, "protected")},
       {"disable upsert", OptionCell(mount, "disable_upsert")},
       {"needs approval", OptionCell(mount, "require_approval")},
+      {"lease interval", OptionCell(mount, "lease_interval")},
+      {"lease grace", OptionCell(mount, "lease_grace")},
       {"accessor", Cell(mount, "accessor")},
       {"uuid", Cell(mount, "uuid")},
   }));
@@ -112,10 +147,13 @@ Status Configure(Session& session, const EnvironmentArguments& arguments) {
   if (arguments.new_require_approval.has_value()) {
     tune["options"]["require_approval"] = *arguments.new_require_approval;
   }
+  if (arguments.lease_interval.has_value() || arguments.lease_grace.has_value()) {
+    PutLeaseOptions(arguments, tune["options"]);
+  }
   if (tune.empty() && !arguments.new_disable_upsert.has_value()) {
     return InvalidArgument(
-        "nothing to change: give --protected, --disable-upsert, --require-approval or "
-        "--description");
+        "nothing to change: give --protected, --disable-upsert, --require-approval, "
+        "--lease-interval, --lease-grace or --description");
   }
   if (!tune.empty()) {
     KMS_TRY(session.Call("POST", MountPath(arguments.name) + "/tune", tune));
@@ -184,7 +222,7 @@ void AddEnvironmentCommands(CLI::App& root, Session& session) {
 
   CLI::App& create = AddCommand(family, "create", "Create an environment and its master key",
                                 "  kmsctl env create staging --description 'pre-production'\n"
-                                "  kmsctl env create prod --protected --disable-upsert\n");
+                                "  kmsctl env create prod --protected --hsms vault-1,vault-2\n");
   const auto created = TakeName(create, session, Create);
   create.add_flag("--protected", created->is_protected, "Refuse deletion until this is lifted");
   create.add_flag("--disable-upsert", created->disable_upsert,
@@ -192,9 +230,27 @@ void AddEnvironmentCommands(CLI::App& root, Session& session) {
   create
       .add_option("--require-approval", created->require_approval,
                   "What needs a second person: delete, trim, export, backup, "
-                  "min_decryption_version, unprotect, unseal, or all")
+                  "min_decryption_version, unprotect, unseal, retire_master, recovery, or all")
       ->type_name("LIST");
+  create
+      .add_option("--hsms", created->hsms,
+                  "The HSM tokens that open it, separated by commas; default: those of sys")
+      ->type_name("LIST");
+  AddLeaseOptions(create, *created);
   create.add_option("--description", created->description, "What it is for")->type_name("TEXT");
+  CLI::Option* const recovery_keys =
+      create
+          .add_option("--recovery-key", created->recovery.keys,
+                      "An offline holder and his public key, for the day every HSM is lost; repeat "
+                      "it (see `kmsctl env recovery set --help`)")
+          ->type_name("NAME=FILE");
+  CLI::Option* const recovery_threshold =
+      create
+          .add_option("--recovery-threshold", created->recovery.threshold,
+                      "How many of these holders open the environment")
+          ->type_name("M");
+  recovery_keys->needs(recovery_threshold);
+  recovery_threshold->needs(recovery_keys);
 
   AddCommand(family, "list", "List environments",
              "  kmsctl env list\n  kmsctl env list --json | jq 'keys'\n")
@@ -214,6 +270,7 @@ void AddEnvironmentCommands(CLI::App& root, Session& session) {
       .add_option("--require-approval", changed->new_require_approval,
                   "What needs a second person, as for create; fewer than before needs one too")
       ->type_name("LIST");
+  AddLeaseOptions(config, *changed);
   config.add_option("--description", changed->new_description, "What it is for")->type_name("TEXT");
 
   CLI::App& seal = AddCommand(family, "seal", "Wipe an environment's keys from memory",
@@ -223,6 +280,9 @@ void AddEnvironmentCommands(CLI::App& root, Session& session) {
   TakeName(AddCommand(family, "unseal", "Open a sealed environment again",
                       "  kmsctl env unseal prod\n"),
            session, Unseal);
+
+  AddLeaseCommand(family, session);
+  AddRecoveryCommands(family, session);
 
   CLI::App& remove = AddCommand(family, "delete", "Delete an environment, its keys and master key",
                                 "  kmsctl env delete scratch\n  kmsctl env delete scratch --yes\n");

@@ -96,6 +96,7 @@ int Run(int argc, char** argv) {
   AddMasterCommands(root, session);
   AddRotateEnvironmentKeyCommand(root, session);
   AddTaskCommands(root, session);
+  AddRecoverCommands(root, session);
   AddMigrateCommand(root, session);
   AddCompletionCommand(root, session);
   try {
