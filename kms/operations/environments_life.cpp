@@ -12,6 +12,7 @@
 #include "kms/operations/hsm_events.h"
 #include "kms/operations/resident_census.h"
 #include "kms/operations/wrapping_key.h"
+#include "kms/recovery/recipients.h"
 
 namespace kms {
 
@@ -92,6 +93,9 @@ Status Environments::Impl::WriteRecord(const std::string& path, const Bytes& enc
 
 Result<std::shared_ptr<Environment>> Environments::Create(const EnvironmentName& name,
                                                           const CreateEnvironmentRequest& request) {
+  if (request.recovery) {
+    KMS_TRY(request.recovery->Check());
+  }
   const Impl::NameTurn turn = KMS_TRY(impl_->TakeTurn(name.text()));
   KMS_TRY(impl_->CheckFree(name.text()));
   const auto stored = KMS_TRY(impl_->ReadRecord<EnvironmentRecord>(EnvironmentPath(name.text())));
@@ -158,6 +162,12 @@ Result<std::shared_ptr<Environment>> Environments::Impl::FinishCreation(
   std::vector<SealedMutation> entries;
   entries.push_back(KMS_TRY(Put(path, encoded, 0)));
   entries.push_back(Drop(PendingPath(name.text())));
+  if (request.recovery) {
+    entries.push_back(KMS_TRY(StoreRecipients(id, *request.recovery)));
+    made.mutations.push_back(
+        KMS_TRY(SplitForRecovery({.environment_id = id, .environment = name.text(), .version = 1},
+                                 made.keys.at(1), *request.recovery)));
+  }
   const SealedStore::Sealing sealing = sys->environment()->store().BeginSealing();
   std::vector<Mutation> mutations = KMS_TRY(sys->environment()->store().Seal(entries));
   std::ranges::move(made.mutations, std::back_inserter(mutations));
@@ -219,9 +229,11 @@ Status Environments::Impl::FinishDeletion(const EnvironmentRecord& record) {
   KMS_TRY(DeleteAll("e/" + id.ToString() + "/"));
   KMS_TRY(DestroyKeys(record));
   KMS_TRY(DeleteAll(MasterPrefix(id)));
+  KMS_TRY(DeleteAll(RecoveryPrefix(id)));
   const std::string path = EnvironmentPath(record.identity.name);
   std::vector<SealedMutation> entries;
   entries.push_back(Drop(path));
+  entries.push_back(Drop(RecipientsPath(id)));
   const SealedStore::Sealing sealing = sys->environment()->store().BeginSealing();
   std::vector<Mutation> mutations = KMS_TRY(sys->environment()->store().Seal(entries));
   for (std::string outside : {"master/" + id.ToString(), GroupPath(id)}) {
