@@ -172,7 +172,9 @@ class Help : public KmsctlTest {
             {"key"},           {"key", "create"}, {"key", "list"},   {"key", "show"},
             {"key", "rotate"}, {"key", "config"}, {"key", "trim"},   {"key", "delete"},
             {"encrypt"},       {"decrypt"},       {"rewrap"},        {"datakey"},
-            {"hsm"},           {"hsm", "status"}, {"completion"}};
+            {"hsm"},           {"hsm", "status"}, {"hsm", "list"},   {"hsm", "show"},
+            {"hsm", "add"},    {"hsm", "remove"}, {"hsm", "reload"}, {"env", "lease"},
+            {"completion"}};
   }
 };
 

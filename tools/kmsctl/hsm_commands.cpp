@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// kmsctl hsm status: each environment's master key and the device that holds them.
+// kmsctl hsm status: each environment's master key and the device that opens the service.
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
@@ -75,8 +75,11 @@ Status ShowHsm(Session& session) {
 
 void AddHsmCommands(CLI::App& root, Session& session) {
   CLI::App& family =
-      AddCommand(root, "hsm", "The hardware behind the master keys", "  kmsctl hsm status\n");
+      AddCommand(root, "hsm", "The hardware behind the master keys",
+                 "  kmsctl hsm list\n  kmsctl hsm add vault-2 --env prod --wait\n");
   family.require_subcommand(1);
+  AddHsmGroupCommands(family, session);
+  AddHsmTestCommand(family, session);
   AddCommand(family, "status", "State of the token, sessions, master keys and leases",
              "  kmsctl hsm status\n"
              "  kmsctl hsm status --json | jq '.environments[] | select(.sealed)'\n")

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: Apache-2.0
+// kmsctl hsm list|show|add|remove|reload: the tokens of the service and which environments they
+// open.
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tools/kmsctl/commands.h"
+#include "tools/kmsctl/hsm_cells.h"
+#include "tools/kmsctl/input_output.h"
+#include "tools/kmsctl/json_member.h"
+#include "tools/kmsctl/output.h"
+
+namespace kms::tools {
+
+namespace {
+
+constexpr std::chrono::milliseconds kPollInterval{200};
+constexpr std::size_t kNamesInCell = 4;
+
+struct HsmArguments {
+  std::string hsm;
+  std::vector<std::string> environments;
+  bool all = false;
+  std::int64_t order = 0;
+  std::int64_t weight = 1;
+  bool wait = false;
+  int wait_seconds = 60;
+  bool destroy = false;
+  bool dry_run = false;
+  bool yes = false;
+};
+
+std::string HsmPath(const std::string& hsm) { return "/v1/sys/hsm/" + EncodePathSegment(hsm); }
+
+std::string MembersPath(const std::string& environment) {
+  return "/v1/sys/environments/" + EncodePath(environment) + "/hsms";
+}
+
+// ---- list, show
+// -----------------------------------------------------------------------------------
+
+// "ok", or what is wrong in which number of environments: "refused 1, away 2".
+std::string HealthCell(const nlohmann::json& hsm) {
+  std::map<std::string, int> states;
+  for (const nlohmann::json& part : ArrayMember(hsm, "environments")) {
+    ++states[Cell(part, "state")];
+  }
+  std::string text;
+  for (const char* state : {"refused", "away", "healing", "unknown"}) {
+    if (const auto found = states.find(state); found != states.end()) {
+      text += (text.empty() ? "" : ", ") + std::string(state) + " " + std::to_string(found->second);
+    }
+  }
+  if (!text.empty()) {
+    return text;
+  }
+  return states.empty() ? "-" : "ok";
+}
+
+std::string SessionsCell(const nlohmann::json& hsm) {
+  const std::string open = Cell(hsm, "sessions_open");
+  return open == "-" ? open : Cell(hsm, "sessions_in_use") + "/" + open;
+}
+
+std::string QueueCell(const nlohmann::json& hsm) {
+  const std::string waiting = Cell(hsm, "calls_waiting");
+  return waiting == "-" ? waiting : Cell(hsm, "calls_in_flight") + "+" + waiting;
+}
+
+std::string BreakerCell(const nlohmann::json& hsm) {
+  const std::string retry = DurationCell(hsm, "retry_in_ms");
+  return Cell(hsm, "breaker") + (retry == "-" ? "" : " (" + retry + ")");
+}
+
+// The oldest proof of all environments.
+std::string LeaseCell(const nlohmann::json& hsm) {
+  nlohmann::json oldest = nlohmann::json::object();
+  for (const nlohmann::json& part : ArrayMember(hsm, "environments")) {
+    if (IntegerOf(part, "proof_age_ms") >= IntegerOf(oldest, "proof_age_ms") &&
+        Cell(part, "proof_age_ms") != "-") {
+      oldest = part;
+    }
+  }
+  return DurationCell(oldest, "proof_age_ms");
+}
+
+std::string MasterVersionsCell(const nlohmann::json& hsm) {
+  std::set<std::int64_t> versions;
+  for (const nlohmann::json& part : ArrayMember(hsm, "environments")) {
+    for (const nlohmann::json& version : ArrayMember(part, "master_key_versions")) {
+      if (version.is_number_integer()) {
+        versions.insert(version.get<std::int64_t>());
+      }
+    }
+  }
+  std::string text;
+  for (const std::int64_t version : versions) {
+    text += (text.empty() ? "" : ",") + std::to_string(version);
+  }
+  return text.empty() ? "-" : text;
+}
+
+std::string EnvironmentsCell(const nlohmann::json& hsm) {
+  std::string text;
+  std::size_t count = 0;
+  for (const nlohmann::json& part : ArrayMember(hsm, "environments")) {
+    if (++count <= kNamesInCell) {
+      text += (text.empty() ? "" : ", ") + Cell(part, "name");
+    }
+  }
+  if (count > kNamesInCell) {
+    text += " and " + std::to_string(count - kNamesInCell) + " more";
+  }
+  return text.empty() ? "-" : text;
+}
+
+std::string LatencyCell(const nlohmann::json& hsm, const char* quantile) {
+  const nlohmann::json latency = ObjectMember(hsm, "latency");
+  if (IntegerOf(latency, "calls") == 0) {
+    return "-";
+  }
+  return MicrosecondsCell(IntegerOf(latency, quantile));
+}
+
+Status ListHsms(Session& session, const HsmArguments& /*arguments*/) {
+  const nlohmann::json answer = KMS_TRY(session.Call("GET", "/v1/sys/hsm"));
+  if (session.options.json) {
+    return Print(ToJsonLine(DataOf(answer)) + "\n");
+  }
+  Table table{{"NAME", "STATE", "HEALTH", "BREAKER", "SESSIONS", "QUEUE", "P50", "P95", "P99",
+               "LEASE AGE", "MASTER KEYS", "ENVIRONMENTS"},
+              {}};
+  for (const nlohmann::json& hsm : ArrayMember(DataOf(answer), "hsms")) {
+    table.rows.push_back({Cell(hsm, "name"), Cell(hsm, "state"), HealthCell(hsm), BreakerCell(hsm),
+                          SessionsCell(hsm), QueueCell(hsm), LatencyCell(hsm, "p50_us"),
+                          LatencyCell(hsm, "p95_us"), LatencyCell(hsm, "p99_us"), LeaseCell(hsm),
+                          MasterVersionsCell(hsm), EnvironmentsCell(hsm)});
+  }
+  return Print(RenderTable(table));
+}
+
+std::string RenderHsm(const nlohmann::json& hsm) {
+  const nlohmann::json latency = ObjectMember(hsm, "latency");
+  return RenderFields({
+      {"name", Cell(hsm, "name")},
+      {"state", Cell(hsm, "state")},
+      {"reason", Cell(hsm, "reason")},
+      {"token", Cell(hsm, "token_label") + " (serial " + Cell(hsm, "token_serial") + ")"},
+      {"module", Cell(hsm, "module_path")},
+      {"description", Cell(hsm, "module_description")},
+      {"mechanisms", NamesCell(hsm, "usable_mechanisms")},
+      {"breaker", BreakerCell(hsm) + ", opened " + Cell(hsm, "breaker_opened") + " times"},
+      {"sessions", SessionsCell(hsm) + " in use"},
+      {"calls", Cell(hsm, "calls") + ", " + Cell(hsm, "failed_calls") + " failed, " +
+                    Cell(hsm, "abandoned_calls") + " abandoned, " + Cell(hsm, "refused_calls") +
+                    " refused"},
+      {"queue",
+       Cell(hsm, "calls_in_flight") + " in flight, " + Cell(hsm, "calls_waiting") + " waiting"},
+      {"latency", "p50 " + LatencyCell(hsm, "p50_us") + ", p95 " + LatencyCell(hsm, "p95_us") +
+                      ", p99 " + LatencyCell(hsm, "p99_us") + " of " + Cell(latency, "calls") +
+                      " calls"},
+      {"logins again", Cell(hsm, "reconnects")},
+      {"workers", Cell(hsm, "worker_restarts") + " started again, " +
+                      Cell(hsm, "worker_replacements") + " of them for their memory (now " +
+                      Cell(hsm, "worker_memory_bytes") + " bytes)"},
+  });
+}
+
+Status ShowHsm(Session& session, const HsmArguments& arguments) {
+  const nlohmann::json answer = KMS_TRY(session.Call("GET", HsmPath(arguments.hsm)));
+  const nlohmann::json& hsm = DataOf(answer);
+  if (session.options.json) {
+    return Print(ToJsonLine(hsm) + "\n");
+  }
+  KMS_TRY(Print(RenderHsm(hsm)));
+  const nlohmann::json parts = ArrayMember(hsm, "environments");
+  return parts.empty() ? Ok() : Print("\n" + RenderMembers(parts, "ENVIRONMENT", "name"));
+}
+
+// ---- reload
+// ---------------------------------------------------------------------------------------
+
+Result<nlohmann::json> Reload(Session& session, bool dry_run) {
+  const nlohmann::json body = {{"dry_run", dry_run}};
+  const nlohmann::json answer = KMS_TRY(session.Call("POST", "/v1/sys/hsm/reload", body));
+  return DataOf(answer);
+}
+
+Status ReloadHsms(Session& session, const HsmArguments& arguments) {
+  const nlohmann::json changes = KMS_TRY(Reload(session, arguments.dry_run));
+  if (session.options.json) {
+    return Print(ToJsonLine(changes) + "\n");
+  }
+  std::string text;
+  for (const char* what : {"added", "removed", "changed"}) {
+    if (!ArrayMember(changes, what).empty()) {
+      text += std::string(arguments.dry_run ? "would be " : "") + what + ": " +
+              NamesCell(changes, what) + "\n";
+    }
+  }
+  return Print(text.empty() ? "nothing differs from the configuration\n" : text);
+}
+
+// ---- add, remove
+// ----------------------------------------------------------------------------------
+
+class Patience {
+ public:
+  explicit Patience(int seconds)
+      : end_(std::chrono::steady_clock::now() + std::chrono::seconds(seconds)) {}
+  // Pauses a little; false when the time is over.
+  [[nodiscard]] bool Pause() const {
+    if (std::chrono::steady_clock::now() >= end_) {
+      return false;
+    }
+    std::this_thread::sleep_for(kPollInterval);
+    return true;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point end_;
+};
+
+// Says a thing once, until it changes.
+class Progress {
+ public:
+  void Say(const std::string& text) {
+    if (text != last_) {
+      Note(text);
+      last_ = text;
+    }
+  }
+
+ private:
+  std::string last_;
+};
+
+Status AwaitServing(Session& session, const HsmArguments& arguments) {
+  const Patience patience(arguments.wait_seconds);
+  Progress progress;
+  for (;;) {
+    const nlohmann::json answer = KMS_TRY(session.Call("GET", HsmPath(arguments.hsm)));
+    const std::string state = Cell(DataOf(answer), "state");
+    if (state == "ready") {
+      return Ok();
+    }
+    const std::string text =
+        "HSM " + arguments.hsm + " is " + state + " (" + Cell(DataOf(answer), "reason") + ")";
+    if (state == "absent") {
+      return NotFound(text +
+                      ": add it under \"hsms\" in the file that kmsd reads, and repeat this");
+    }
+    if (state != "down") {  // waiting does not help
+      return FailedPrecondition(text + ": an operator must act");
+    }
+    progress.Say(text + ": waiting");
+    if (!patience.Pause()) {
+      return Unavailable(text + "; repeat this when it serves");
+    }
+  }
+}
+
+// The member of that name in the lease's answer; null when there is none.
+nlohmann::json FindMember(const nlohmann::json& lease, const std::string& hsm) {
+  for (const nlohmann::json& member : ArrayMember(lease, "members")) {
+    if (TextOf(member, "hsm") == hsm) {
+      return member;
+    }
+  }
+  return nullptr;
+}
+
+Result<nlohmann::json> AwaitHealed(Session& session, const HsmArguments& arguments,
+                                   const std::string& environment) {
+  const Patience patience(arguments.wait_seconds);
+  const std::string path = "/v1/sys/environments/" + EncodePath(environment) + "/lease";
+  Progress progress;
+  for (;;) {
+    const nlohmann::json answer = KMS_TRY(session.Call("GET", path));
+    nlohmann::json member = FindMember(DataOf(answer), arguments.hsm);
+    const std::string state = Cell(member, "state");
+    const std::string text = environment + ": HSM " + arguments.hsm + " is " + state + ", " +
+                             Cell(member, "missing_wraps") + " wraps missing";
+    if (state == "ready" && IntegerOf(member, "missing_wraps") == 0) {
+      progress.Say(environment + ": HSM " + arguments.hsm + " is ready");
+      return member;
+    }
+    if (state == "refused") {
+      return FailedPrecondition(text + ": " + Cell(member, "reason"));
+    }
+    progress.Say(text);
+    if (!patience.Pause()) {
+      return Unavailable(text + " (" + Cell(member, "reason") + "); `kmsctl env lease " +
+                         environment + "` shows more");
+    }
+  }
+}
+
+Result<std::vector<std::string>> AllEnvironments(Session& session) {
+  const nlohmann::json answer = KMS_TRY(session.Call("GET", "/v1/sys/environments/status"));
+  std::vector<std::string> names;
+  for (const nlohmann::json& environment : ArrayMember(DataOf(answer), "environments")) {
+    names.emplace_back(TextOf(environment, "name"));
+  }
+  return names;
+}
+
+// Those that the token serves.
+Result<std::vector<std::string>> EnvironmentsOf(Session& session, const std::string& hsm) {
+  const nlohmann::json answer = KMS_TRY(session.Call("GET", HsmPath(hsm)));
+  std::vector<std::string> names;
+  for (const nlohmann::json& part : ArrayMember(DataOf(answer), "environments")) {
+    names.emplace_back(TextOf(part, "name"));
+  }
+  return names;
+}
+
+Status RequireTarget(const HsmArguments& arguments) {
+  if (arguments.all == arguments.environments.empty()) {
+    return Ok();
+  }
+  return InvalidArgument(
+      "say where: --env NAME (may be repeated), or --all for every environment "
+      "and sys");
+}
+
+Status AddHsm(Session& session, const HsmArguments& arguments) {
+  KMS_TRY(RequireTarget(arguments));
+  KMS_TRY(Reload(session, false));
+  KMS_TRY(AwaitServing(session, arguments));
+  const std::vector<std::string> names =
+      arguments.all ? KMS_TRY(AllEnvironments(session)) : arguments.environments;
+  nlohmann::json joined = nlohmann::json::array();
+  for (const std::string& name : names) {
+    const nlohmann::json body = {
+        {"hsm", arguments.hsm}, {"order", arguments.order}, {"weight", arguments.weight}};
+    const nlohmann::json answer = KMS_TRY(session.Call("POST", MembersPath(name), body));
+    nlohmann::json member = DataOf(answer);
+    if (arguments.wait) {
+      member = KMS_TRY(AwaitHealed(session, arguments, name));
+    }
+    if (!session.options.json) {
+      KMS_TRY(Print("HSM " + arguments.hsm + " opens " + name + "\n"));
+    }
+    joined.push_back({{"name", name}, {"state", Cell(member, "state")}});
+  }
+  return session.options.json
+             ? Print(ToJsonLine({{"hsm", arguments.hsm}, {"environments", joined}}) + "\n")
+             : Ok();
+}
+
+Status RemoveHsm(Session& session, const HsmArguments& arguments) {
+  KMS_TRY(RequireTarget(arguments));
+  const std::vector<std::string> names =
+      arguments.all ? KMS_TRY(EnvironmentsOf(session, arguments.hsm)) : arguments.environments;
+  KMS_TRY(Confirm("Take HSM " + arguments.hsm + " out of " + std::to_string(names.size()) +
+                      " environments?" +
+                      (arguments.destroy ? " Their master keys in it are destroyed." : ""),
+                  arguments.yes));
+  const std::string query = arguments.destroy ? "?destroy=true" : "";
+  for (const std::string& name : names) {
+    KMS_TRY(
+        session.Call("DELETE", MembersPath(name) + "/" + EncodePathSegment(arguments.hsm) + query));
+    if (!session.options.json) {
+      KMS_TRY(Print("HSM " + arguments.hsm + " no longer opens " + name + "\n"));
+    }
+  }
+  return session.options.json ? Print(ToJsonLine({{"hsm", arguments.hsm},
+                                                  {"environments", names},
+                                                  {"destroyed", arguments.destroy}}) +
+                                      "\n")
+                              : Ok();
+}
+
+// ---- the command line
+// -----------------------------------------------------------------------------
+
+using Verb = Status (*)(Session&, const HsmArguments&);
+
+std::shared_ptr<HsmArguments> Bind(CLI::App& command, Session& session, Verb verb) {
+  auto arguments = std::make_shared<HsmArguments>();
+  command.callback([&session, arguments, verb] {
+    session.command = [&session, arguments, verb] { return verb(session, *arguments); };
+  });
+  return arguments;
+}
+
+std::shared_ptr<HsmArguments> BindName(CLI::App& command, Session& session, Verb verb) {
+  auto arguments = Bind(command, session, verb);
+  command.add_option("NAME", arguments->hsm, "Name of the token in the configuration")->required();
+  return arguments;
+}
+
+void AddTargetOptions(CLI::App& command, HsmArguments& arguments) {
+  command.add_option("-e,--env", arguments.environments, "Environment; may be repeated")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
+  command.add_flag("--all", arguments.all, "Every environment, and sys");
+}
+
+void AddAddCommand(CLI::App& family, Session& session) {
+  CLI::App& add =
+      AddCommand(family, "add", "Let a token of the configuration open environments too",
+                 "  kmsctl hsm add vault-2 --env prod --wait\n"
+                 "  kmsctl hsm add vault-2 --all --order 1 --wait\n");
+  const auto added = BindName(add, session, AddHsm);
+  AddTargetOptions(add, *added);
+  add.add_option("--order", added->order, "Lower ones are asked first; 0 is the default");
+  add.add_option("--weight", added->weight, "Among those of one order: how often, 1 to 1000");
+  add.add_flag("--wait", added->wait, "Return when it opens every key of the environment");
+  add.add_option("--wait-timeout", added->wait_seconds, "How long at most, for each step")
+      ->type_name("SECONDS")
+      ->capture_default_str();
+}
+
+void AddRemoveCommand(CLI::App& family, Session& session) {
+  CLI::App& remove = AddCommand(family, "remove",
+                                "Take a token out of environments; refused for the last that opens "
+                                "something",
+                                "  kmsctl hsm remove old --env prod\n"
+                                "  kmsctl hsm remove old --all --destroy --yes\n");
+  const auto removed = BindName(remove, session, RemoveHsm);
+  AddTargetOptions(remove, *removed);
+  remove.add_flag("--destroy", removed->destroy, "Destroy their master keys in the token too");
+  AddYesOption(remove, removed->yes);
+}
+
+}  // namespace
+
+void AddHsmGroupCommands(CLI::App& family, Session& session) {
+  Bind(AddCommand(family, "list", "Every token with state, load, latency and what it opens",
+                  "  kmsctl hsm list\n"
+                  "  kmsctl hsm list --json | jq '.hsms[] | select(.state != \"ready\")'\n"),
+       session, ListHsms);
+  BindName(AddCommand(family, "show", "Everything about one token", "  kmsctl hsm show default\n"),
+           session, ShowHsm);
+  AddAddCommand(family, session);
+  AddRemoveCommand(family, session);
+  CLI::App& reload =
+      AddCommand(family, "reload", "Read the tokens of kmsd's configuration file again",
+                 "  kmsctl hsm reload --dry-run\n  kmsctl hsm reload\n");
+  const auto reloaded = Bind(reload, session, ReloadHsms);
+  reload.add_flag("--dry-run", reloaded->dry_run, "Only say what would change");
+}
+
+}  // namespace kms::tools
