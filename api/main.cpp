@@ -9,6 +9,7 @@
 #include "api/dev.h"
 #include "api/hsm_test.h"
 #include "api/process.h"
+#include "api/recover.h"
 #include "api/serve.h"
 #include "api/service_log.h"
 #include "api/state_directory.h"
@@ -51,7 +52,42 @@ Status RunServe(const std::string& path, bool accept_rollback) {
   KMS_TRY(PrepareProcess(config));
   ServeOptions options;
   options.accept_rollback = accept_rollback;
+  options.reload_config = [&path]() -> Result<Config> {
+    Config again = KMS_TRY(LoadConfig(path));
+    KMS_TRY(ValidateConfig(again));
+    return again;
+  };
   return Serve(config, options);
+}
+
+Status RunRecover(const std::string& path, const RecoverBeginOptions* begin,
+                  const RecoverFinishOptions* finish) {
+  const Config config = KMS_TRY(LoadConfig(path));
+  KMS_TRY(ValidateConfig(config));
+  KMS_TRY(PrepareProcess(config));
+  const Status done =
+      begin != nullptr ? RecoverBegin(config, *begin) : RecoverFinish(config, *finish);
+  StopServiceLog();
+  return done;
+}
+
+// Adds `recover begin|finish`.
+void AddRecover(CLI::App& app, std::string& config_path, RecoverBeginOptions& begin,
+                RecoverFinishOptions& finish) {
+  CLI::App* recover = app.add_subcommand(
+      "recover", "Open environments by their recovery holders when no HSM does; the service is stopped");
+  recover->require_subcommand(1);
+  CLI::App* begins = recover->add_subcommand("begin", "Write the package for the holders");
+  begins->add_option("--config", config_path, "as of serve")->required();
+  begins->add_option("--package", begin.package, "file to write")->required();
+  CLI::App* finishes = recover->add_subcommand(
+      "finish", "Combine the holders' answers and put the keys under the configured HSMs");
+  finishes->add_option("--config", config_path, "as of serve")->required();
+  finishes->add_option("--package", finish.package, "as written by begin")->required();
+  finishes->add_option("answers", finish.answers, "the holders' files")->required();
+  finishes->add_option("--env", finish.environments, "only this environment; repeat it; sys is one");
+  finishes->add_option("--hsm", finish.hsms, "only this configured HSM; repeat it");
+  finishes->add_flag("--dry-run", finish.dry_run, "open and prove the keys, change nothing");
 }
 
 Status RunDevelopment(const DevOptions& options) {
@@ -145,6 +181,10 @@ int Main(int argc, char** argv) {
   dev->add_flag("--print-config", print_config,
                 "print the equivalent configuration for `kmsd serve` and exit");
 
+  RecoverBeginOptions recover_begin;
+  RecoverFinishOptions recover_finish;
+  AddRecover(app, config_path, recover_begin, recover_finish);
+
   VerifyAuditOptions verify_options;
   CLI::App* verify = app.add_subcommand(
       "verify-audit", "Prove offline that audit logs are complete and unchanged");
@@ -171,6 +211,11 @@ int Main(int argc, char** argv) {
     return tested.has_value() ? *tested : Report(tested.error());
   }
 
+  if (const CLI::App* recover = app.get_subcommand("recover"); recover->parsed()) {
+    const bool begins = recover->get_subcommand("begin")->parsed();
+    return Report(RunRecover(config_path, begins ? &recover_begin : nullptr,
+                             begins ? nullptr : &recover_finish));
+  }
   if (serve->parsed()) {
     return Report(RunServe(config_path, accept_rollback));
   }
