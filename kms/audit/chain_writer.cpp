@@ -135,8 +135,9 @@ std::string ChainWriter::RevisionMember() {
   return store_revision_ == 0 ? std::string() : NumberMember("store_revision", store_revision_);
 }
 
-Status ChainWriter::AcceptStore(std::uint64_t revision) {
+Status ChainWriter::AcceptStore(std::uint64_t revision, std::uint64_t epoch) {
   Note("store_rollback_accepted", NumberMember("seen_revision", store_revision_) +
+                                      (epoch == 0 ? std::string() : NumberMember("epoch", epoch)) +
                                       NumberMember("accepted_revision", revision));
   store_revision_ = revision;
   return WriteLines(AuditBatch{});

@@ -88,8 +88,9 @@ class ChainWriter {
   // The newest revision of the store that the log has seen; 0: none. It never goes back but by
   // AcceptStore.
   [[nodiscard]] std::uint64_t store_revision() const { return store_revision_; }
-  // Records that a store at `revision` is used although the log has seen a newer one.
-  Status AcceptStore(std::uint64_t revision);
+  // Records that a store at `revision` is used although the log has seen a newer one, or the HSM
+  // tokens hold a newer `epoch` (0: they hold none).
+  Status AcceptStore(std::uint64_t revision, std::uint64_t epoch = 0);
 
  private:
   Status OpenExisting();

@@ -156,8 +156,8 @@ AuditHead ChainedAuditLog::head() const {
   return head_;
 }
 
-Status ChainedAuditLog::AcceptStore(std::uint64_t revision) {
-  KMS_TRY(writer_->AcceptStore(revision));
+Status ChainedAuditLog::AcceptStore(std::uint64_t revision, std::uint64_t epoch) {
+  KMS_TRY(writer_->AcceptStore(revision, epoch));
   const ScopedLock lock(results_mutex_);
   head_ = writer_->head();
   return Ok();

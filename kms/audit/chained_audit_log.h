@@ -77,9 +77,9 @@ class ChainedAuditLog final : public AuditLog {
   // The newest revision of the store that the log had seen when it was opened; 0: none. A store
   // that is older has lost what was done since (D12).
   [[nodiscard]] std::uint64_t store_revision_at_open() const { return store_revision_at_open_; }
-  // Records that a store at `revision` is used all the same. Call before other threads use the log.
-  // Errors: kUnavailable.
-  Status AcceptStore(std::uint64_t revision);
+  // Records that a store at `revision` is used all the same, although the HSM tokens may hold a newer
+  // `epoch` (0: they hold none). Call before other threads use the log. Errors: kUnavailable.
+  Status AcceptStore(std::uint64_t revision, std::uint64_t epoch = 0);
 
  private:
   struct FailedRange {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "kms/base/random.h"
 #include "kms/store/set_digest.h"
 
 namespace kms {
@@ -29,19 +28,15 @@ Result<std::optional<SecretBytes>> ReadDigestKey(SealedStore& sys) {
   return std::optional(KMS_TRY(SecretBytes::CopyOf(stored.subspan(1))));
 }
 
-Result<SecretBytes> EnsureDigestKey(SealedStore& sys) {
-  std::optional<SecretBytes> known = KMS_TRY(ReadDigestKey(sys));
-  if (known) {
-    return *std::move(known);
-  }
-  SecretBytes stored = KMS_TRY(SecretBytes::OfSize(1 + SetDigest::kKeyBytes));
+Status StoreDigestKey(SealedStore& sys, const SecretBytes& key) {
+  SecretBytes stored = KMS_TRY(SecretBytes::OfSize(1 + key.size()));
   stored.MutableView()[0] = kFormat;
-  FillRandom(stored.MutableView().subspan(1));
+  std::ranges::copy(key.View(), stored.MutableView().begin() + 1);
   std::vector<SealedMutation> mutations;
   mutations.push_back(
-      {.path = std::string(kPath), .value = KMS_TRY(stored.Clone()), .expected_revision = 0});
+      {.path = std::string(kPath), .value = std::move(stored), .expected_revision = 0});
   KMS_TRY(sys.Commit(std::move(mutations)));
-  return SecretBytes::CopyOf(stored.View().subspan(1));
+  return Ok();
 }
 
 }  // namespace kms

@@ -12,7 +12,7 @@ namespace kms {
 
 // nullopt when there is none yet. Errors: kCorrupted, those of `sys`.
 Result<std::optional<SecretBytes>> ReadDigestKey(SealedStore& sys);
-// Makes one unless there is one. Errors: those of `sys`.
-Result<SecretBytes> EnsureDigestKey(SealedStore& sys);
+// Stores the first one, of SetDigest::kKeyBytes. Errors: kConflict, those of `sys`.
+Status StoreDigestKey(SealedStore& sys, const SecretBytes& key);
 
 }  // namespace kms

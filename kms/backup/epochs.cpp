@@ -99,6 +99,14 @@ Result<EpochReading> ReadEpochs(SealedStore& sys, const Uuid& sys_id, HsmRegistr
   return reading;
 }
 
+Status ForgetEpoch(SealedStore& sys, const std::string& hsm) {
+  std::vector<SealedMutation> mutations;
+  mutations.push_back(
+      {.path = PathOf(hsm), .value = std::nullopt, .expected_revision = std::nullopt});
+  KMS_TRY(sys.Commit(std::move(mutations)));
+  return Ok();
+}
+
 std::uint64_t Epochs::epoch() const {
   const ScopedLock lock(mutex_);
   return epoch_;
@@ -140,7 +148,8 @@ Status Epochs::RaiseOne(const std::string& hsm, Revision revision,
   if (device == nullptr || device->epochs() == nullptr) {
     return Ok();  // nothing to keep up to date
   }
-  const std::optional<TokenEpoch> token = AskToken(hsms_, hsm, sys_id_, timeout_);
+  const std::optional<TokenEpoch> token =
+      device->WouldTry() ? AskToken(hsms_, hsm, sys_id_, timeout_) : std::nullopt;
   if (!token) {
     problems.push_back("HSM " + hsm + " does not answer");
     return Ok();

@@ -52,6 +52,9 @@ struct EpochReading {
 Result<EpochReading> ReadEpochs(SealedStore& sys, const Uuid& sys_id, HsmRegistry& hsms,
                                 std::chrono::milliseconds timeout);
 
+// Forgets what was written to a token: it was accepted as it is. Errors: those of `sys`.
+Status ForgetEpoch(SealedStore& sys, const std::string& hsm);
+
 // Raises the tokens while the service runs. Thread rule: any thread; one raise at a time, its lock
 // is held over HSM calls and commits.
 class Epochs {

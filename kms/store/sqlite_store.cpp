@@ -182,6 +182,18 @@ class SqliteStore::Writer {
     return mark.has_value() ? std::optional(*mark) : std::nullopt;
   }
 
+  // Returns the number of the last commit from now on.
+  Result<Revision> SkipTo(Revision revision) {
+    KMS_TRY(Run(begin_));
+    const Status skipped = SkipInTransaction(revision);
+    if (!skipped.has_value()) {
+      RollBack(skipped.error());
+      return skipped.error();
+    }
+    KMS_TRY(Run(commit_));
+    return last_revision_;
+  }
+
   // Stores the sums as of the last commit; `rebuild` computes them anew.
   Status SettleDigest(bool rebuild) {
     KMS_TRY(Run(begin_));
@@ -286,6 +298,16 @@ class SqliteStore::Writer {
     if (!digested_) {
       digested_ = KMS_TRY(DigestedCommits::Prepare(connection_, *digest_));
     }
+    return Ok();
+  }
+
+  Status SkipInTransaction(Revision revision) {
+    KMS_TRY(connection_.Execute("UPDATE revision SET current = max(current, " +
+                                std::to_string(revision) + ")"));
+    if (digest_ != nullptr) {
+      return SettleInTransaction(/*rebuild=*/false);
+    }
+    last_revision_ = AsRevision(KMS_TRY(connection_.QueryInteger("SELECT current FROM revision")));
     return Ok();
   }
 
@@ -491,6 +513,20 @@ Status SqliteStore::StartDigest(const SecretBytes& key, bool rebuild) {
     return settled;
   }
   digest_ = std::move(digest);
+  return Ok();
+}
+
+Status SqliteStore::SkipRevisionsTo(Revision revision) {
+  const ScopedLock lock(writer_mutex_);
+  if (writer_ == nullptr) {
+    KMS_TRY(OpenWriter());
+  }
+  const Result<Revision> skipped = writer_->SkipTo(revision);
+  if (!skipped.has_value()) {
+    writer_.reset();
+    return skipped.error();
+  }
+  Publish(*skipped, {});
   return Ok();
 }
 

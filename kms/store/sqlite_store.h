@@ -56,6 +56,9 @@ class SqliteStore final : public Store {
   // else they must be good. Until it is called, a commit that touches sealed entries of a store
   // with sums is refused with kFailedPrecondition. Errors: kCorrupted, kUnavailable.
   Status StartDigest(const SecretBytes& key, bool rebuild);
+  // Moves the number of the last commit up to `revision`, if it is less, so that what was numbered
+  // before a rollback is never numbered again. Errors: kUnavailable.
+  Status SkipRevisionsTo(Revision revision);
   // Of the last commit; nullopt before StartDigest and after a failure, until the next commit.
   [[nodiscard]] std::optional<DigestMark> digest_mark();
 
