@@ -53,8 +53,8 @@ class StoreGuard {
 
  public:
   // Before anything else uses store and log. A token that was set back is removed from `hsms` when
-  // another one is as new as the store. All must outlive the guard. Errors: kFailedPrecondition
-  // with both figures and what to do; what keeps `sys` from being opened.
+  // another one is as new as the store. All must outlive the guard. Errors: kCorrupted with both
+  // figures and what to do; what keeps `sys` from being opened.
   static Result<std::unique_ptr<StoreGuard>> Judge(SqliteStore& store, HsmRegistry& hsms,
                                                    ChainedAuditLog& audit,
                                                    StoreGuardOptions options);

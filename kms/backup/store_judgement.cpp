@@ -37,7 +37,7 @@ Error EntriesDiffer(const StoreJudgement& judgement) {
   if (what.empty()) {
     what = judgement.digest.present ? "the digest itself was changed" : "the digest is gone";
   }
-  return FailedPrecondition(
+  return Corrupted(
       "entries of the store were changed past the service (" + what +
       "). Restore a backup, or start with --accept-rollback to go on with what is there: every "
       "token but the root token is revoked then, and usage counters are raised");
@@ -53,7 +53,7 @@ std::string ServedBy(const std::vector<TokenEpoch>& tokens) {
 }
 
 Error TokensAreOlder(const std::vector<TokenEpoch>& tokens) {
-  return FailedPrecondition("no HSM token is as new as the store: " + ServedBy(tokens) +
+  return Corrupted("no HSM token is as new as the store: " + ServedBy(tokens) +
                             ". It was set back, or restored from a backup of its own. Connect the "
                             "right token, or start with --accept-rollback to go on with this one");
 }
