@@ -10,6 +10,7 @@
 #include "api/hsm_test.h"
 #include "api/process.h"
 #include "api/recover.h"
+#include "api/restore.h"
 #include "api/serve.h"
 #include "api/service_log.h"
 #include "api/state_directory.h"
@@ -69,6 +70,28 @@ Status RunRecover(const std::string& path, const RecoverBeginOptions* begin,
       begin != nullptr ? RecoverBegin(config, *begin) : RecoverFinish(config, *finish);
   StopServiceLog();
   return done;
+}
+
+Status RunRestore(const std::string& path, const RestoreCommand& command) {
+  const Config config = KMS_TRY(LoadConfig(path));
+  KMS_TRY(ValidateConfig(config));
+  KMS_TRY(PrepareProcess(config));
+  const Status done = Restore(config, command);
+  StopServiceLog();
+  return done;
+}
+
+CLI::App* AddRestore(CLI::App& app, std::string& config_path, RestoreCommand& command) {
+  CLI::App* restore = app.add_subcommand(
+      "restore", "Put a backup in the place of the store; the service is stopped");
+  restore->add_option("--config", config_path, "as of serve")->required();
+  restore->add_option("--from", command.from, "file written by kmsctl backup create")->required();
+  restore->add_flag("--accept-rollback", command.accept_rollback,
+                    "the backup may be older than what is there");
+  restore->add_flag("--without-hsm", command.without_hsm,
+                    "verify the checksum alone, because no HSM opens it: kmsd recover comes next");
+  restore->add_flag("--dry-run", command.dry_run, "prove that it can be restored, change nothing");
+  return restore;
 }
 
 // Adds `recover begin|finish`.
@@ -201,7 +224,14 @@ int Main(int argc, char** argv) {
   HsmTestOptions hsm_test_options;
   CLI::App* hsm_test = AddHsmTestCommand(app, hsm_test_options);
 
+  RestoreCommand restore_command;
+  const CLI::App* restore = AddRestore(app, config_path, restore_command);
+
   CLI11_PARSE(app, argc, argv);
+
+  if (restore->parsed()) {
+    return Report(RunRestore(config_path, restore_command));
+  }
 
   if (verify->parsed()) {
     return Report(VerifyAudit(verify_options));
