@@ -23,7 +23,6 @@ namespace {
 
 constexpr std::uint8_t kGroupKind = 'G';
 constexpr std::uint8_t kGroupFormat = 1;
-constexpr std::uint32_t kMaxWeight = 1000;
 constexpr std::size_t kMaxHsmName = 32;
 constexpr std::size_t kPage = 500;
 constexpr std::size_t kVersionDigits = 10;
@@ -260,7 +259,7 @@ Result<KeyGroup> KeyGroup::Decode(ByteView encoded) {
     member.order = reader.Get<std::uint32_t>();
     member.weight = reader.Get<std::uint32_t>();
     const bool in_order = group.members.empty() || group.members.back().hsm < member.hsm;
-    if (!IsHsmName(member.hsm) || !in_order || member.weight == 0 || member.weight > kMaxWeight) {
+    if (!IsHsmName(member.hsm) || !in_order || member.weight == 0 || member.weight > kMaxMemberWeight) {
       reader.Fail();
     }
     group.members.push_back(std::move(member));

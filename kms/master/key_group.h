@@ -33,6 +33,8 @@ using MasterKeyVersion = std::uint32_t;
 // The token of the section "hsm" of the configuration.
 inline constexpr std::string_view kDefaultHsm = "default";
 
+inline constexpr std::uint32_t kMaxMemberWeight = 1000;
+
 struct GroupMember {
   std::string hsm;          // its name in the HsmRegistry
   std::uint32_t order = 0;  // lower ones are asked first

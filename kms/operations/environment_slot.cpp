@@ -298,6 +298,10 @@ void EnvironmentSlot::SealIfExpired() {
     const std::string why = WhyNoneProves("no HSM proves that it is there");
     environment_->Seal(why);
     const std::int64_t age = proven_ ? MillisecondsSince(proven, now) : grace.count();
+    last_seal_ = LastSeal{.unix_seconds = ToUnixSeconds(clock_.Now()),
+                          .reason = why,
+                          .unproven_ms = age,
+                          .late_ms = age - grace.count()};
     problem = "sealed " + std::to_string(age) + " ms after the last proof, " +
               std::to_string(age - grace.count()) + " ms after the end of its grace: " + why;
   }
@@ -307,6 +311,7 @@ void EnvironmentSlot::SealIfExpired() {
 void EnvironmentSlot::HoldSealed(std::string reason) {
   const ScopedLock lock(mutex_);
   held_sealed_ = true;
+  last_seal_ = LastSeal{.unix_seconds = ToUnixSeconds(clock_.Now()), .reason = reason};
   environment_->Seal(std::move(reason));
 }
 

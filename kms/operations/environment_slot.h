@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -24,6 +25,16 @@
 namespace kms::internal {
 
 using MaterialHandle = std::shared_ptr<const GroupMaterial>;
+
+// One version of the environment's key, as it is to be wrapped.
+struct PlainKey {
+  EnvironmentKeyVersion version;
+  const SecretBytes& bytes;
+};
+
+// What stores the shares of a new key; nothing for an environment without recovery.
+using KeySplitter = std::function<Result<std::vector<Mutation>>(EnvironmentKeyVersion version,
+                                                                const SecretBytes& key)>;
 
 // One's turn at the keys of an environment, and what is stored of them.
 struct KeyWork {
@@ -77,9 +88,9 @@ class EnvironmentSlot {
   Result<MasterKeyRecord> FindOrMakeMaster(const GroupMaterial& material, std::string_view hsm,
                                            MasterKeyVersion version,
                                            std::vector<Mutation>& mutations);
-  // One more wrap that `mutations` store. Errors: as WrapChecked and KeyOf.
+  // One more wrap that `mutations` store. Errors: as WrapChecked.
   Status AddWrap(std::string_view hsm, const MasterKeyRecord& master, MasterKeyVersion version,
-                 EnvironmentKeyVersion key, std::vector<Mutation>& mutations);
+                 const PlainKey& key, std::vector<Mutation>& mutations);
   // Opens one wrap and compares it with what is known of the key. Errors: kNotFound when `hsm` holds
   // none of that version; those of the device; kCorrupted; all say what to do.
   Result<SecretBytes> OpenWrap(const GroupMaterial& material, std::string_view hsm,
@@ -94,7 +105,7 @@ class EnvironmentSlot {
   // --- groups and versions: environment_slot_groups.cpp; see Environments ---
   Status Join(const GroupMember& member);
   Status Leave(std::string_view hsm, bool destroy);
-  Status AddEnvironmentKey(EnvironmentKeyVersion version);
+  Status AddEnvironmentKey(EnvironmentKeyVersion version, const KeySplitter& split);
   Status MakeMasterKey(std::string_view hsm, MasterKeyVersion version);
 
  private:
@@ -119,6 +130,15 @@ class EnvironmentSlot {
   void NoteHealing(std::string_view hsm, std::string reason);
   // Gives a member what it lacks, some wraps at a time. Errors: those of device and store.
   Status Heal(std::string_view hsm, SteadyTime started);
+  Status WrapEverything(const GroupMaterial& material, std::string_view hsm,
+                        MasterKeyVersion version, std::vector<Mutation>& mutations);
+  Result<std::vector<Mutation>> WrapByMembers(const GroupMaterial& material, const PlainKey& key);
+  Status HoldLatest(const GroupMaterial& material, EnvironmentKeyVersion latest);
+  Status AddChecks(const GroupMaterial& material, KeyGroup& group) const;
+  Status CheckOthersOpenAll(const GroupMaterial& material, std::string_view hsm) const;
+  Status DestroyMasters(KeyWork& work, std::string_view hsm,
+                        const std::map<MasterKeyVersion, MasterKeyRecord>& masters);
+  void Forget(std::string_view hsm);
   // Says of a sealed one why it is, unless a better reason holds it sealed.
   Status Explain(Error error);
   [[nodiscard]] std::string WhyNoneProves(const std::string& otherwise) const KMS_REQUIRES(mutex_);
@@ -140,6 +160,7 @@ class EnvironmentSlot {
   std::map<std::string, Member, std::less<>> members_ KMS_GUARDED_BY(mutex_);
   std::optional<SteadyTime> proven_ KMS_GUARDED_BY(mutex_);  // by any member
   bool held_sealed_ KMS_GUARDED_BY(mutex_) = false;
+  std::optional<LastSeal> last_seal_ KMS_GUARDED_BY(mutex_);
 };
 
 // Of `versions`, how many `hsm` has no wrap of under the current master key.

@@ -104,13 +104,13 @@ Result<MasterKeyRecord> EnvironmentSlot::FindOrMakeMaster(const GroupMaterial& m
 }
 
 Status EnvironmentSlot::AddWrap(std::string_view hsm, const MasterKeyRecord& master,
-                                MasterKeyVersion version, EnvironmentKeyVersion key,
+                                MasterKeyVersion version, const PlainKey& key,
                                 std::vector<Mutation>& mutations) {
   const Uuid& id = environment_->identity().id;
-  const SecretBytes bytes = KMS_TRY(KeyOf(key));
   const std::shared_ptr<GuardedDevice> device = KMS_TRY(access_.Find(hsm));
-  const WrappedKey wrapped = KMS_TRY(WrapChecked(access_, *device, master, id, key, bytes));
-  mutations.push_back({.path = WrappedPath(id, key, hsm, version),
+  const WrappedKey wrapped = 
+      KMS_TRY(WrapChecked(access_, *device, master, id, key.version, key.bytes));
+  mutations.push_back({.path = WrappedPath(id, key.version, hsm, version),
                        .value = wrapped.Encode(),
                        .expected_revision = std::nullopt});
   return Ok();
@@ -165,7 +165,8 @@ Status EnvironmentSlot::Heal(std::string_view hsm, SteadyTime started) {
   if (work.material->group.Find(hsm) == nullptr || environment_->sealed()) {
     return Ok();
   }
-  const GroupMaterial& stored = *work.material;
+  const MaterialHandle handle = work.material;
+  const GroupMaterial& stored = *handle;
   const MasterKeyVersion current = stored.group.current_master;
   std::vector<Mutation> mutations;
   std::vector<EnvironmentKeyVersion> versions = stored.Versions();
@@ -177,17 +178,14 @@ Status EnvironmentSlot::Heal(std::string_view hsm, SteadyTime started) {
     for (const EnvironmentKeyVersion version : versions) {
       const bool wrapped = member != nullptr && member->FindWrap(version, current) != nullptr;
       if (!wrapped && made < static_cast<std::int64_t>(kWrapsPerRound)) {
-        KMS_TRY(AddWrap(hsm, master, current, version, mutations));
+        const SecretBytes bytes = KMS_TRY(KeyOf(version));
+        KMS_TRY(AddWrap(hsm, master, current, {.version = version, .bytes = bytes}, mutations));
         ++made;
       }
     }
   }
   KeyGroup group = stored.group;
-  for (const EnvironmentKeyVersion version : versions) {
-    const SecretBytes key = KMS_TRY(KeyOf(version));
-    group.key_checks.insert_or_assign(version,
-                                      KMS_TRY(CheckOf(environment_->identity().id, key)));
-  }
+  KMS_TRY(AddChecks(stored, group));
   KMS_TRY(Commit(work, std::move(group), std::move(mutations)));
   if (made != 0) {
     Note(hsm, Ok(), started);

@@ -118,6 +118,7 @@ EnvironmentStatus EnvironmentSlot::Describe() const {
   }
   const ScopedLock lock(mutex_);
   const SteadyTime now = clock_.SteadyNow();
+  status.last_seal = last_seal_;
   if (proven_) {
     status.lease_age_ms = AgeMs(*proven_, now);
   }

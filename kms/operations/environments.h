@@ -68,6 +68,16 @@ struct MemberStatus {
   std::uint32_t missing_wraps = 0;
 };
 
+// The latest sealing of an environment in this process.
+struct LastSeal {
+  std::int64_t unix_seconds = 0;
+  std::string reason;
+  // Of a lease that ran out: for how long no token had proven it, and how long after the end of the
+  // grace the keys were wiped.
+  std::optional<std::int64_t> unproven_ms;
+  std::optional<std::int64_t> late_ms;
+};
+
 struct EnvironmentStatus {
   std::string name;
   bool sealed = false;
@@ -81,6 +91,7 @@ struct EnvironmentStatus {
   std::int64_t lease_interval_ms = 0;
   std::optional<std::int64_t> lease_grace_ms;  // absent: for ever
   std::vector<MemberStatus> members;
+  std::optional<LastSeal> last_seal;
 };
 
 // One step of re-sealing an environment's entries under its latest key.

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "kms/operations/environments_impl.h"
+#include "kms/recovery/recipients.h"
 
 namespace kms {
 
@@ -14,6 +15,46 @@ Result<GroupMaterial> Environments::ReadKeys(std::string_view name) const {
 std::vector<std::string> Environments::MembersOf(std::string_view name) const {
   const Result<Impl::SlotHandle> slot = impl_->FindAnySlot(name);
   return slot.has_value() ? (*slot)->Ranked() : std::vector<std::string>{};
+}
+
+Status Environments::JoinHsm(std::string_view name, const GroupMember& member) {
+  const Impl::SlotHandle slot = KMS_TRY(impl_->FindAnySlot(name));
+  if (impl_->hsms.Find(member.hsm) == nullptr) {
+    return NotFound("no such HSM");
+  }
+  if (member.weight == 0 || member.weight > kMaxMemberWeight) {
+    return InvalidArgument("the weight of an HSM is from 1 to 1000");
+  }
+  return slot->Join(member);
+}
+
+Status Environments::LeaveHsm(std::string_view name, std::string_view hsm, bool destroy) {
+  const Impl::SlotHandle slot = KMS_TRY(impl_->FindAnySlot(name));
+  return slot->Leave(hsm, destroy);
+}
+
+Status Environments::AddEnvironmentKey(std::string_view name, EnvironmentKeyVersion version) {
+  const Impl::SlotHandle slot = KMS_TRY(impl_->FindAnySlot(name));
+  const EnvironmentIdentity& identity = slot->environment()->identity();
+  const auto split = [&](EnvironmentKeyVersion added,
+                         const SecretBytes& key) -> Result<std::vector<Mutation>> {
+    SealedStore& sys = impl_->sys->environment()->store();
+    const auto recipients = KMS_TRY(ReadRecipients(sys, identity.id));
+    std::vector<Mutation> shares;
+    if (recipients) {
+      shares.push_back(KMS_TRY(SplitForRecovery(
+          {.environment_id = identity.id, .environment = identity.name, .version = added}, key,
+          *recipients)));
+    }
+    return shares;
+  };
+  return slot->AddEnvironmentKey(version, split);
+}
+
+Status Environments::MakeMasterKey(std::string_view name, std::string_view hsm,
+                                   MasterKeyVersion version) {
+  const Impl::SlotHandle slot = KMS_TRY(impl_->FindAnySlot(name));
+  return slot->MakeMasterKey(hsm, version);
 }
 
 }  // namespace kms
