@@ -88,8 +88,8 @@ TEST_P(ResidentKeyDeviceContract, RecordsWhatItGenerated) {
 }
 
 TEST_P(ResidentKeyDeviceContract, GenerateAdoptsTheKeyOfAnEarlierCall) {
-  for (const ResidentKeyType type : {ResidentKeyType::kAes256Gcm, ResidentKeyType::kRsa2048,
-                                     ResidentKeyType::kEcdsaP384}) {
+  for (const ResidentKeyType type :
+       {ResidentKeyType::kAes256Gcm, ResidentKeyType::kRsa2048, ResidentKeyType::kEcdsaP384}) {
     const ResidentKeyRecord first = Make(type);
     KMS_ASSERT_OK_AND_ASSIGN(
         const ResidentKeyRecord second,
@@ -265,12 +265,12 @@ TEST_P(ResidentKeyDeviceContract, RefusesWhatTheTypeDoesNotDo) {
   const ResidentKeyRecord signer = Make(ResidentKeyType::kEcdsaP256);
   EXPECT_THAT(device().ResidentSign(cipher, {.digest = Bytes(32, 1)}, Soon()),
               HasError(ErrorCode::kInvalidArgument));
-  EXPECT_THAT(device().ResidentSign(signer,
-                                    {.scheme = ResidentSignatureScheme::kRsaPss,
-                                     .digest = Bytes(32, 1),
-                                     .salt_bytes = 32},
-                                    Soon()),
-              HasError(ErrorCode::kInvalidArgument));
+  EXPECT_THAT(
+      device().ResidentSign(
+          signer,
+          {.scheme = ResidentSignatureScheme::kRsaPss, .digest = Bytes(32, 1), .salt_bytes = 32},
+          Soon()),
+      HasError(ErrorCode::kInvalidArgument));
   EXPECT_THAT(device().ResidentRsaDecrypt(signer, HashAlgorithm::kSha2_256, Bytes(256), Soon()),
               HasError(ErrorCode::kInvalidArgument));
   EXPECT_THAT(device().ResidentEncrypt(signer, RandomSecret(8), {}, Soon()),

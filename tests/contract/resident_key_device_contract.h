@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The promises of ResidentKeyDevice as a suite (its tests are in the .cpp of the same name, which is
-// linked once into each program); every implementation instantiates it:
+// The promises of ResidentKeyDevice as a suite (its tests are in the .cpp of the same name, which
+// is linked once into each program); every implementation instantiates it:
 //
 //   INSTANTIATE_TEST_SUITE_P(Fake, ResidentKeyDeviceContract,
 //       ::testing::Values(ResidentDeviceFactory{"Fake", [] { return ...; }}), ResidentFactoryName);
@@ -51,8 +51,7 @@ class ResidentKeyDeviceContract : public ::testing::TestWithParam<ResidentDevice
 
   ResidentKeyRecord Make(ResidentKeyType type) {
     const Uuid id = Uuid::Random();
-    auto record =
-        device().GenerateResidentKey(id, type, "kms/contract/" + id.ToString(), Soon());
+    auto record = device().GenerateResidentKey(id, type, "kms/contract/" + id.ToString(), Soon());
     EXPECT_THAT(record, IsOk());
     return record.value_or(ResidentKeyRecord{});
   }

@@ -67,8 +67,8 @@ class FakeResidentKeys {
     const std::lock_guard lock(mutex_);
     const FakeKey* key = KMS_TRY(FindKey(record));
     const bool pss = request.scheme == ResidentSignatureScheme::kRsaPss;
-    if (!key->pair || IsEcdsa(key->pair->algorithm()) !=
-                          (request.scheme == ResidentSignatureScheme::kEcdsa)) {
+    if (!key->pair ||
+        IsEcdsa(key->pair->algorithm()) != (request.scheme == ResidentSignatureScheme::kEcdsa)) {
       return InvalidArgument("the HSM token does not make such signatures with this key");
     }
     return CreateSignature(
@@ -76,13 +76,13 @@ class FakeResidentKeys {
         {.hash = request.hash,
          .prehashed = true,
          .rsa = pss ? RsaSignatureScheme::kPss : RsaSignatureScheme::kPkcs1v15,
-         .salt_length = pss && request.salt_bytes != 0 ? std::int64_t{request.salt_bytes}
-                                                       : kPssSaltAuto},
+         .salt_length =
+             pss && request.salt_bytes != 0 ? std::int64_t{request.salt_bytes} : kPssSaltAuto},
         request.digest);
   }
 
-  Result<SecretBytes> RsaDecrypt(const ResidentKeyRecord& record,
-                                 std::optional<HashAlgorithm> hash, ByteView ciphertext) {
+  Result<SecretBytes> RsaDecrypt(const ResidentKeyRecord& record, std::optional<HashAlgorithm> hash,
+                                 ByteView ciphertext) {
     const std::lock_guard lock(mutex_);
     const FakeKey* key = KMS_TRY(FindKey(record));
     if (!key->pair || !IsRsa(key->pair->algorithm())) {

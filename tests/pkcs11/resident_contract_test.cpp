@@ -24,9 +24,7 @@ bool NssIsInstalled() {
   return std::filesystem::exists(kNssModule) && std::filesystem::exists("/usr/bin/certutil");
 }
 
-ResidentDeviceUnderTest MakeFake() {
-  return {nullptr, std::make_shared<FakeMasterKeyDevice>()};
-}
+ResidentDeviceUnderTest MakeFake() { return {nullptr, std::make_shared<FakeMasterKeyDevice>()}; }
 
 ResidentDeviceUnderTest StartReady(std::shared_ptr<void> world,
                                    const pkcs11::TokenOptions& options) {
@@ -52,8 +50,8 @@ ResidentDeviceUnderTest MakeNss() {
   EXPECT_EQ(std::system(command.c_str()), 0);
   pkcs11::TokenOptions options;
   options.module_path = kNssModule;
-  options.module_init = "configdir='" + database +
-                        "' certPrefix='' keyPrefix='' secmod='secmod.db' flags=";
+  options.module_init =
+      "configdir='" + database + "' certPrefix='' keyPrefix='' secmod='secmod.db' flags=";
   options.token_label = "NSS Certificate DB";
   options.pin = {pkcs11::PinSource::Kind::kFile, pin_file};
   return StartReady(world, options);

@@ -158,11 +158,11 @@ TEST(KeyEncoding, RefusesFlagsThatFormat1DidNotHave) {
 
 TEST(KeyEncoding, D24_NamesAFormatOfAnotherProgramVersion) {
   Bytes encoded = Encoded(MakeKey(FullPolicy()));
-  for (const int format : {0, 3, 77, 255}) {
+  for (const int format : {0, 4, 77, 255}) {
     encoded[0] = static_cast<std::uint8_t>(format);
     EXPECT_THAT(Key::Decode(encoded),
                 HasError(ErrorCode::kCorrupted, AllOf(HasSubstr("format " + std::to_string(format)),
-                                                      HasSubstr("reads formats 1 to 2"))));
+                                                      HasSubstr("reads formats 1 to 3"))));
   }
 }
 
