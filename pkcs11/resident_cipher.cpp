@@ -70,9 +70,8 @@ Error NoSuchDecryption(std::string_view what) {
 Result<SecretBytes> DecryptByPkcs1(const ResidentUse& use, ByteView ciphertext) {
   auto opened = DecryptPkcs1(use.session, use.key.handle, ciphertext);
   if (opened.has_value()) return opened;
-  const Error judged = JudgeFailure(use, opened.error(), [&](Session& session) {
-    return OpensItsOwnPkcs1(session, use.key);
-  });
+  const Error judged = JudgeFailure(
+      use, opened.error(), [&](Session& session) { return OpensItsOwnPkcs1(session, use.key); });
   const bool refused = judged.code != ErrorCode::kDecryptionFailed &&
                        use.session.failure().has_value() &&
                        use.session.failure()->kind() == RvKind::kPolicy;
@@ -103,8 +102,7 @@ Result<OaepPlace> FindPlace(const ResidentUse& use, HashAlgorithm hash) {
   return OaepPlace::kNowhere;
 }
 
-Result<SecretBytes> DecryptByOaep(const ResidentUse& use, HashAlgorithm hash,
-                                  ByteView ciphertext) {
+Result<SecretBytes> DecryptByOaep(const ResidentUse& use, HashAlgorithm hash, ByteView ciphertext) {
   const bool known = std::ranges::find(kImportHashes, hash) != kImportHashes.end();
   const OaepPlace place = known ? KMS_TRY(FindPlace(use, hash)) : OaepPlace::kNowhere;
   if (place == OaepPlace::kNowhere) {
@@ -127,8 +125,7 @@ Result<SecretBytes> DecryptRsaResident(const ResidentUse& use, std::optional<Has
                                        ByteView ciphertext) {
   if (use.key.modulus.empty()) return NoSuchDecryption("RSA ciphertexts");
   if (ciphertext.size() != use.key.modulus.size()) return DoesNotOpen();
-  return hash.has_value() ? DecryptByOaep(use, *hash, ciphertext)
-                          : DecryptByPkcs1(use, ciphertext);
+  return hash.has_value() ? DecryptByOaep(use, *hash, ciphertext) : DecryptByPkcs1(use, ciphertext);
 }
 
 // ---- AES-GCM -----------------------------------------------------------------------------------

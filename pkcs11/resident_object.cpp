@@ -48,20 +48,13 @@ struct UsageRow {
   std::string_view name;
 };
 constexpr UsageRow kUsage[] = {
-    {CKK_AES, CKA_ENCRYPT, true, "CKA_ENCRYPT"},
-    {CKK_AES, CKA_DECRYPT, true, "CKA_DECRYPT"},
-    {CKK_AES, CKA_WRAP, false, "CKA_WRAP"},
-    {CKK_AES, CKA_UNWRAP, false, "CKA_UNWRAP"},
-    {CKK_AES, CKA_SIGN, false, "CKA_SIGN"},
-    {CKK_AES, CKA_VERIFY, false, "CKA_VERIFY"},
-    {CKK_AES, CKA_DERIVE, false, "CKA_DERIVE"},
-    {CKK_RSA, CKA_SIGN, true, "CKA_SIGN"},
-    {CKK_RSA, CKA_DECRYPT, true, "CKA_DECRYPT"},
-    {CKK_RSA, CKA_UNWRAP, false, "CKA_UNWRAP"},
-    {CKK_RSA, CKA_DERIVE, false, "CKA_DERIVE"},
-    {CKK_EC, CKA_SIGN, true, "CKA_SIGN"},
-    {CKK_EC, CKA_DECRYPT, false, "CKA_DECRYPT"},
-    {CKK_EC, CKA_UNWRAP, false, "CKA_UNWRAP"},
+    {CKK_AES, CKA_ENCRYPT, true, "CKA_ENCRYPT"}, {CKK_AES, CKA_DECRYPT, true, "CKA_DECRYPT"},
+    {CKK_AES, CKA_WRAP, false, "CKA_WRAP"},      {CKK_AES, CKA_UNWRAP, false, "CKA_UNWRAP"},
+    {CKK_AES, CKA_SIGN, false, "CKA_SIGN"},      {CKK_AES, CKA_VERIFY, false, "CKA_VERIFY"},
+    {CKK_AES, CKA_DERIVE, false, "CKA_DERIVE"},  {CKK_RSA, CKA_SIGN, true, "CKA_SIGN"},
+    {CKK_RSA, CKA_DECRYPT, true, "CKA_DECRYPT"}, {CKK_RSA, CKA_UNWRAP, false, "CKA_UNWRAP"},
+    {CKK_RSA, CKA_DERIVE, false, "CKA_DERIVE"},  {CKK_EC, CKA_SIGN, true, "CKA_SIGN"},
+    {CKK_EC, CKA_DECRYPT, false, "CKA_DECRYPT"}, {CKK_EC, CKA_UNWRAP, false, "CKA_UNWRAP"},
     {CKK_EC, CKA_DERIVE, false, "CKA_DERIVE"},
 };
 
@@ -141,8 +134,9 @@ Result<ResidentObjects> FindObjects(Session& session, CK_ATTRIBUTE_TYPE type, By
 // ---- public keys -------------------------------------------------------------------------------
 
 Error NoPublicKey() {
-  return FailedPrecondition("the HSM token does not tell the public half of the key; store its "
-                            "public key object beside it, with the same CKA_ID");
+  return FailedPrecondition(
+      "the HSM token does not tell the public half of the key; store its "
+      "public key object beside it, with the same CKA_ID");
 }
 
 // PKCS #11 wants the point in an OCTET STRING; some modules give it bare.
@@ -244,12 +238,14 @@ Result<ResidentKeyType> ReadResidentType(Session& session, CK_OBJECT_HANDLE key)
   }
   if (key_type == CKK_EC) curve = KMS_TRY(session.ReadAttribute(key, CKA_EC_PARAMS));
   for (const Row& row : kRows) {
-    const bool fits = row.key_type == CKK_AES ? size == kAesKeyBytes
-                                              : row.bits == size && std::ranges::equal(row.curve, curve);
+    const bool fits = row.key_type == CKK_AES
+                          ? size == kAesKeyBytes
+                          : row.bits == size && std::ranges::equal(row.curve, curve);
     if (row.key_type == key_type && fits) return row.type;
   }
-  return FailedPrecondition("the key in the HSM is none that this service works with: AES of 256 "
-                            "bits, RSA of 2048, 3072 or 4096, EC on P-256, P-384 or P-521");
+  return FailedPrecondition(
+      "the key in the HSM is none that this service works with: AES of 256 "
+      "bits, RSA of 2048, 3072 or 4096, EC on P-256, P-384 or P-521");
 }
 
 Status CheckOwnAttributes(Session& session, CK_OBJECT_HANDLE key, ResidentKeyType type,
@@ -287,8 +283,8 @@ Status CheckExternalAttributes(Session& session, CK_OBJECT_HANDLE key, ResidentK
   const bool encrypts = KMS_TRY(session.ReadFlag(key, CKA_ENCRYPT));
   const bool decrypts = KMS_TRY(session.ReadFlag(key, CKA_DECRYPT));
   const bool signs = KMS_TRY(session.ReadFlag(key, CKA_SIGN));
-  const bool useful = type == ResidentKeyType::kAes256Gcm ? encrypts && decrypts
-                                                          : signs || decrypts;
+  const bool useful =
+      type == ResidentKeyType::kAes256Gcm ? encrypts && decrypts : signs || decrypts;
   if (!useful) wrong += " CKA_SIGN, CKA_ENCRYPT or CKA_DECRYPT";
   if (!wrong.empty()) return Refused(wrong);
   return Ok();

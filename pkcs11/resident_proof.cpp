@@ -46,8 +46,7 @@ Status ProveDecryption(const ResidentUse& use) {
                             .modulus = use.key.modulus,
                             .public_key = use.key.record.public_key};
   for (const OaepPlace place : {OaepPlace::kToken, OaepPlace::kWorker}) {
-    auto session =
-        KMS_TRY(Session::Open(use.connection.module(), use.connection.facts().slot));
+    auto session = KMS_TRY(Session::Open(use.connection.module(), use.connection.facts().slot));
     if (OpensItsOwnImports(session, key, HashAlgorithm::kSha2_256, place).value_or(false)) {
       return Ok();
     }
@@ -98,8 +97,9 @@ Status ProveCipher(Connection& connection, Session& call, BoundResident& key) {
     if (!failure.has_value()) return proven;
     if (failure->kind() != RvKind::kPolicy) return call.Fail(*failure);
   }
-  return InvalidArgument("the HSM token does not do AES-GCM; make an RSA or EC key in it, or keep "
-                         "this one in software");
+  return InvalidArgument(
+      "the HSM token does not do AES-GCM; make an RSA or EC key in it, or keep "
+      "this one in software");
 }
 
 Status Prove(Connection& connection, Session& session, BoundResident& key) {

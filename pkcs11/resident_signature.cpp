@@ -17,7 +17,7 @@ namespace {
 
 struct HashRow {
   HashAlgorithm hash;
-  std::uint8_t oid;  // the last arc of 2.16.840.1.101.3.4.2; 0 for SHA-1
+  std::uint8_t oid;             // the last arc of 2.16.840.1.101.3.4.2; 0 for SHA-1
   CK_MECHANISM_TYPE mechanism;  // 0: Cryptoki 2.40 has none
   CK_RSA_PKCS_MGF_TYPE mask;
 };
@@ -169,8 +169,7 @@ Result<Bytes> SignSomehow(const ResidentUse& use, const ResidentSignRequest& req
     if (!last && bindings.Refuses(id, way.type, HashNumber(request))) continue;
     std::optional<Session> own;
     if (use.session.failure().has_value()) {
-      const Rv opened =
-          Session::Open(use.connection.module(), use.connection.facts().slot, own);
+      const Rv opened = Session::Open(use.connection.module(), use.connection.facts().slot, own);
       if (!opened.ok()) return opened.ToError();
     }
     Session& session = own.has_value() ? *own : use.session;
@@ -195,17 +194,17 @@ Status CheckRequest(const BoundResident& key, const ResidentSignRequest& request
     return InvalidArgument("the input to be signed is too long");
   }
   if (IsEcdsa(*algorithm)) {
-    const bool fits = !request.digest.empty() &&
-                      request.digest.size() <= EcdsaFieldBytes(*algorithm);
+    const bool fits =
+        !request.digest.empty() && request.digest.size() <= EcdsaFieldBytes(*algorithm);
     return fits ? Ok() : Status(InvalidArgument("the digest to be signed has no fitting length"));
   }
   if (request.hash.has_value() && request.digest.size() != TraitsOf(*request.hash).bytes) {
     return InvalidArgument("the digest to be signed is not as long as its hash");
   }
   if (request.scheme == ResidentSignatureScheme::kRsaPkcs1v15) return Ok();
-  const bool salted = request.hash.has_value() &&
-                      std::size_t{request.salt_bytes} + request.digest.size() + 2 <=
-                          key.modulus.size();
+  const bool salted =
+      request.hash.has_value() &&
+      std::size_t{request.salt_bytes} + request.digest.size() + 2 <= key.modulus.size();
   return salted ? Ok() : Status(InvalidArgument("the salt of the signature is too long"));
 }
 
@@ -244,8 +243,9 @@ Result<Bytes> SignResident(const ResidentUse& use, const ResidentSignRequest& re
   if (Verifies(use.key.record, request, signature)) return signature;
   // The next call proves the key anew.
   use.connection.residents().Forget(use.key.record.id);
-  return Unavailable("the HSM made a signature that does not verify; it was not given out, retry "
-                     "and have the HSM checked if it persists");
+  return Unavailable(
+      "the HSM made a signature that does not verify; it was not given out, retry "
+      "and have the HSM checked if it persists");
 }
 
 }  // namespace kms::pkcs11

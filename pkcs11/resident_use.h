@@ -43,8 +43,9 @@ Result<SecretBytes> DecryptResident(const ResidentUse& use, const ResidentCipher
 
 // ---- resident_proof.cpp
 // The recorded key, found by its id, judged and proven by a known answer, or as it was bound
-// before. A key whose label is not of this service existed before. Errors: kNotFound; kFailedPrecondition for several or refused attributes; kCorrupted
-// when it is not the recorded one; as the session.
+// before. A key whose label is not of this service existed before. Errors: kNotFound;
+// kFailedPrecondition for several or refused attributes; kCorrupted when it is not the recorded
+// one; as the session.
 Result<BoundResident> BindResident(Connection& connection, Session& session,
                                    const ResidentKeyRecord& record);
 // A known answer of a key just found: fills nonce bytes and layout of an AES key, whose ciphertexts

@@ -66,8 +66,9 @@ Result<ResidentKeyRecord> Describe(Connection& connection, Session& session,
   record.label = AsText(label);
   KMS_TRY(RefuseOwnLabel(record.label));
   if (record.id.empty() || record.id.size() > 255) {
-    return FailedPrecondition("the key in the HSM has no CKA_ID of 1 to 255 bytes; give it one, "
-                              "the same to both halves of a pair");
+    return FailedPrecondition(
+        "the key in the HSM has no CKA_ID of 1 to 255 bytes; give it one, "
+        "the same to both halves of a pair");
   }
   record.type = KMS_TRY(ReadResidentType(session, handle));
   KMS_TRY(CheckExternalAttributes(session, handle, record.type));
@@ -101,8 +102,8 @@ Status Token::UseResident(const ResidentKeyRecord& record, Deadline deadline,
   const Uuid tag = TagOf(record.id);
   const Impl::Operation bound = [&](const Impl::CallContext& call) -> Status {
     const BoundResident key = KMS_TRY(BindResident(call.connection, call.session, record));
-    const Status done = operation(
-        ResidentUse{.connection = call.connection, .session = call.session, .key = key});
+    const Status done =
+        operation(ResidentUse{.connection = call.connection, .session = call.session, .key = key});
     const std::optional<Rv>& failure = call.session.failure();
     if (failure.has_value() && failure->kind() == RvKind::kKeyHandle) {
       call.connection.residents().Forget(record.id);
@@ -186,8 +187,9 @@ Result<ResidentCiphertext> Token::ResidentEncrypt(const ResidentKeyRecord& key,
     }
     ciphertext = KMS_TRY(EncryptGcm(use.session, use.key, plaintext.View(), aad));
     if (ciphertext.nonce.size() == key.nonce_bytes) return Ok();
-    return Unavailable("the HSM makes nonces of another length than when the key was made; nothing "
-                       "was encrypted, check its settings");
+    return Unavailable(
+        "the HSM makes nonces of another length than when the key was made; nothing "
+        "was encrypted, check its settings");
   };
   KMS_TRY(UseResident(key, deadline, operation));
   return ciphertext;

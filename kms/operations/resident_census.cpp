@@ -103,8 +103,8 @@ Result<std::vector<Place>> ListPlaces(Environment& environment, const std::strin
 
 // Without opening it.
 Result<bool> IsArchived(Environment& environment, const Place& place) {
-  const std::vector<ListedEntry> found = KMS_TRY(
-      environment.store().List(ArchivePath(place.incarnation, place.version), {}, 1));
+  const std::vector<ListedEntry> found =
+      KMS_TRY(environment.store().List(ArchivePath(place.incarnation, place.version), {}, 1));
   return !found.empty();
 }
 
@@ -121,8 +121,8 @@ Status DestroyAndForget(Environment& environment, const Place& place, const Open
                         bool external) {
   if (!external) {
     const std::shared_ptr<ResidentKeys> keys = KMS_TRY(KeysOf(environment));
-    KMS_TRY(keys->Destroy(place.hsm, ResidentKeyId(environment.identity().id, place.incarnation,
-                                                   place.version)));
+    KMS_TRY(keys->Destroy(
+        place.hsm, ResidentKeyId(environment.identity().id, place.incarnation, place.version)));
   }
   std::vector<SealedMutation> mutations;
   mutations.push_back(
@@ -197,8 +197,7 @@ Result<SealedMutation> ResidentEntry(const Environment& environment, const KeyPo
 Result<ResidentCensus> CountResidentKeys(Environment& environment, std::string_view hsm) {
   ResidentCensus census;
   std::set<std::string> names;
-  const std::vector<Place> places =
-      KMS_TRY(ListPlaces(environment, std::string(kResidentPrefix)));
+  const std::vector<Place> places = KMS_TRY(ListPlaces(environment, std::string(kResidentPrefix)));
   for (const Place& place : places) {
     if (!hsm.empty() && place.hsm != hsm) {
       continue;
@@ -244,8 +243,8 @@ Status DestroyEveryResidentKey(Store& store, HsmRegistry& hsms, const Clock& clo
     for (const ListedEntry& entry : entries) {
       const Place place = KMS_TRY(ParsePath(entry.path.substr(root.size())));
       // No external key has such an id.
-      KMS_TRY(keys.Destroy(place.hsm,
-                           ResidentKeyId(environment_id, place.incarnation, place.version)));
+      KMS_TRY(
+          keys.Destroy(place.hsm, ResidentKeyId(environment_id, place.incarnation, place.version)));
     }
     if (entries.size() < kPage) {
       return Ok();

@@ -10,9 +10,9 @@
 //     stage 3: as 2, of an external key, which is never destroyed
 //
 // The entry is there before the object is made and goes after the object is destroyed, so a crash
-// leaves no object that no entry tells of. An object lives exactly as long as the version's entry in
-// the archive (kms/operations/key_storage.h), which creation, trim and deletion write in the commit
-// that counts.
+// leaves no object that no entry tells of. An object lives exactly as long as the version's entry
+// in the archive (kms/operations/key_storage.h), which creation, trim and deletion write in the
+// commit that counts.
 #pragma once
 
 #include <cstdint>
@@ -62,7 +62,8 @@ Status DiscardResidentKey(Environment& environment, const Uuid& incarnation,
                           KeyVersionNumber version, std::string_view hsm);
 
 // Destroys every object that an environment has in any token, for its deletion, before its entries
-// go; needs none of its keys. External keys stay. Errors: those of tokens and store; repeat it then.
+// go; needs none of its keys. External keys stay. Errors: those of tokens and store; repeat it
+// then.
 Status DestroyEveryResidentKey(Store& store, HsmRegistry& hsms, const Clock& clock,
                                const Uuid& environment_id);
 

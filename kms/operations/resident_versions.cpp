@@ -26,8 +26,8 @@ Result<std::shared_ptr<ResidentKeys>> KeysOf(const Environment& environment) {
 // For people who look into the token.
 std::string LabelOf(const Environment& environment, const KeyPolicy& policy,
                     KeyVersionNumber number) {
-  const std::string label = "kms/" + environment.identity().name + "/keys/" + policy.name + "/" +
-                            std::to_string(number);
+  const std::string label =
+      "kms/" + environment.identity().name + "/keys/" + policy.name + "/" + std::to_string(number);
   return label.substr(0, kMaxLabelBytes);
 }
 
@@ -44,9 +44,9 @@ Result<ResidentDraft> MakeIn(Environment& environment, const ResidentKeys& keys,
   SealedMutation intent =
       KMS_TRY(ResidentEntry(environment, policy, number, hsm, ResidentStage::kMaking));
   KMS_TRY(Write(environment, std::move(intent)));
-  auto made = keys.Generate(
-      hsm, ResidentKeyId(environment.identity().id, policy.incarnation, number),
-      *ResidentTypeOf(policy.type), LabelOf(environment, policy, number));
+  auto made =
+      keys.Generate(hsm, ResidentKeyId(environment.identity().id, policy.incarnation, number),
+                    *ResidentTypeOf(policy.type), LabelOf(environment, policy, number));
   if (!made.has_value()) {
     IgnoreError(DiscardResidentKey(environment, policy.incarnation, number, hsm),
                 "what is left is swept later");
@@ -54,8 +54,7 @@ Result<ResidentDraft> MakeIn(Environment& environment, const ResidentKeys& keys,
   }
   ResidentVersion where{.hsm = hsm, .reference = {}, .record = *std::move(made)};
   return ResidentDraft{
-      .version =
-          KeyVersion::FromResident(number, environment.clock().Now(), std::move(where)),
+      .version = KeyVersion::FromResident(number, environment.clock().Now(), std::move(where)),
       .entry = KMS_TRY(ResidentEntry(environment, policy, number, hsm, ResidentStage::kMade))};
 }
 
@@ -74,8 +73,8 @@ struct Reference {
 
 Result<Reference> ParseReference(std::string_view text) {
   const std::size_t colon = text.find(':');
-  const bool complete = colon != std::string_view::npos && colon != 0 &&
-                        colon + 1 < text.size() && text.size() <= kMaxReferenceBytes;
+  const bool complete = colon != std::string_view::npos && colon != 0 && colon + 1 < text.size() &&
+                        text.size() <= kMaxReferenceBytes;
   if (!complete) {
     return InvalidArgument(
         R"(external_key_ref must be "<hsm>:<label>" or "<hsm>:id=<hex>", for example )"
@@ -132,10 +131,9 @@ Status CheckExternalKeysOption(std::string_view text) {
   for (const std::string_view pattern : Patterns(text)) {
     const std::size_t colon = pattern.find(':');
     const std::size_t star = pattern.find('*');
-    const bool good = colon != std::string_view::npos && colon != 0 &&
-                      colon + 1 < pattern.size() &&
-                      (star == std::string_view::npos ||
-                       (star > colon && star == pattern.size() - 1));
+    const bool good =
+        colon != std::string_view::npos && colon != 0 && colon + 1 < pattern.size() &&
+        (star == std::string_view::npos || (star > colon && star == pattern.size() - 1));
     if (!good) {
       return InvalidArgument("option \"" + std::string(kExternalKeysOption) +
                              "\" is a list like \"default:app-*,backup:signing\": the name of an "
@@ -183,14 +181,13 @@ Result<ResidentVersion> FindExternalKey(Environment& environment, std::string_vi
   if (!record.has_value()) {
     return FetchFailed(std::move(record).error());
   }
-  return ResidentVersion{
-      .hsm = parsed.hsm, .reference = parsed.key, .record = *std::move(record)};
+  return ResidentVersion{.hsm = parsed.hsm, .reference = parsed.key, .record = *std::move(record)};
 }
 
 Result<ResidentDraft> DraftExternalVersion(Environment& environment, const KeyPolicy& policy,
                                            KeyVersionNumber number, ResidentVersion found) {
-  SealedMutation entry = KMS_TRY(
-      ResidentEntry(environment, policy, number, found.hsm, ResidentStage::kExternal));
+  SealedMutation entry =
+      KMS_TRY(ResidentEntry(environment, policy, number, found.hsm, ResidentStage::kExternal));
   return ResidentDraft{
       .version = KeyVersion::FromResident(number, environment.clock().Now(), std::move(found)),
       .entry = std::move(entry)};

@@ -18,8 +18,8 @@ inline constexpr std::string_view kExternalKeysOption = "external_keys";
 // Errors: kInvalidArgument, saying what it must look like.
 Status CheckExternalKeysOption(std::string_view text);
 
-// One creation or rotation in the environment's tokens at a time. Errors: kUnavailable when it takes
-// too long, or when the environment has no tokens.
+// One creation or rotation in the environment's tokens at a time. Errors: kUnavailable when it
+// takes too long, or when the environment has no tokens.
 Result<std::unique_lock<std::timed_mutex>> TakeMakingTurn(Environment& environment);
 
 // A version that exists in a token; the commit that stores it takes `entry` along.
@@ -29,8 +29,9 @@ struct ResidentDraft {
 };
 
 // Makes version `number` in the first of `hsms` that takes it. The caller has the turn and stores
-// the version, or discards it (resident_census.h). Errors: kInvalidArgument when no token makes such
-// keys; those of the tokens and the store; nothing is left behind then, or what is left is swept.
+// the version, or discards it (resident_census.h). Errors: kInvalidArgument when no token makes
+// such keys; those of the tokens and the store; nothing is left behind then, or what is left is
+// swept.
 Result<ResidentDraft> MakeResidentVersion(Environment& environment, const KeyPolicy& policy,
                                           KeyVersionNumber number,
                                           const std::vector<std::string>& hsms);
