@@ -171,9 +171,11 @@ Status Environments::ForgetEnvironmentKeys(std::string_view name, EnvironmentKey
   internal::KeyWork work = KMS_TRY(slot->BeginKeyWork());
   std::vector<Mutation> mutations =
       Forgetting(environment.identity().id, *work.material, keep_from);
-  const KeyGroup group = work.material->group;
+  KeyGroup group = work.material->group;
+  std::erase_if(group.key_checks,
+                [keep_from](const auto& check) { return check.first < keep_from; });
   if (!mutations.empty()) {
-    KMS_TRY(slot->Commit(work, group, std::move(mutations)));
+    KMS_TRY(slot->Commit(work, std::move(group), std::move(mutations)));
   }
   environment.ForgetKeys(keep_from);
   return Ok();

@@ -31,10 +31,7 @@ std::string Joined(const std::vector<std::string>& texts) {
 
 // The id of an environment that may be "sys"; nullopt when there is none of that name.
 std::optional<Uuid> EnvironmentId(const Environments& environments, const std::string& name) {
-  if (name == environments.sys()->identity().name) {
-    return environments.sys()->identity().id;
-  }
-  const std::shared_ptr<Environment> found = environments.Find(name);
+  const std::shared_ptr<Environment> found = FindEnvironment(environments, name);
   return found == nullptr ? std::nullopt : std::optional<Uuid>(found->identity().id);
 }
 
@@ -127,12 +124,9 @@ void TaskRunner::Run(LiveTask& task) {
   if (task.stop) {
     // It is running as far as the store knows, and goes on after the next start.
     IgnoreError(SaveTask(sys(), task), "what was not saved is done again");
-  } else {
-    Finish(task, outcome);
+    return;
   }
-  const ScopedLock lock(task.mutex);
-  task.active = false;
-  task.changed.notify_all();
+  Finish(task, outcome);
 }
 
 Status TaskRunner::RunToItsEnd(LiveTask& task) {
@@ -172,34 +166,43 @@ Status TaskRunner::RunToItsEnd(LiveTask& task) {
   }
 }
 
+// What became of it shows only once it is stored: who sees that a task is done may build on it.
 void TaskRunner::Finish(LiveTask& task, const Status& outcome) {
-  {
-    const ScopedLock lock(task.mutex);
-    TaskRecord& record = task.record;
-    record.finished_unix_seconds = ToUnixSeconds(clock_.Now());
-    record.error = outcome.has_value() || task.cancel ? "" : outcome.error().public_message;
-    record.state = outcome.has_value() ? TaskState::kDone
-                   : task.cancel       ? TaskState::kCancelled
-                                       : TaskState::kFailed;
-    if (record.state == TaskState::kDone) {
-      record.step.clear();
-      record.cursor.clear();
-    }
+  TaskRecord record = task.Copy();
+  record.finished_unix_seconds = ToUnixSeconds(clock_.Now());
+  record.error = outcome.has_value() || task.cancel ? "" : outcome.error().public_message;
+  record.state = outcome.has_value() ? TaskState::kDone
+                 : task.cancel       ? TaskState::kCancelled
+                                     : TaskState::kFailed;
+  if (record.state == TaskState::kDone) {
+    record.step.clear();
+    record.cursor.clear();
   }
-  const TaskRecord record = task.Copy();
   IgnoreError(Record(record, /*begins=*/false), "a task that ended cannot be undone");
   // Until it is stored it would run again after a restart, which does no harm.
   std::chrono::milliseconds pause = options_.first_pause;
-  for (int failures = 0; failures <= options_.max_failures && !task.stop; ++failures) {
-    if (SaveTask(sys(), task).has_value()) {
-      break;
-    }
+  for (int failures = 0; !StoreEnd(task, record, failures >= options_.max_failures || task.stop);
+       ++failures) {
     TaskRun(task, environments_, clock_, options_).Pause(pause);
     pause = std::min(pause * 2, options_.longest_pause);
   }
   if (options_.ended) {
     options_.ended(record);
   }
+}
+
+bool TaskRunner::StoreEnd(LiveTask& task, TaskRecord& record, bool last_try) {
+  const ScopedLock saving(task.save_mutex);
+  record.rate_limit = task.rate_limit;
+  const Status stored = StoreTask(sys(), record);
+  if (!stored.has_value() && !last_try) {
+    return false;
+  }
+  const ScopedLock lock(task.mutex);
+  task.record = record;
+  task.active = false;
+  task.changed.notify_all();
+  return true;
 }
 
 Status TaskRunner::Record(const TaskRecord& record, bool begins) {
@@ -345,9 +348,7 @@ Result<TaskRecord> TaskRunner::Cancel(const Uuid& id) {
   }
   if (stands_in_line) {
     Finish(*task, Unavailable("the task was interrupted"));
-    const ScopedLock lock(task->mutex);
-    task->active = false;
-    return task->record;
+    return task->Copy();
   }
   const auto until = std::chrono::steady_clock::now() + options_.cancel_timeout;
   const ScopedLock lock(task->mutex);

@@ -76,6 +76,8 @@ class TaskRunner {
   // The run itself, with its second attempts. Errors: why it ended.
   Status RunToItsEnd(LiveTask& task);
   void Finish(LiveTask& task, const Status& outcome);
+  // False when it could not be stored and there is another try.
+  bool StoreEnd(LiveTask& task, TaskRecord& record, bool last_try);
   Status Record(const TaskRecord& record, bool begins);
   // Makes it wait for its turn. Errors: kAlreadyExists.
   Status Enqueue(const Handle& task) KMS_REQUIRES(mutex_);

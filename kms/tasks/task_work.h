@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kms/base/clock.h"
@@ -70,6 +72,9 @@ Status RetireMasterKey(TaskRun& run);
 
 // --- what they share ---
 
+// `name` may be "sys"; nullptr when there is none.
+std::shared_ptr<Environment> FindEnvironment(const Environments& environments,
+                                             std::string_view name);
 // One line for each member of the group that is away or lacks something.
 std::vector<std::string> PendingMembers(const Environments& environments, std::string_view name);
 
