@@ -127,6 +127,25 @@ TEST_F(SetRecoveryTest, ADeletedEnvironmentLeavesNoShares) {
   EXPECT_EQ(ReadRecipients(environments().sys()->store(), id).value(), std::nullopt);
 }
 
+TEST_F(SetRecoveryTest, LaterKeyVersionsAreSplitToo) {
+  const Uuid id = Make("prod")->identity().id;
+  ASSERT_THAT(environments().SetRecovery("prod", Of(2, {"alice", "bob"})), IsOk());
+  ASSERT_THAT(environments().AddEnvironmentKey("prod", 2), IsOk());
+  EXPECT_EQ(StoredShares(id).size(), 2U);
+  EXPECT_THAT(OpenedBy({"alice", "bob"}), ElementsAre("prod"));
+}
+
+// A store writer who puts his own key among the recipients gets nothing of the next version.
+TEST_F(SetRecoveryTest, NoKeyIsSplitForHoldersThatSomebodyElseStored) {
+  const Uuid id = Make("prod")->identity().id;
+  ASSERT_THAT(environments().SetRecovery("prod", Of(2, {"alice", "bob"})), IsOk());
+  store.Tamper(environments().sys()->store().prefix() + RecipientsPath(id),
+               Of(1, {"carol"}).Encode());
+  EXPECT_THAT(environments().AddEnvironmentKey("prod", 2), HasError(ErrorCode::kCorrupted));
+  EXPECT_EQ(StoredShares(id).size(), 1U);
+  EXPECT_THAT(OpenedBy({"carol"}), IsEmpty());
+}
+
 TEST_F(SetRecoveryTest, RefusesUnknownAndSealedEnvironmentsAndImpossibleHolders) {
   Make("prod");
   EXPECT_THAT(environments().SetRecovery("none", Of(2, {"alice", "bob"})),
