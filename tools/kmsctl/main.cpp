@@ -97,6 +97,7 @@ int Run(int argc, char** argv) {
   AddRotateEnvironmentKeyCommand(root, session);
   AddTaskCommands(root, session);
   AddRecoverCommands(root, session);
+  AddBackupCommands(root, session);
   AddMigrateCommand(root, session);
   AddCompletionCommand(root, session);
   try {

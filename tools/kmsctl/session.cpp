@@ -130,6 +130,15 @@ Result<nlohmann::json> Session::CallForAnyStatus(std::string_view path, int& sta
   return ParseBody(answer);
 }
 
+Result<PlaintextBuffer> Session::Download(std::string_view path) {
+  HttpAnswer answer = KMS_TRY(Send("GET", path, {}));
+  if (answer.status < 300) {
+    return std::move(answer.body);
+  }
+  const Result<nlohmann::json> body = ParseBody(answer);
+  return ApiError(answer.status, body.has_value() ? FirstErrorText(*body) : std::string());
+}
+
 Result<std::vector<std::string>> Session::List(std::string_view path) {
   const HttpAnswer answer = KMS_TRY(Send("LIST", path, {}));
   const nlohmann::json body = KMS_TRY(ParseBody(answer));

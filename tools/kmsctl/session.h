@@ -52,6 +52,8 @@ class Session {
                                  std::string_view body);
   // As Call, without turning a status into an error: health answers 503 with a body.
   Result<nlohmann::json> CallForAnyStatus(std::string_view path, int& status);
+  // The body of an answer that is no JSON. Errors: as Call.
+  Result<PlaintextBuffer> Download(std::string_view path);
   // The "keys" of a LIST, empty when there is nothing.
   Result<std::vector<std::string>> List(std::string_view path);
 

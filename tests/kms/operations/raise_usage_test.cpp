@@ -23,8 +23,7 @@ class RaiseUsageTest : public ::testing::Test {
   }
   std::uint64_t Recorded(std::string_view name, KeyVersionNumber version) {
     const KeyHandle key = world_.Find(name);
-    const auto entry =
-        world_.environment().store().Get(UsagePath(key->policy().incarnation));
+    const auto entry = world_.environment().store().Get(UsagePath(key->policy().incarnation));
     EXPECT_THAT(entry, IsOk());
     if (!entry.has_value() || !*entry) {
       return 0;
@@ -44,7 +43,7 @@ class RaiseUsageTest : public ::testing::Test {
 
 TEST_F(RaiseUsageTest, D12_EveryVersionCountsWhatLostCommitsMayHaveLeased) {
   world_.CreateVersions(3);
-  world_.Create("never used");
+  world_.Create("unused");
   const std::uint64_t before = Recorded("app", 3);
 
   ASSERT_THAT(RaiseUsage(world_.environment(), 7), IsOk());
@@ -52,7 +51,7 @@ TEST_F(RaiseUsageTest, D12_EveryVersionCountsWhatLostCommitsMayHaveLeased) {
   const std::uint64_t more = 7 * LargestLease(kLimit);
   EXPECT_EQ(Recorded("app", 3), before + more);
   EXPECT_GE(Recorded("app", 1), more);
-  EXPECT_EQ(Recorded("never used", 1), more);
+  EXPECT_EQ(Recorded("unused", 1), more);
 }
 
 TEST_F(RaiseUsageTest, D12_AVersionThatMayBeUsedUpIsRotatedByItsNextEncryption) {
