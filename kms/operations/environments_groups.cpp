@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "kms/operations/environments_impl.h"
+#include "kms/operations/resident_census.h"
 #include "kms/recovery/recipients.h"
 
 namespace kms {
@@ -30,6 +31,7 @@ Status Environments::JoinHsm(std::string_view name, const GroupMember& member) {
 
 Status Environments::LeaveHsm(std::string_view name, std::string_view hsm, bool destroy) {
   const Impl::SlotHandle slot = KMS_TRY(impl_->FindAnySlot(name));
+  KMS_TRY(CheckNoKeysLiveIn(*slot->environment(), hsm));
   return slot->Leave(hsm, destroy);
 }
 

@@ -215,6 +215,22 @@ Result<ResidentCensus> CountResidentKeys(Environment& environment, std::string_v
   return census;
 }
 
+Status CheckNoKeysLiveIn(Environment& environment, std::string_view hsm) {
+  constexpr std::size_t kShownNames = 5;
+  const ResidentCensus census = KMS_TRY(CountResidentKeys(environment, hsm));
+  if (census.versions == 0) {
+    return Ok();
+  }
+  std::string names;
+  for (std::size_t index = 0; index < census.names.size() && index < kShownNames; ++index) {
+    names += (names.empty() ? ": " : ", ") + census.names[index];
+  }
+  names += census.names.size() > kShownNames ? ", …" : "";
+  return FailedPrecondition(std::to_string(census.versions) + " key versions live in HSM " +
+                            std::string(hsm) + " and cannot leave it" + names +
+                            "; delete these keys first");
+}
+
 Status SweepResidentKeys(Environment& environment) {
   return SweepPrefix(environment, std::string(kResidentPrefix));
 }

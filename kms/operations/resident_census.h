@@ -51,6 +51,9 @@ struct ResidentCensus {
 // Reads the store. Errors: store errors.
 Result<ResidentCensus> CountResidentKeys(Environment& environment, std::string_view hsm);
 
+// Errors: kFailedPrecondition while keys live in that token, naming some of them; store errors.
+Status CheckNoKeysLiveIn(Environment& environment, std::string_view hsm);
+
 // Destroys the objects of versions that the store does not have any more. With an incarnation only
 // those of one key. What is being made is spared for a quarter of an hour. Tokens that do not
 // answer keep theirs until the next time. Errors: the first that was met, after all were tried.
