@@ -136,7 +136,10 @@ Result<ResidentCiphertext> EncryptGcm(Session& session, const BoundResident& key
   const MutableByteView nonce = MutableByteView(room).first(kMinResidentNonceBytes);
   FillHedgedNonce(nonce, plaintext, aad);
   GcmMechanism mechanism(key.gcm_layout, nonce, aad);
-  Bytes out = KMS_TRY(session.Encrypt(mechanism.get(), key.handle, plaintext));
+  // Some modules take a null pointer for a mistake, however little it points to.
+  constexpr std::uint8_t kNothing[] = {0};
+  const ByteView input = plaintext.empty() ? ByteView(kNothing).first(0) : plaintext;
+  Bytes out = KMS_TRY(session.Encrypt(mechanism.get(), key.handle, input));
 
   const std::size_t sealed = plaintext.size() + kTagBytes;
   const std::size_t extra = out.size() - std::min(out.size(), sealed);

@@ -40,9 +40,9 @@ struct ResidentKeyRecord {
   Bytes id;           // CKA_ID; 16 bytes for ours, 1..255 for one that existed before
   std::string label;  // CKA_LABEL, for people
   ResidentKeyType type = ResidentKeyType::kEcdsaP256;
-  std::string token_label;   // a hint for people
-  std::string token_serial;  // a hint for people
-  Bytes public_key;          // SubjectPublicKeyInfo DER; empty for kAes256Gcm
+  std::string token_label;       // a hint for people
+  std::string token_serial;      // a hint for people
+  Bytes public_key;              // SubjectPublicKeyInfo DER; empty for kAes256Gcm
   std::uint8_t nonce_bytes = 0;  // of kAes256Gcm: 12..16; else 0
   friend bool operator==(const ResidentKeyRecord&, const ResidentKeyRecord&) = default;
 };

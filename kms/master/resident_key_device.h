@@ -29,7 +29,7 @@ struct ResidentSignRequest {
   // That made `digest`; also of MGF1. nullopt: the bare bytes without DigestInfo (kRsaPkcs1v15),
   // or an ECDSA digest of unknown origin.
   std::optional<HashAlgorithm> hash = HashAlgorithm::kSha2_256;
-  Bytes digest;  // ECDSA: cut to the curve's size by the caller, not empty
+  Bytes digest;                  // ECDSA: cut to the curve's size by the caller, not empty
   std::uint32_t salt_bytes = 0;  // kRsaPss
 };
 

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "kms/crypto/aead.h"
@@ -97,18 +99,16 @@ TEST_F(ResidentFaults, H19_ImpossibleLengthsAreDeviceErrors) {
   const ResidentKeyRecord cipher = Make(ResidentKeyType::kAes256Gcm);
   KMS_ASSERT_OK_AND_ASSIGN(const ResidentCiphertext sealed, Encrypt(cipher));
   ASSERT_THAT(Sign(signer), IsOk());
+  const std::vector<std::pair<std::string, std::function<bool()>>> uses = {
+      {"C_Sign", [&] { return Sign(signer).has_value(); }},
+      {"C_Encrypt", [&] { return Encrypt(cipher).has_value(); }},
+      {"C_Decrypt", [&] { return Opens(cipher, sealed).has_value(); }}};
   for (const char* const length : {"+1", "-1", "0", "100000", "unavailable"}) {
-    for (const char* const function : {"C_Sign", "C_Encrypt", "C_Decrypt"}) {
-      faults_->SetRules(std::string(function) + " length=" + length);
-      const bool signs = std::string_view(function) == "C_Sign";
-      const bool encrypts = std::string_view(function) == "C_Encrypt";
-      const Status outcome =
-          signs      ? Status(Sign(signer).has_value() ? Ok() : Status(Unavailable("")))
-          : encrypts ? Status(Encrypt(cipher).has_value() ? Ok() : Status(Unavailable("")))
-                     : Opens(cipher, sealed);
-      EXPECT_FALSE(outcome.has_value()) << function << " " << length;
-      faults_->SetRules("");
+    for (const auto& [function, use] : uses) {
+      faults_->SetRules(function + " once length=" + length);
+      EXPECT_FALSE(use()) << function << " " << length;
       ASSERT_THAT(token_->AwaitReady(InSeconds(20)), IsOk());
+      EXPECT_TRUE(use()) << function << " after " << length;
     }
   }
   EXPECT_THAT(Sign(signer), IsOk());
