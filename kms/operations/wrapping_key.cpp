@@ -169,6 +169,12 @@ Result<SecretBytes> DecryptUnderWrappingKey(Environment& environment, MasterKeyD
   return opened;
 }
 
+Result<std::optional<ImportKeyRecord>> FindWrappingKeyRecord(Environment& environment) {
+  const auto key = KMS_TRY(Load(environment));
+  const auto* const record = key ? std::get_if<ImportKeyRecord>(&*key) : nullptr;
+  return record == nullptr ? std::optional<ImportKeyRecord>{} : std::optional(*record);
+}
+
 Result<std::optional<WrappingKeyPlace>> FindWrappingKeyPlace(Environment& environment) {
   const auto key = KMS_TRY(Load(environment));
   if (!key) {

@@ -39,6 +39,9 @@ enum class WrappingKeyPlace : std::uint8_t { kHsm, kSealedStore };
 // Errors: as SealedStore::Get, kCorrupted.
 Result<std::optional<WrappingKeyPlace>> FindWrappingKeyPlace(Environment& environment);
 
+// What is recorded of the one in an HSM; nullopt while there is none there. Errors: as above.
+Result<std::optional<ImportKeyRecord>> FindWrappingKeyRecord(Environment& environment);
+
 // The id that an environment's wrapping key has in the HSM. It follows from the environment's, so
 // that an interrupted creation or deletion finds the object without any record of it.
 Uuid WrappingKeyId(const Uuid& environment_id);
