@@ -27,6 +27,7 @@ struct EnvironmentArguments {
   std::optional<bool> new_disable_upsert;
   std::optional<std::string> new_description;
   std::optional<std::string> new_require_approval;
+  std::optional<std::string> external_keys;
   bool yes = false;
 };
 
@@ -129,6 +130,7 @@ Status Show(Session& session, const EnvironmentArguments& arguments) {
       {"protected", OptionCell(mount, "protected")},
       {"disable upsert", OptionCell(mount, "disable_upsert")},
       {"needs approval", OptionCell(mount, "require_approval")},
+      {"external keys", OptionCell(mount, "external_keys")},
       {"lease interval", OptionCell(mount, "lease_interval")},
       {"lease grace", OptionCell(mount, "lease_grace")},
       {"accessor", Cell(mount, "accessor")},
@@ -146,6 +148,9 @@ Status Configure(Session& session, const EnvironmentArguments& arguments) {
   }
   if (arguments.new_require_approval.has_value()) {
     tune["options"]["require_approval"] = *arguments.new_require_approval;
+  }
+  if (arguments.external_keys.has_value()) {
+    tune["options"]["external_keys"] = *arguments.external_keys;
   }
   if (arguments.lease_interval.has_value() || arguments.lease_grace.has_value()) {
     PutLeaseOptions(arguments, tune["options"]);
@@ -269,6 +274,11 @@ void AddEnvironmentCommands(CLI::App& root, Session& session) {
   config
       .add_option("--require-approval", changed->new_require_approval,
                   "What needs a second person, as for create; fewer than before needs one too")
+      ->type_name("LIST");
+  config
+      .add_option("--external-keys", changed->external_keys,
+                  "Keys of HSMs that keys here may refer to: default:app-*,second:signing; empty: "
+                  "none")
       ->type_name("LIST");
   AddLeaseOptions(config, *changed);
   config.add_option("--description", changed->new_description, "What it is for")->type_name("TEXT");
