@@ -322,6 +322,8 @@ void Pipeline::CallHandler(Exchange& exchange) {
     exchange.Fail(reply.error());
     if (call.retry_after.count() != 0) {
       AddRetryAfter(call.retry_after, exchange.response);
+    } else if (reply.error().code == ErrorCode::kUnavailable) {
+      AddRetryAfter(std::chrono::seconds(1), exchange.response);  // sealed, or an HSM away or busy
     }
     return;
   }
