@@ -74,6 +74,11 @@ Status RunDev(const DevOptions& options) {
   ServeOptions serve;
   serve.environments = kEnvironments;
   serve.accept_rollback = options.accept_rollback;
+  serve.reload_config = [&options]() -> Result<Config> {
+    Config again = DevConfig(options);
+    KMS_TRY(ValidateConfig(again));
+    return again;
+  };
   serve.on_listening = [&](const std::string& url) {
     PrintBanner(url, config, options);
   };

@@ -3,26 +3,16 @@
 
 #include <algorithm>
 #include <array>
-#include <condition_variable>
-#include <mutex>
 #include <stop_token>
 #include <string>
 
+#include "api/pause.h"
 #include "api/service_log.h"
 #include "kms/base/random.h"
 #include "kms/operations/auto_rotate.h"
 
 namespace kms::api {
 namespace {
-
-// False when `stop` was requested before the pause was over.
-bool Pause(const std::stop_token& stop, Milliseconds pause) {
-  std::mutex mutex;
-  std::condition_variable_any stopped;
-  std::unique_lock lock(mutex);
-  stopped.wait_for(lock, stop, pause, [] { return false; });
-  return !stop.stop_requested();
-}
 
 // `interval` give or take a tenth, so that the nodes of a service do not work in step.
 Milliseconds Jittered(Milliseconds interval) {
@@ -33,14 +23,6 @@ Milliseconds Jittered(Milliseconds interval) {
 }
 
 }  // namespace
-
-LeaseKeeper::LeaseKeeper(Environments& environments, Milliseconds interval)
-    : thread_([&environments, interval](const std::stop_token& stop) {
-        while (Pause(stop, interval)) {
-          environments.ProveLeases(kDefaultHsm);
-          environments.SealExpired();
-        }
-      }) {}
 
 RotationKeeper::RotationKeeper(Environments& environments, Milliseconds interval)
     : thread_([&environments, interval](const std::stop_token& stop) {

@@ -11,20 +11,11 @@
 
 namespace kms::api {
 
-// Proves the leases of all environments at an interval: a proof may hang as long as the HSM does.
-class LeaseKeeper {
- public:
-  // `environments` must outlive it; as with the others.
-  LeaseKeeper(Environments& environments, Milliseconds interval);
-
- private:
-  std::jthread thread_;
-};
-
 // Rotates keys that are due. The first look comes early: a service that is restarted often must not
 // put it off for ever.
 class RotationKeeper {
  public:
+  // `environments` must outlive it; as with the others.
   RotationKeeper(Environments& environments, Milliseconds interval);
 
  private:

@@ -8,33 +8,39 @@
 #include <algorithm>
 #include <atomic>
 #include <charconv>
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <thread>
 #include <utility>
 
+#include "api/audit_head.h"
+#include "api/epoch_keeper.h"
 #include "api/front/server.h"
 #include "api/handlers/route_table.h"
 #include "api/keepers.h"
+#include "api/lease_keepers.h"
+#include "api/open_environments.h"
 #include "api/outbound/https_fetcher.h"
 #include "api/pipeline/audit_gate.h"
 #include "api/pipeline/pipeline.h"
 #include "api/process.h"
 #include "api/service_log.h"
 #include "api/task_options.h"
+#include "api/token_fleet.h"
 #include "api/token_options.h"
 #include "kms/audit/chained_audit_log.h"
-#include "kms/audit/checkpoint.h"
+#include "kms/backup/backups.h"
+#include "kms/backup/store_guard.h"
 #include "kms/base/clock.h"
 #include "kms/base/secret_source.h"
 #include "kms/identity/identity.h"
 #include "kms/master/hsm_registry.h"
-#include "kms/master/key_group.h"
 #include "kms/operations/environments.h"
 #include "kms/operations/usage.h"
 #include "kms/store/sqlite_store.h"
 #include "kms/tasks/task_runner.h"
-#include "pkcs11/worker_device.h"
 
 namespace kms::api {
 
@@ -42,7 +48,6 @@ namespace {
 
 // SIGTERM is obeyed within five seconds whatever hangs.
 constexpr Milliseconds kLongestStop{4800};
-constexpr Milliseconds kCheckpointTimeout{1000};
 constexpr Milliseconds kReturnTimeout{200};
 constexpr int kExitCutShort = 70;
 
@@ -142,7 +147,23 @@ PipelineOptions PipelineOptionsFrom(const Config& config) {
 
 static_assert(LimitsConfig{}.max_encryptions_per_version == kMaxEncryptionsPerVersion);
 
-EnvironmentsOptions EnvironmentsOptionsFrom(const Config& config, AuditLog& audit) {
+static_assert(kForever == kLeaseForever);
+
+// What an operator should hear of at once, and how often there was such a thing.
+class HsmAlarms {
+ public:
+  void Raise(std::string_view what) {
+    ++count_;
+    LogWarning(std::string(what));
+  }
+  [[nodiscard]] std::uint64_t count() const { return count_; }
+
+ private:
+  std::atomic<std::uint64_t> count_{0};
+};
+
+EnvironmentsOptions EnvironmentsOptionsFrom(const Config& config, AuditLog& audit,
+                                            HsmAlarms& alarms) {
   EnvironmentsOptions options;
   options.hsm_timeout = config.hsm.call_timeout;
   options.lease_interval = config.lease.interval;
@@ -150,24 +171,8 @@ EnvironmentsOptions EnvironmentsOptionsFrom(const Config& config, AuditLog& audi
   options.limits.max_warm_keys = config.limits.max_warm_keys;
   options.limits.max_encryptions_per_version = config.limits.max_encryptions_per_version;
   options.audit = &audit;
-  options.alarm = [](std::string_view what) { LogWarning(std::string(what)); };
+  options.alarm = [&alarms](std::string_view what) { alarms.Raise(what); };
   return options;
-}
-
-Result<std::unique_ptr<pkcs11::WorkerDevice>> StartDevice(const HsmConfig& config) {
-  pkcs11::WorkerOptions options;
-  options.token = TokenOptionsFrom(config);
-  options.environment = WorkerEnvironmentFrom(config);
-  std::unique_ptr<pkcs11::WorkerDevice> device =
-      KMS_TRY(pkcs11::WorkerDevice::Start(std::move(options)));
-  const Status ready =
-      device->AwaitReady(std::chrono::steady_clock::now() + config.start_timeout);
-  if (!ready.has_value()) {
-    return FailedPrecondition("the HSM token \"" + config.token_label + "\" of " + config.module +
-                                  " is not ready: " + ready.error().public_message,
-                              ready.error().detail);
-  }
-  return device;
 }
 
 // The store's newest revision, known without asking it. Thread rule: any thread.
@@ -187,14 +192,6 @@ class RevisionWatch {
  private:
   std::atomic<Revision> revision_{0};
 };
-
-Error StoreIsOlder(Revision revision, Revision seen) {
-  return FailedPrecondition(
-      "the store is older than the audit log: it is at revision " + std::to_string(revision) +
-      ", the log has seen " + std::to_string(seen) +
-      "; tokens that were revoked since would be good again. Bring back the newer store, or start "
-      "with --accept-rollback to go on with this one: every token but the root token is revoked then");
-}
 
 Result<std::unique_ptr<ChainedAuditLog>> OpenAuditLog(const AuditConfig& config,
                                                       std::shared_ptr<RevisionWatch> watch,
@@ -241,20 +238,17 @@ Status EnsureEnvironments(Environments& environments,
   return Ok();
 }
 
-// Signs the head of the audit log by the HSM's audit key. A HSM that is away costs the signature,
-// not the start or the stop: the chain goes on and the next checkpoint covers it.
-void SignAuditHead(ChainedAuditLog& audit, MasterKeyDevice& device, const Clock& clock) {
-  const Deadline deadline = std::chrono::steady_clock::now() + kCheckpointTimeout;
-  Result<Bytes> public_key = device.SigningPublicKey(deadline);
-  const auto sign = [&](ByteView message) { return device.Sign(message, deadline); };
-  const Status signed_head =
-      public_key.has_value()
-          ? WriteCheckpoint(audit, audit.head(), {.sign = sign, .public_key = *public_key},
-                            clock.Now(), deadline)
-          : Status{public_key.error()};
-  if (!signed_head.has_value()) {
-    LogError("the audit log's head could not be signed", signed_head.error());
-  }
+StoreGuardOptions StoreGuardOptionsFrom(const Config& config, const ServeOptions& options) {
+  return {.accept_rollback = options.accept_rollback,
+          .hsm_timeout = config.hsm.call_timeout,
+          .alarm = [](std::string_view what) { LogWarning(std::string(what)); }};
+}
+
+BackupsOptions BackupsOptionsFrom(const Config& config, SqliteStore& store, StoreGuard& guard) {
+  const std::string directory = std::filesystem::path(config.store.path).parent_path().string();
+  return {.copy_store = [&store](const std::string& path) { return store.CopyTo(path); },
+          .directory = directory.empty() ? "." : directory,
+          .epochs = &guard.epochs()};
 }
 
 // Ends the process when an orderly stop takes too long: the exit status says that it was cut short.
@@ -271,12 +265,41 @@ std::string UrlOf(const Config& config, std::uint16_t port) {
   return scheme + address.substr(0, address.rfind(':') + 1) + std::to_string(port);
 }
 
+using HsmReload = std::function<Result<HsmChanges>(bool dry_run)>;
+
+std::vector<std::string> UsersOf(const Environments& environments, std::string_view hsm) {
+  std::vector<std::string> names;
+  for (const EnvironmentStatus& status : environments.Statuses()) {
+    if (std::ranges::find(status.members, hsm, &MemberStatus::hsm) != status.members.end()) {
+      names.push_back(status.name);
+    }
+  }
+  return names;
+}
+
+HsmReload ReloadFrom(const ServeOptions& options, TokenFleet& fleet,
+                     const Environments& environments, LeaseKeepers& leases) {
+  if (!options.reload_config) {
+    return {};
+  }
+  return [&options, &fleet, &environments, &leases](bool dry_run) -> Result<HsmChanges> {
+    const Config config = KMS_TRY(options.reload_config());
+    const auto users = [&environments](std::string_view hsm) { return UsersOf(environments, hsm); };
+    HsmChanges changes = KMS_TRY(fleet.Apply(AllHsms(config), users, dry_run));
+    if (!dry_run) {
+      leases.Follow();
+    }
+    return changes;
+  };
+}
+
 struct HangupTargets {
   ChainedAuditLog& audit;
   HttpServer& server;
+  const HsmReload& reload_hsms;
 };
 
-// SIGHUP: the audit file may have been rotated away, the certificate replaced.
+// SIGHUP: the audit file may have been rotated away, the certificate replaced, tokens added.
 void OnHangup(void* context) {
   auto& targets = *static_cast<HangupTargets*>(context);
   targets.audit.Reopen();
@@ -285,6 +308,17 @@ void OnHangup(void* context) {
     LogError("the TLS certificate was not reloaded; the old one stays", reloaded.error());
   }
   LogInfo("reopened the audit log and reloaded the certificate");
+  if (!targets.reload_hsms) {
+    return;
+  }
+  const Result<HsmChanges> changes = targets.reload_hsms(false);
+  if (!changes.has_value()) {
+    LogError("the HSM tokens were not reloaded; they stay as they are", changes.error());
+    return;
+  }
+  LogInfo("reloaded the HSM tokens: " + std::to_string(changes->added.size()) + " added, " +
+          std::to_string(changes->removed.size()) + " removed, " +
+          std::to_string(changes->changed.size()) + " changed");
 }
 
 }  // namespace
@@ -293,33 +327,42 @@ Status Serve(const Config& config, const ServeOptions& options) {
   const FrontOptions front = KMS_TRY(FrontOptionsFrom(config));
   const SystemClock clock;
   const std::unique_ptr<SqliteStore> store = KMS_TRY(SqliteStore::Open(config.store.path));
-  const std::shared_ptr<pkcs11::WorkerDevice> device = KMS_TRY(StartDevice(config.hsm));
   HsmRegistry hsms(clock);
-  KMS_TRY(hsms.Add(std::string(kDefaultHsm), {.owner = device, .master_keys = device.get()}));
+  TokenFleet fleet(hsms);
+  KMS_TRY(fleet.Apply(AllHsms(config), {}));
   const std::shared_ptr<RevisionWatch> watch = KMS_TRY(RevisionWatch::Watch(*store));
   const std::unique_ptr<ChainedAuditLog> audit =
       KMS_TRY(OpenAuditLog(config.audit, watch, clock));
-  const bool rolled_back = watch->revision() < audit->store_revision_at_open();
-  if (rolled_back && !options.accept_rollback) {
-    return StoreIsOlder(watch->revision(), audit->store_revision_at_open());
-  }
+  HsmAlarms alarms;
+  std::unique_ptr<StoreGuard> guard;
+  const StoreJudge judge = [&]() -> Status {
+    if (guard == nullptr) {
+      guard = KMS_TRY(StoreGuard::Judge(*store, hsms, *audit, StoreGuardOptionsFrom(config, options)));
+    }
+    return Ok();
+  };
   const std::unique_ptr<Environments> environments =
-      KMS_TRY(Environments::Open(*store, hsms, clock, EnvironmentsOptionsFrom(config, *audit)));
+      KMS_TRY(OpenEnvironments(config, fleet, *store, hsms, clock,
+                               EnvironmentsOptionsFrom(config, *audit, alarms), judge));
   HttpsFetcher fetcher;
   const std::unique_ptr<Identity> identity =
-      KMS_TRY(OpenIdentity(config.auth, rolled_back, *environments, clock, fetcher));
-  if (rolled_back) {  // last, so that a start cut short asks again
-    KMS_TRY(audit->AcceptStore(watch->revision()));
-  }
+      KMS_TRY(OpenIdentity(config.auth, guard->rolled_back(), *environments, clock, fetcher));
+  KMS_TRY(guard->Settle(*environments));
   Limits limits(KMS_TRY(TrustedProxiesFrom(config.listener)));
   identity->limit_settings().Attach(limits);
   KMS_TRY(EnsureEnvironments(*environments, options.environments));
-  SignAuditHead(*audit, *device, clock);
+  SignAuditHead(*audit, *environments, clock, guard->Statement());
+  Backups backups(*store, *environments, clock, BackupsOptionsFrom(config, *store, *guard));
+  LeaseKeepers leases(*environments);
+  const HsmReload reload_hsms = ReloadFrom(options, fleet, *environments, leases);
 
   const std::unique_ptr<TaskRunner> tasks = KMS_TRY(
       TaskRunner::Open(*environments, clock, TaskRunnerOptionsFrom(config, *audit)));
+  PipelineOptions pipeline_options = PipelineOptionsFrom(config);
+  pipeline_options.reload_hsms = reload_hsms;
+  pipeline_options.hsm_alarms = [&alarms] { return alarms.count(); };
   Pipeline pipeline(RouteTable(), Services{*environments, *audit, *identity, limits, clock,
-                                           PipelineOptionsFrom(config), tasks.get()});
+                                           std::move(pipeline_options), tasks.get(), &backups});
   AuditGate gate(*audit);
   const std::unique_ptr<HttpServer> server = KMS_TRY(HttpServer::Start(front, pipeline, gate));
   const std::string url = UrlOf(config, server->port());
@@ -330,23 +373,27 @@ Status Serve(const Config& config, const ServeOptions& options) {
 
   int signal = 0;
   {
-    const LeaseKeeper leases(*environments, config.lease.interval);
     std::optional<RotationKeeper> rotations(std::in_place, *environments,
                                             config.rotation.check_interval);
+    std::optional<EpochKeeper> epochs(std::in_place, *guard, *environments, [&] {
+      SignAuditHead(*audit, *environments, clock, guard->Statement());
+    });
     const TidyKeeper tidy(*identity, config.auth.tidy_interval);
     tasks->Start();
-    HangupTargets targets{*audit, *server};
+    HangupTargets targets{*audit, *server, reload_hsms};
     signal = AwaitStopSignal(OnHangup, &targets);
     LimitStop();
     LogInfo(signal == SIGTERM ? "stopping on SIGTERM" : "stopping on SIGINT");
     const DrainReport drained =
         server->Drain(std::chrono::steady_clock::now() + config.limits.drain_timeout);
     rotations.reset();  // what they record belongs before the signed head
+    epochs.reset();
     tasks->Stop();
     for (const std::shared_ptr<Environment>& environment : environments->List()) {
       ReturnLeases(*environment, clock.SteadyNow() + kReturnTimeout);
     }
-    SignAuditHead(*audit, *device, clock);
+    guard->Raise(*environments);
+    SignAuditHead(*audit, *environments, clock, guard->Statement());
     if (drained.cut_connections + drained.busy_workers > 0) {
       LogWarning("cut " + std::to_string(drained.cut_connections) + " connections; " +
                  std::to_string(drained.busy_workers) + " requests were still running");

@@ -25,6 +25,8 @@ struct ServeOptions {
   std::vector<InitialEnvironment> environments;
   // Goes on with a store that is older than the audit log; every token but the root token dies.
   bool accept_rollback = false;
+  // Reads the configuration again, checked, for its HSM tokens; empty: they stay as they are.
+  std::function<Result<Config>()> reload_config;
   // Called once the listener accepts, with its URL ("http://127.0.0.1:8200").
   std::function<void(const std::string& url)> on_listening;
 };

@@ -80,6 +80,12 @@ Result<Reply> HandleWriteAuthTune(Call& call);
 Result<Reply> HandleMountOfPath(Call& call);
 Result<Reply> HandleHsmStatus(Call& call);
 Result<Reply> HandleEnvironmentsStatus(Call& call);
+Result<Reply> HandleListHsms(Call& call);
+Result<Reply> HandleReadHsm(Call& call);
+Result<Reply> HandleReloadHsms(Call& call);
+Result<Reply> HandleJoinHsm(Call& call);
+Result<Reply> HandleLeaveHsm(Call& call);
+Result<Reply> HandleReadLease(Call& call);
 Result<Reply> HandleMetrics(Call& call);
 
 // auth/token/… (10.2)
@@ -151,6 +157,12 @@ Result<Reply> HandleRetireMaster(Call& call);
 Result<Reply> HandleReadRecovery(Call& call);
 Result<Reply> HandleWriteRecovery(Call& call);
 Result<Reply> HandleDeleteRecovery(Call& call);
+
+// sys/backup, sys/backups/…
+Result<Reply> HandleBackUpStore(Call& call);
+Result<Reply> HandleCheckStoreBackup(Call& call);
+Result<Reply> HandleListStoreBackups(Call& call);
+Result<Reply> HandleForgetStoreBackup(Call& call);
 
 // sys/tasks/…, sys/statements/…
 Result<Reply> HandleListTasks(Call& call);

@@ -1,81 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
-// sys/hsm/status and sys/environments/status: what an operator wants to see of HSM and leases.
+// sys/hsm, sys/hsm/status and sys/environments/status: what an operator wants to see of HSM tokens,
+// groups and leases. sys/hsm/reload: tokens as the configuration names them now.
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "api/handlers/handlers.h"
+#include "api/handlers/hsm_view.h"
 #include "api/pipeline/call.h"
 #include "api/pipeline/json_writer.h"
-#include "kms/master/guarded_device.h"
-#include "kms/operations/wrapping_key.h"
 
 namespace kms::api {
 namespace {
 
-constexpr std::chrono::milliseconds kDescribeTimeout{2000};
+// Of all tokens together: one that hangs must not make the page useless.
+constexpr std::chrono::milliseconds kDescribeTimeout{1000};
 
-// Where the private half of an environment's wrapping key is: "hsm" or "store"; null while there is
-// none, or nobody can tell.
-void AppendWrappingKey(const Environments& environments, const std::string& name,
-                       JsonObject& object) {
-  std::optional<WrappingKeyPlace> place;
-  if (const std::shared_ptr<Environment> environment = environments.Find(name)) {
-    place = FindWrappingKeyPlace(*environment).value_or(std::nullopt);
+// The token whose state stands for the service: the first that opens `sys`.
+const HsmStatus* FirstOf(const Environments& environments, const std::vector<HsmStatus>& hsms) {
+  for (const std::string& name : environments.MembersOf("sys")) {
+    const auto found = std::ranges::find(hsms, name, &HsmStatus::name);
+    if (found != hsms.end()) {
+      return &*found;
+    }
   }
-  if (!place) {
-    object.Null("wrapping_key");
-    return;
-  }
-  object.String("wrapping_key", *place == WrappingKeyPlace::kHsm ? "hsm" : "store");
+  return hsms.empty() ? nullptr : &hsms.front();
 }
 
-void AppendEnvironment(const Environments& environments, const EnvironmentStatus& status,
-                       std::string& out) {
-  JsonObject object(out);
-  object.String("name", status.name);
-  object.Boolean("sealed", status.sealed);
-  object.String("reason", status.reason);
-  object.String("master_key_label", status.master_key_label);
-  object.Integer("master_key_version", status.master_key_version);
-  object.Integer("environment_key_version", status.environment_key_version);
-  object.String("wrap_mechanism", status.wrap_mechanism);
-  if (status.lease_age_ms) {
-    object.Integer("lease_age_ms", *status.lease_age_ms);
-  } else {
-    object.Null("lease_age_ms");
-  }
-  AppendWrappingKey(environments, status.name, object);
-  object.Close();
-}
-
-void AppendEnvironments(const Environments& environments, std::string& out) {
+void AppendHsms(const Environments& environments, const std::vector<HsmStatus>& hsms,
+                const std::vector<EnvironmentStatus>& users, Deadline deadline, std::string& out) {
   JsonArray array(out);
-  for (const EnvironmentStatus& status : environments.Statuses()) {
-    AppendEnvironment(environments, status, array.Next());
+  for (const HsmStatus& status : hsms) {
+    AppendHsm(environments, status, users, deadline, array.Next());
+  }
+  for (const std::string& name : AbsentHsms(hsms, users)) {
+    AppendAbsentHsm(name, users, array.Next());
   }
   array.Close();
 }
 
-void AppendStatistics(const DeviceStatistics& statistics, JsonObject& object) {
-  object.String("state", DeviceStateName(statistics.state));
-  object.String("reason", statistics.state_reason);
-  object.Integer("calls", static_cast<std::int64_t>(statistics.calls));
-  object.Integer("failed_calls", static_cast<std::int64_t>(statistics.failed_calls));
-  object.Integer("abandoned_calls", static_cast<std::int64_t>(statistics.abandoned_calls));
-  object.Integer("reconnects", static_cast<std::int64_t>(statistics.reconnects));
-  object.Integer("worker_restarts", static_cast<std::int64_t>(statistics.worker_restarts));
-  object.Integer("sessions_open", statistics.sessions_open);
-  object.Integer("sessions_in_use", statistics.sessions_in_use);
-  object.Integer("requests_waiting", statistics.requests_waiting);
-}
-
-void AppendDescription(const DeviceDescription& description, JsonObject& object,
-                       std::string& out) {
-  object.String("token_label", description.token_label);
-  object.String("token_serial", description.token_serial);
-  object.String("module_path", description.module_path);
-  object.String("module_description", description.module_description);
-  object.Key("usable_mechanisms");
+void AppendNames(std::string_view key, const std::vector<std::string>& names, JsonObject& object,
+                 std::string& out) {
+  object.Key(key);
   JsonArray array(out);
-  for (const WrapMechanism mechanism : description.usable_mechanisms) {
-    AppendJsonString(WrapMechanismName(mechanism), array.Next());
+  for (const std::string& name : names) {
+    AppendJsonString(name, array.Next());
   }
   array.Close();
 }
@@ -83,30 +53,76 @@ void AppendDescription(const DeviceDescription& description, JsonObject& object,
 }  // namespace
 
 Result<Reply> HandleHsmStatus(Call& call) {
-  const Services& services = call.services;
-  const std::shared_ptr<GuardedDevice> found = services.environments.hsms().Find(kDefaultHsm);
-  if (found == nullptr) {
-    return NotFound("there is no HSM \"" + std::string(kDefaultHsm) + "\"");
-  }
-  MasterKeyDevice& device = *found;
+  const Environments& environments = call.services.environments;
+  const std::vector<HsmStatus> hsms = environments.hsms().Statuses();
+  const std::vector<EnvironmentStatus> users = environments.Statuses();
+  const Deadline deadline = call.services.clock.SteadyNow() + kDescribeTimeout;
   std::string out = R"({"device":)";
-  JsonObject object(out);
-  AppendStatistics(device.Statistics(), object);
-  // A device that is away is described by its statistics alone.
-  const Deadline deadline = services.clock.SteadyNow() + kDescribeTimeout;
-  if (const Result<DeviceDescription> description = device.Describe(deadline)) {
-    AppendDescription(*description, object, out);
+  if (const HsmStatus* first = FirstOf(environments, hsms)) {
+    AppendDevice(environments, *first, deadline, out);
+  } else {
+    out += "null";
   }
-  object.Close();
   out += R"(,"environments":)";
-  AppendEnvironments(services.environments, out);
+  AppendEnvironments(environments, users, out);
+  out += R"(,"hsms":)";
+  AppendHsms(environments, hsms, users, deadline, out);
   out += '}';
   return Reply::Data(std::move(out));
 }
 
+Result<Reply> HandleListHsms(Call& call) {
+  const Environments& environments = call.services.environments;
+  std::string out = R"({"hsms":)";
+  AppendHsms(environments, environments.hsms().Statuses(), environments.Statuses(),
+             call.services.clock.SteadyNow() + kDescribeTimeout, out);
+  out += '}';
+  return Reply::Data(std::move(out));
+}
+
+Result<Reply> HandleReadHsm(Call& call) {
+  const Environments& environments = call.services.environments;
+  const std::string name(call.fields.Text("hsm"));
+  const std::vector<HsmStatus> hsms = environments.hsms().Statuses();
+  const std::vector<EnvironmentStatus> users = environments.Statuses();
+  std::string out;
+  const auto found = std::ranges::find(hsms, name, &HsmStatus::name);
+  if (found != hsms.end()) {
+    AppendHsm(environments, *found, users, call.services.clock.SteadyNow() + kDescribeTimeout, out);
+    return Reply::Data(std::move(out));
+  }
+  const std::vector<std::string> absent = AbsentHsms(hsms, users);
+  if (std::ranges::find(absent, name) == absent.end()) {
+    return NotFound("no such HSM: the configuration names the tokens, see sys/hsm");
+  }
+  AppendAbsentHsm(name, users, out);
+  return Reply::Data(std::move(out));
+}
+
+Result<Reply> HandleReloadHsms(Call& call) {
+  const auto& reload = call.services.options.reload_hsms;
+  if (!reload) {
+    return InvalidArgument("this server does not read its configuration again");
+  }
+  const bool dry_run = call.fields.Boolean("dry_run");
+  const Result<HsmChanges> changes = reload(dry_run);
+  if (!changes.has_value()) {  // the caller's to mend, whatever it is
+    return InvalidArgument(changes.error().public_message, changes.error().detail);
+  }
+  std::string out;
+  JsonObject object(out);
+  AppendNames("added", changes->added, object, out);
+  AppendNames("removed", changes->removed, object, out);
+  AppendNames("changed", changes->changed, object, out);
+  object.Boolean("dry_run", dry_run);
+  object.Close();
+  return Reply::Data(std::move(out));
+}
+
 Result<Reply> HandleEnvironmentsStatus(Call& call) {
+  const Environments& environments = call.services.environments;
   std::string out = R"({"environments":)";
-  AppendEnvironments(call.services.environments, out);
+  AppendEnvironments(environments, environments.Statuses(), out);
   out += '}';
   return Reply::Data(std::move(out));
 }

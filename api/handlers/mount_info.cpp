@@ -8,6 +8,7 @@
 
 #include "api/pipeline/fields.h"
 #include "kms/auth/guarded_action.h"
+#include "kms/operations/lease_settings.h"
 #include "kms/operations/resident_versions.h"
 
 namespace kms::api {
@@ -54,6 +55,18 @@ Result<std::uint64_t> ParseEncryptionLimit(const std::string& text) {
   return limit;
 }
 
+// An empty text goes back to what the service is configured with.
+Status ApplyLeaseOption(std::string_view key, const std::string& text,
+                        EnvironmentSettings& settings) {
+  if (text.empty()) {
+    settings.options.erase(std::string(key));
+    return Ok();
+  }
+  KMS_TRY(CheckLeaseOption(key, text));
+  settings.options[std::string(key)] = text;
+  return Ok();
+}
+
 Status ApplyOption(std::string_view key, JsonView value, EnvironmentSettings& settings) {
   if (value.kind() == JsonKind::kArray || value.kind() == JsonKind::kObject) {
     return InvalidArgument("mount options must be texts");
@@ -92,6 +105,12 @@ Status ApplyOption(std::string_view key, JsonView value, EnvironmentSettings& se
       settings.options.erase(std::string(key));
     }
     return Ok();
+  }
+  if (key == kLeaseIntervalOption || key == kLeaseGraceOption) {
+    return ApplyLeaseOption(key, text, settings);
+  }
+  if (key == kHsmsOption) {
+    return Ok();  // no setting: ParseHsmsOption
   }
   if (key.size() > kMaxOptionBytes || text.size() > kMaxOptionBytes ||
       settings.options.size() >= kMaxOptions) {
@@ -159,6 +178,29 @@ Status ApplyOptions(JsonView options, EnvironmentSettings& settings) {
     }
   });
   return status;
+}
+
+Result<std::vector<std::string>> ParseHsmsOption(JsonView options) {
+  std::vector<std::string> names;
+  const JsonView option = options.Find(kHsmsOption);
+  const std::string text = option.is_null() ? std::string() : option.Rendered();
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::size_t end = std::min(rest.find(','), rest.size());
+    std::string_view name = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    while (name.starts_with(' ')) {
+      name.remove_prefix(1);
+    }
+    while (name.ends_with(' ')) {
+      name.remove_suffix(1);
+    }
+    if (name.empty() || std::ranges::find(names, name) != names.end()) {
+      return InvalidArgument("option \"hsms\" must be names of HSM tokens, separated by commas, each "
+                             "once: see sys/hsm");
+    }
+    names.emplace_back(name);
+  }
+  return names;
 }
 
 Result<std::int64_t> ParseLease(std::string_view name, std::string_view text) {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "api/pipeline/json_body.h"
 #include "api/pipeline/json_writer.h"
@@ -19,6 +21,11 @@ void AppendTune(const Environment& environment, JsonObject& object, std::string&
 // Applies `options` ({"protected":"true", …}) to `settings`. Errors: kInvalidArgument for a value
 // that is not text, number or boolean, or a bad one for the options we know.
 Status ApplyOptions(JsonView options, EnvironmentSettings& settings);
+
+// The HSM tokens that are to open a new environment: the option "hsms", which is no setting and is
+// passed over by ApplyOptions. Empty: not said. Errors: kInvalidArgument for what is no list.
+inline constexpr std::string_view kHsmsOption = "hsms";
+Result<std::vector<std::string>> ParseHsmsOption(JsonView options);
 
 // One lease time in seconds. Errors: kInvalidArgument "unable to parse NAME as a duration".
 Result<std::int64_t> ParseLease(std::string_view name, std::string_view text);

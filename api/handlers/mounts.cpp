@@ -63,7 +63,12 @@ Status ApplyTune(Call& call, EnvironmentSettings& settings) {
       *seconds = KMS_TRY(ParseLease(field, call.fields.Text(field)));
     }
   }
-  return ApplyOptions(call.fields.Tree("options"), settings);
+  const JsonView options = call.fields.Tree("options");
+  if (!options.Find(kHsmsOption).is_null()) {
+    return InvalidArgument("option \"hsms\" is for new environments; add one to this by POST "
+                           "sys/environments/NAME/hsms (kmsctl hsm add)");
+  }
+  return ApplyOptions(options, settings);
 }
 
 }  // namespace
@@ -94,6 +99,7 @@ Result<Reply> HandleCreateMount(Call& call) {
   request.settings.description = KMS_TRY(DescriptionOf(call));
   KMS_TRY(ApplyLeases(call.fields.Tree("config"), request.settings));
   KMS_TRY(ApplyOptions(call.fields.Tree("options"), request.settings));
+  request.hsms = KMS_TRY(ParseHsmsOption(call.fields.Tree("options")));
   if (const JsonView recovery = call.fields.Tree("recovery"); !recovery.is_null()) {
     request.recovery = KMS_TRY(ReadRecipientFields(
         recovery.Find("threshold").Integer().value_or(0), recovery.Find("recipients")));

@@ -7,6 +7,7 @@
 
 #include "api/handlers/cert_routes.h"
 #include "api/handlers/handlers.h"
+#include "api/handlers/hsm_routes.h"
 #include "api/handlers/jwt_routes.h"
 #include "api/handlers/login_routes.h"
 #include "api/handlers/token_routes.h"
@@ -317,6 +318,12 @@ constexpr std::array kRetireMasterFields = {
     FieldSpec{.name = "dry_run", .kind = kBoolean},
     FieldSpec{.name = "rate", .kind = kInteger},
 };
+constexpr std::array kStoreBackupFields = {
+    FieldSpec{.name = "keep", .kind = kDuration, .fallback = "90d"},
+};
+constexpr std::array kCheckStoreBackupFields = {
+    FieldSpec{.name = "head", .kind = kString, .missing_text = "missing head"},
+};
 constexpr std::array kThrottleFields = {
     FieldSpec{.name = "rate", .kind = kInteger, .missing_text = "missing rate"},
 };
@@ -519,6 +526,17 @@ constexpr std::array kRoutes = {
     Route{.operation = Operation::kDelete, .pattern = "sys/environments/{path*}/recovery",
           .capability = Capability::kDelete, .handle = HandleDeleteRecovery, .absolute = true,
           .sudo = true, .approval = ApprovalAction::kRecovery, .changes_state = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/backup",
+          .capability = Capability::kRead, .fields = kStoreBackupFields,
+          .handle = HandleBackUpStore, .absolute = true, .sudo = true, .changes_state = true},
+    Route{.operation = Operation::kUpdate, .pattern = "sys/backup/check",
+          .capability = Capability::kUpdate, .fields = kCheckStoreBackupFields,
+          .handle = HandleCheckStoreBackup, .absolute = true},
+    Route{.operation = Operation::kList, .pattern = "sys/backups", .capability = Capability::kList,
+          .handle = HandleListStoreBackups, .absolute = true},
+    Route{.operation = Operation::kDelete, .pattern = "sys/backups/{id}",
+          .capability = Capability::kDelete, .handle = HandleForgetStoreBackup, .absolute = true,
+          .sudo = true, .changes_state = true},
     Route{.operation = Operation::kList, .pattern = "sys/tasks", .capability = Capability::kList,
           .handle = HandleListTasks, .absolute = true},
     Route{.operation = Operation::kRead, .pattern = "sys/tasks/{id}",
@@ -647,7 +665,8 @@ constexpr auto Joined(const std::array<Route, Sizes>&... tables) {
   return all;
 }
 
-constexpr auto kAllRoutes = Joined(kRoutes, kTokenRoutes, kAppRoleRoutes, kUserpassRoutes, kCertRoutes, kJwtRoutes);
+constexpr auto kAllRoutes = Joined(kRoutes, kTokenRoutes, kAppRoleRoutes, kUserpassRoutes, kCertRoutes, kJwtRoutes,
+                                   kHsmRoutes);
 
 static_assert(IsSound(kAllRoutes));
 static_assert(kAllRoutes.size() <= Metrics::kMaxRoutes);

@@ -9,8 +9,10 @@ Result<Reply> HandleMetrics(Call& call) {
   if (call.fields.Text("format") != "prometheus") {
     return InvalidArgument("only format=prometheus is offered");
   }
-  Reply reply = Reply::Bare(call.metrics.Render(call.services.environments, call.services.audit,
-                                                call.services.limits));
+  const Services& services = call.services;
+  const std::uint64_t alarms = services.options.hsm_alarms ? services.options.hsm_alarms() : 0;
+  Reply reply = Reply::Bare(
+      call.metrics.Render(services.environments, services.audit, services.limits, alarms));
   reply.content_type = "text/plain; version=0.0.4";
   return reply;
 }

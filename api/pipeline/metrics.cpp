@@ -9,10 +9,10 @@
 #include <limits>
 #include <vector>
 
+#include "api/pipeline/hsm_metrics.h"
+#include "api/pipeline/metric_families.h"
 #include "kms/audit/audit_log.h"
 #include "kms/auth/limits.h"
-#include "kms/master/guarded_device.h"
-#include "kms/operations/environments.h"
 
 namespace kms::api {
 namespace {
@@ -34,63 +34,7 @@ std::string PatternOf(const Route& route) {
 }
 
 prometheus::MetricFamily Family(std::string name, std::string help, prometheus::MetricType type) {
-  prometheus::MetricFamily family;
-  family.name = std::move(name);
-  family.help = std::move(help);
-  family.type = type;
-  return family;
-}
-
-using Labels = std::vector<prometheus::ClientMetric::Label>;
-
-void AddGauge(prometheus::MetricFamily& family, Labels labels, double value) {
-  prometheus::ClientMetric metric;
-  metric.label = std::move(labels);
-  metric.gauge.value = value;
-  family.metric.push_back(std::move(metric));
-}
-
-void AddCounter(prometheus::MetricFamily& family, Labels labels, double value) {
-  prometheus::ClientMetric metric;
-  metric.label = std::move(labels);
-  metric.counter.value = value;
-  family.metric.push_back(std::move(metric));
-}
-
-void AddEnvironments(const Environments& environments,
-                     std::vector<prometheus::MetricFamily>& out) {
-  auto sealed = Family("kms_environment_sealed", "1 while an environment is sealed",
-                       prometheus::MetricType::Gauge);
-  auto warm = Family("kms_warm_keys", "Keys held in memory", prometheus::MetricType::Gauge);
-  for (const auto& environment : environments.List()) {
-    const Labels labels = {{"environment", environment->identity().name}};
-    AddGauge(sealed, labels, environment->sealed() ? 1 : 0);
-    AddGauge(warm, labels, static_cast<double>(environment->warm_keys()));
-  }
-  out.push_back(std::move(sealed));
-  out.push_back(std::move(warm));
-}
-
-void AddDevice(const DeviceStatistics& device, std::vector<prometheus::MetricFamily>& out) {
-  auto ready = Family("kms_hsm_ready", "1 while the HSM serves", prometheus::MetricType::Gauge);
-  AddGauge(ready, {}, device.state == DeviceState::kReady ? 1 : 0);
-  auto sessions = Family("kms_hsm_sessions", "PKCS#11 sessions", prometheus::MetricType::Gauge);
-  AddGauge(sessions, {{"state", "open"}}, device.sessions_open);
-  AddGauge(sessions, {{"state", "in_use"}}, device.sessions_in_use);
-  auto waiting = Family("kms_hsm_requests_waiting", "Calls waiting for the HSM",
-                        prometheus::MetricType::Gauge);
-  AddGauge(waiting, {}, device.requests_waiting);
-  auto calls = Family("kms_hsm_calls_total", "Calls to the HSM", prometheus::MetricType::Counter);
-  AddCounter(calls, {{"outcome", "all"}}, static_cast<double>(device.calls));
-  AddCounter(calls, {{"outcome", "failed"}}, static_cast<double>(device.failed_calls));
-  AddCounter(calls, {{"outcome", "abandoned"}}, static_cast<double>(device.abandoned_calls));
-  auto restarts = Family("kms_hsm_restarts_total", "Recoveries of the HSM connection",
-                         prometheus::MetricType::Counter);
-  AddCounter(restarts, {{"what", "login"}}, static_cast<double>(device.reconnects));
-  AddCounter(restarts, {{"what", "worker"}}, static_cast<double>(device.worker_restarts));
-  for (auto* family : {&ready, &sessions, &waiting, &calls, &restarts}) {
-    out.push_back(std::move(*family));
-  }
+  return MakeFamily(std::move(name), std::move(help), type);
 }
 
 void AddLimits(const Limits& limits, std::vector<prometheus::MetricFamily>& out) {
@@ -152,7 +96,7 @@ void Metrics::Count(const Route* route, int status, std::chrono::nanoseconds dur
 }
 
 std::string Metrics::Render(const Environments& environments, const AuditLog& audit,
-                            const Limits& limits) const {
+                            const Limits& limits, std::uint64_t hsm_alarms) const {
   auto requests = Family("kms_requests_total", "Answered requests by route and status class",
                          prometheus::MetricType::Counter);
   auto latency = Family("kms_request_duration_seconds", "Time from a whole request to its answer",
@@ -199,10 +143,7 @@ std::string Metrics::Render(const Environments& environments, const AuditLog& au
                         prometheus::MetricType::Gauge);
   AddGauge(healthy, {}, audit.healthy() ? 1 : 0);
   families.push_back(std::move(healthy));
-  AddEnvironments(environments, families);
-  if (const auto device = environments.hsms().Find(kDefaultHsm)) {
-    AddDevice(device->Statistics(), families);
-  }
+  AddHsmMetrics(environments, hsm_alarms, families);
   AddLimits(limits, families);
   return prometheus::TextSerializer().Serialize(families);
 }

@@ -30,9 +30,10 @@ class Metrics {
   // `route` is a row of the table, or null for requests that matched none.
   void Count(const Route* route, int status, std::chrono::nanoseconds duration);
 
-  // Prometheus text exposition, with the state of environments, audit log, HSM and limits.
+  // Prometheus text exposition, with the state of environments, audit log, HSMs and limits.
+  // `hsm_alarms`: how often something of the HSMs was worth an alarm.
   [[nodiscard]] std::string Render(const Environments& environments, const AuditLog& audit,
-                                   const Limits& limits) const;
+                                   const Limits& limits, std::uint64_t hsm_alarms) const;
 
   static constexpr std::size_t kMaxRoutes = 256;
 

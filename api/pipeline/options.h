@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@
 #include "kms/operations/environments.h"
 
 namespace kms {
+class Backups;
 class TaskRunner;
 }
 
@@ -56,6 +58,8 @@ struct PipelineOptions {
   // kInvalidArgument for a configuration that is not valid, kFailedPrecondition with the reason;
   // nothing is changed then.
   std::function<Result<HsmChanges>(bool dry_run)> reload_hsms;
+  // How often something of the HSMs was worth an alarm; for metrics. Empty: never.
+  std::function<std::uint64_t()> hsm_alarms;
 };
 
 // Everything must outlive the pipeline.
@@ -67,6 +71,7 @@ struct Services {
   const Clock& clock;
   PipelineOptions options;
   TaskRunner* tasks = nullptr;  // where there is none, no long work is done
+  Backups* backups = nullptr;   // where there is none, the store is not backed up here
 };
 
 }  // namespace kms::api
