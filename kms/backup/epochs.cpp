@@ -120,24 +120,26 @@ Result<Epochs::Raised> Epochs::Raise() {
   }
   // Nothing new: those that were missed are raised to where the others are.
   const bool moved = revision != settled_;
-  Raised raised = KMS_TRY(RaiseTo(moved ? revision : epoch_));
+  Raised raised = KMS_TRY(RaiseTo(moved ? revision : epoch_, revision));
   raised.moved = moved;
   return raised;
 }
 
-Result<Epochs::Raised> Epochs::RaiseTo(Revision revision) {
+Result<Epochs::Raised> Epochs::RaiseTo(Revision epoch, Revision current) {
   Raised raised{.epoch = epoch_, .problems = {}};
   std::vector<SealedMutation> records;
   for (const std::string& hsm : hsms_.Names()) {
-    KMS_TRY(RaiseOne(hsm, revision, records, raised.problems));
+    KMS_TRY(RaiseOne(hsm, epoch, records, raised.problems));
   }
   behind_ = raised.problems.size();
   if (records.empty()) {
     return raised;
   }
   // After the tokens: what is recorded was really written.
-  settled_ = KMS_TRY(sys_.Commit(std::move(records)));
-  epoch_ = revision;
+  const Revision committed = KMS_TRY(sys_.Commit(std::move(records)));
+  // Commits of others in between are new.
+  settled_ = committed == current + 1 ? committed : 0;
+  epoch_ = epoch;
   raised.epoch = epoch_;
   return raised;
 }

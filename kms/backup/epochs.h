@@ -78,7 +78,7 @@ class Epochs {
   [[nodiscard]] std::uint64_t epoch() const;
 
  private:
-  Result<Raised> RaiseTo(Revision revision) KMS_REQUIRES(mutex_);
+  Result<Raised> RaiseTo(Revision epoch, Revision current) KMS_REQUIRES(mutex_);
   Status RaiseOne(const std::string& hsm, Revision revision, std::vector<SealedMutation>& records,
                   std::vector<std::string>& problems);
 

@@ -225,6 +225,12 @@ void StoreGuard::TellNews(const std::vector<std::string>& problems) {
   told_ = problems;
 }
 
+Result<DigestReport> StoreGuard::CheckEntries(Environments& environments) {
+  const std::optional<SecretBytes> key = KMS_TRY(ReadDigestKey(environments.sys()->store()));
+  return key ? store_.CheckDigest(*key)
+             : Result<DigestReport>(Corrupted("the key of the store's digest is gone"));
+}
+
 StoreStatement StoreGuard::Statement() {
   StoreStatement statement;
   statement.epoch = epochs_ == nullptr ? 0 : epochs_->epoch();

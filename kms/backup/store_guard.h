@@ -75,6 +75,9 @@ class StoreGuard {
   // what does not work is told to the alarm.
   bool Raise(Environments& environments);
 
+  // Compares the store's entries with their digest, as a scrub does: reads all of them. Errors:
+  // store errors, those of `sys`.
+  Result<DigestReport> CheckEntries(Environments& environments);
   // What checkpoints say of the store.
   [[nodiscard]] StoreStatement Statement();
   [[nodiscard]] Epochs& epochs() { return *epochs_; }

@@ -54,8 +54,8 @@ std::string ServedBy(const std::vector<TokenEpoch>& tokens) {
 
 Error TokensAreOlder(const std::vector<TokenEpoch>& tokens) {
   return Corrupted("no HSM token is as new as the store: " + ServedBy(tokens) +
-                            ". It was set back, or restored from a backup of its own. Connect the "
-                            "right token, or start with --accept-rollback to go on with this one");
+                   ". It was set back, or restored from a backup of its own. Connect the "
+                   "right token, or start with --accept-rollback to go on with this one");
 }
 
 }  // namespace

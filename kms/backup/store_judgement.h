@@ -36,7 +36,8 @@ struct StoreJudgement {
 
   // How many commits may be gone.
   [[nodiscard]] std::uint64_t lost_commits() const;
-  // Whether the store may be used without being accepted by name. Errors: kCorrupted, for operators.
+  // Whether the store may be used without being accepted by name. Errors: kCorrupted, for
+  // operators.
   [[nodiscard]] Status Verdict() const;
 };
 

@@ -13,18 +13,6 @@ namespace {
 
 constexpr std::string_view kRootPath = "root";
 
-// One attempt to open a wrap by one token; nullopt when that is not configured.
-std::optional<Result<SecretBytes>> TryToken(HsmRegistry& hsms, const std::string& name,
-                                            const StoredWrap& wrap, ByteView context,
-                                            std::chrono::milliseconds timeout) {
-  const std::shared_ptr<GuardedDevice> device = hsms.Find(name);
-  if (device == nullptr) {
-    return std::nullopt;
-  }
-  return device->Unwrap(wrap.master, wrap.wrapped, context,
-                        std::chrono::steady_clock::now() + timeout);
-}
-
 }  // namespace
 
 std::vector<StoredWrap> WrapsOf(const GroupMaterial& material, EnvironmentKeyVersion version) {
@@ -51,24 +39,20 @@ Result<SecretBytes> UnwrapByAnyToken(HsmRegistry& hsms, const Uuid& environment_
                                      const std::vector<StoredWrap>& wraps,
                                      std::chrono::milliseconds timeout) {
   const Bytes context = EnvironmentKeyContext(environment_id, version);
-  Error last = FailedPrecondition("no HSM token that is configured could open the environment key");
-  for (const bool by_others : {false, true}) {
-    for (const StoredWrap& wrap : wraps) {
-      const std::vector<std::string> names =
-          by_others ? hsms.Names() : std::vector<std::string>{wrap.hsm};
-      for (const std::string& name : names) {
-        if (by_others && name == wrap.hsm) {
-          continue;
-        }
-        std::optional<Result<SecretBytes>> key = TryToken(hsms, name, wrap, context, timeout);
-        if (key && key->has_value()) {
-          return *std::move(key);
-        }
-        if (key) {
-          last = key->error();
-        }
-      }
+  Error last = FailedPrecondition(
+      "none of the HSM tokens that are configured opens the environment key; they must have the "
+      "names that they had when it was wrapped");
+  for (const StoredWrap& wrap : wraps) {
+    const std::shared_ptr<GuardedDevice> device = hsms.Find(wrap.hsm);
+    if (device == nullptr) {
+      continue;
     }
+    Result<SecretBytes> key = device->Unwrap(wrap.master, wrap.wrapped, context,
+                                             std::chrono::steady_clock::now() + timeout);
+    if (key.has_value()) {
+      return key;
+    }
+    last = key.error();
   }
   return last;
 }

@@ -29,9 +29,8 @@ struct StoredWrap {
 // Every wrap of that version that can be read, those under newer master keys first.
 std::vector<StoredWrap> WrapsOf(const GroupMaterial& material, EnvironmentKeyVersion version);
 
-// Opens one of `wraps` by the token that made it, or by any other that holds the same master key.
-// `timeout` is that of one HSM call. Errors: of the last attempt; kFailedPrecondition when no token
-// of the registry was asked.
+// Opens one of `wraps` by the token of its name. `timeout` is that of one HSM call. Errors: of the
+// last attempt; kFailedPrecondition when no token of the registry was asked.
 Result<SecretBytes> UnwrapByAnyToken(HsmRegistry& hsms, const Uuid& environment_id,
                                      EnvironmentKeyVersion version,
                                      const std::vector<StoredWrap>& wraps,

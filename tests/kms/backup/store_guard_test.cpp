@@ -81,6 +81,12 @@ TEST_F(StoreGuardTest, TheEpochFollowsTheStore) {
   EXPECT_FALSE(world_.guard->Statement().digest.empty());
 }
 
+TEST_F(StoreGuardTest, D11_EntriesCanBeCheckedWhileTheServiceWorks) {
+  KMS_ASSERT_OK_AND_ASSIGN(const DigestReport report,
+                           world_.guard->CheckEntries(*world_.environments));
+  EXPECT_TRUE(report.good());
+}
+
 TEST_F(StoreGuardTest, D12_AStoreOlderThanTheLogIsRefusedWithBothFigures) {
   RollBack();
   EXPECT_THAT(world_.TryStart(),
