@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kms/operations/delete_key.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "kms/operations/key_storage.h"
@@ -33,6 +35,9 @@ Status Settle(Environment& environment, const KeyName& name, Revision revision,
 Status DeleteEntries(Environment& environment, const KeyName& name, const LoadedKey& loaded) {
   ArchiveErasure erasure =
       KMS_TRY(EraseArchive(environment, loaded.key->policy().incarnation, kKeepNothing));
+  std::vector<SealedMutation> doomed = KMS_TRY(
+      DoomResidentVersions(environment, loaded.key->policy(), kKeepNothing));
+  std::ranges::move(doomed, std::back_inserter(erasure.mutations));
   erasure.mutations.push_back({.path = KeyPath(name.text()),
                                .value = std::nullopt,
                                .expected_revision = loaded.revision});

@@ -51,7 +51,7 @@ Result<Entry> Decode(ByteView encoded) {
   entry.since_unix_seconds = reader.Get<std::int64_t>();
   entry.name = reader.GetText();
   const bool known = stage >= static_cast<std::uint8_t>(ResidentStage::kMaking) &&
-                     stage <= static_cast<std::uint8_t>(ResidentStage::kExternal);
+                     stage <= static_cast<std::uint8_t>(ResidentStage::kDoomed);
   if (!reader.Finished() || !known) {
     return Damaged("an entry of a key in an HSM");
   }
@@ -101,11 +101,17 @@ Result<std::vector<Place>> ListPlaces(Environment& environment, const std::strin
   }
 }
 
-// Without opening it.
-Result<bool> IsArchived(Environment& environment, const Place& place) {
-  const std::vector<ListedEntry> found =
+// Whether the store has the version: its archived entry, or a key that says so.
+Result<bool> IsStored(Environment& environment, const Place& place, const std::string& name) {
+  const std::vector<ListedEntry> archived =
       KMS_TRY(environment.store().List(ArchivePath(place.incarnation, place.version), {}, 1));
-  return !found.empty();
+  if (!archived.empty()) {
+    return true;
+  }
+  const std::optional<StoredKey> key = KMS_TRY(ReadKey(environment, name));
+  return key && key->key.policy().incarnation == place.incarnation &&
+         place.version >= key->key.policy().min_available_version &&
+         place.version <= key->key.policy().latest_version;
 }
 
 Result<std::shared_ptr<ResidentKeys>> KeysOf(const Environment& environment) {
@@ -117,13 +123,10 @@ Result<std::shared_ptr<ResidentKeys>> KeysOf(const Environment& environment) {
 }
 
 // The object first: what a crash leaves is an entry, never an object.
-Status DestroyAndForget(Environment& environment, const Place& place, const OpenedEntry& seen,
-                        bool external) {
-  if (!external) {
-    const std::shared_ptr<ResidentKeys> keys = KMS_TRY(KeysOf(environment));
-    KMS_TRY(keys->Destroy(
-        place.hsm, ResidentKeyId(environment.identity().id, place.incarnation, place.version)));
-  }
+Status DestroyAndForget(Environment& environment, const Place& place, const OpenedEntry& seen) {
+  const std::shared_ptr<ResidentKeys> keys = KMS_TRY(KeysOf(environment));
+  KMS_TRY(keys->Destroy(
+      place.hsm, ResidentKeyId(environment.identity().id, place.incarnation, place.version)));
   std::vector<SealedMutation> mutations;
   mutations.push_back(
       {.path = place.path, .value = std::nullopt, .expected_revision = seen.revision});
@@ -139,14 +142,17 @@ Status SweepOne(Environment& environment, const Place& place, Spare spare) {
     return Ok();
   }
   const Entry entry = KMS_TRY(Decode(seen->value.View()));
+  if (entry.stage == ResidentStage::kDoomed) {
+    return DestroyAndForget(environment, place, *seen);
+  }
   const std::int64_t age = ToUnixSeconds(environment.clock().Now()) - entry.since_unix_seconds;
-  const bool spared = spare == Spare::kWhatIsBeingMade && entry.stage == ResidentStage::kMaking &&
-                      age < std::chrono::seconds(kMakingTime).count();
-  const bool archived = KMS_TRY(IsArchived(environment, place));
-  if (spared || archived) {
+  const bool spared =
+      spare == Spare::kWhatIsBeingMade && age < std::chrono::seconds(kMakingTime).count();
+  if (entry.stage != ResidentStage::kMaking || spared) {
     return Ok();
   }
-  return DestroyAndForget(environment, place, *seen, entry.stage == ResidentStage::kExternal);
+  const bool stored = KMS_TRY(IsStored(environment, place, entry.name));
+  return stored ? Ok() : DestroyAndForget(environment, place, *seen);
 }
 
 Status SweepPrefix(Environment& environment, const std::string& prefix) {
@@ -229,6 +235,28 @@ Status CheckNoKeysLiveIn(Environment& environment, std::string_view hsm) {
   return FailedPrecondition(std::to_string(census.versions) + " key versions live in HSM " +
                             std::string(hsm) + " and cannot leave it" + names +
                             "; delete these keys first");
+}
+
+Result<std::vector<SealedMutation>> DoomResidentVersions(Environment& environment,
+                                                         const KeyPolicy& policy,
+                                                         KeyVersionNumber keep_from) {
+  std::vector<SealedMutation> mutations;
+  if (!policy.is_resident()) {
+    return mutations;
+  }
+  const std::vector<Place> places = KMS_TRY(
+      ListPlaces(environment, std::string(kResidentPrefix) + policy.incarnation.ToString() + "/"));
+  for (const Place& place : places) {
+    if (place.version >= keep_from) {
+      continue;
+    }
+    mutations.push_back(KMS_TRY(
+        ResidentEntry(environment, policy, place.version, place.hsm, ResidentStage::kDoomed)));
+    if (policy.protection == KeyProtection::kExternal) {
+      mutations.back().value.reset();  // nothing of ours is in the token
+    }
+  }
+  return mutations;
 }
 
 Status SweepResidentKeys(Environment& environment) {

@@ -8,11 +8,12 @@
 //     stage 1: the object may exist, its version is not stored yet
 //     stage 2: the version was stored
 //     stage 3: as 2, of an external key, which is never destroyed
+//     stage 4: the version was trimmed or deleted
 //
 // The entry is there before the object is made and goes after the object is destroyed, so a crash
-// leaves no object that no entry tells of. An object lives exactly as long as the version's entry
-// in the archive (kms/operations/key_storage.h), which creation, trim and deletion write in the
-// commit that counts.
+// leaves no object that no entry tells of. Creation, trim and deletion write the stage in the
+// commit that counts: an object is destroyed because an entry says so, never because one is
+// missing, which damage of the store could bring about.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,7 @@ namespace kms {
 
 inline constexpr std::string_view kResidentPrefix = "resident/";
 
-enum class ResidentStage : std::uint8_t { kMaking = 1, kMade = 2, kExternal = 3 };
+enum class ResidentStage : std::uint8_t { kMaking = 1, kMade = 2, kExternal = 3, kDoomed = 4 };
 
 // CKA_ID of a version that is made in a token: it follows from what it is a version of, so that a
 // repeated rotation adopts what an interrupted one made. The first 16 bytes of SHA-256 over
@@ -54,7 +55,13 @@ Result<ResidentCensus> CountResidentKeys(Environment& environment, std::string_v
 // Errors: kFailedPrecondition while keys live in that token, naming some of them; store errors.
 Status CheckNoKeysLiveIn(Environment& environment, std::string_view hsm);
 
-// Destroys the objects of versions that the store does not have any more. With an incarnation only
+// What the commit that makes a key's versions below `keep_from` unreachable takes along; nothing
+// for keys in software. The objects are destroyed by the next sweep. Errors: store errors.
+Result<std::vector<SealedMutation>> DoomResidentVersions(Environment& environment,
+                                                         const KeyPolicy& policy,
+                                                         KeyVersionNumber keep_from);
+
+// Destroys the objects of versions that are doomed or were never stored. With an incarnation only
 // those of one key. What is being made is spared for a quarter of an hour. Tokens that do not
 // answer keep theirs until the next time. Errors: the first that was met, after all were tried.
 Status SweepResidentKeys(Environment& environment);

@@ -2,6 +2,7 @@
 #include "kms/operations/restore_key.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "kms/base/base64.h"
@@ -39,6 +40,9 @@ Result<std::vector<SealedMutation>> Removal(Environment& environment, const Load
   erasure.mutations.push_back({.path = UsagePath(incarnation),
                                .value = std::nullopt,
                                .expected_revision = std::nullopt});
+  std::vector<SealedMutation> doomed =
+      KMS_TRY(DoomResidentVersions(environment, existing.key->policy(), kKeepNothing));
+  std::ranges::move(doomed, std::back_inserter(erasure.mutations));
   return std::move(erasure.mutations);
 }
 

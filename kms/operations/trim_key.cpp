@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kms/operations/trim_key.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "kms/operations/key_storage.h"
@@ -64,6 +66,9 @@ Result<KeyHandle> TrimEntries(Environment& environment, const KeyName& name,
   if (minimum == policy.min_available_version && erasure.mutations.empty()) {
     return std::move(loaded->key);
   }
+  std::vector<SealedMutation> doomed =
+      KMS_TRY(DoomResidentVersions(environment, policy, minimum));
+  std::ranges::move(doomed, std::back_inserter(erasure.mutations));
   Key next = KMS_TRY(Trimmed(*loaded->key, minimum));
   KeyHandle trimmed = KMS_TRY(
       StoreKey(environment, std::move(next), loaded->revision, std::move(erasure.mutations)));

@@ -140,5 +140,17 @@ TEST(ResidentSweep, ARepeatedRotationAdoptsWhatAnInterruptedOneMade) {
   EXPECT_EQ(world.Objects(), 2U);
 }
 
+TEST(ResidentSweep, D9_DamageOfTheStoreDestroysNoKey) {
+  ResidentWorld world;
+  ASSERT_THAT(world.CreateInHsm(), IsOk());
+  ASSERT_THAT(RotateKey(world.environment(), Name("app")), IsOk());
+  for (const std::string& path : world.Stored("archive/")) {
+    world.store.TamperDelete(world.Prefix() + path);
+  }
+  world.store.TamperDelete(world.Prefix() + "keys/app");
+  world.SweepLate();
+  EXPECT_EQ(world.Objects(), 2U) << "a backup may bring the entries back";
+}
+
 }  // namespace
 }  // namespace kms
