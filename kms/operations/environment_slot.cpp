@@ -224,14 +224,12 @@ void EnvironmentSlot::ProveBy(std::string_view hsm) {
   }
   const SteadyTime started = clock_.SteadyNow();
   const Status proof = ProveLatest(hsm, *known);
+  Note(hsm, proof, started);
   // One that has no wrap of the latest key yet proves itself by opening the one it is given.
-  if (proof.has_value() || proof.error().code != ErrorCode::kNotFound) {
-    Note(hsm, proof, started);
-  }
   if (proof.has_value() || proof.error().code == ErrorCode::kNotFound) {
     const Status healed = Heal(hsm, started);
     if (!healed.has_value()) {
-      NoteHealing(hsm, healed.error().public_message);
+      NoteNotHealed(hsm, healed.error());
     }
   }
 }
@@ -256,6 +254,7 @@ void EnvironmentSlot::Note(std::string_view hsm, const Status& outcome, SteadyTi
       const bool lacks = material_ != nullptr && MissingWraps(*material_, hsm) != 0;
       member.state = lacks ? MemberState::kHealing : MemberState::kReady;
       member.reason = lacks ? "it lacks wraps of environment keys and gets them" : "";
+      member.not_healed = lacks ? member.not_healed : "";
       member.proven = started;
       if (!environment_->sealed()) {
         proven_ = std::max(proven_.value_or(started), started);
@@ -272,11 +271,21 @@ void EnvironmentSlot::Note(std::string_view hsm, const Status& outcome, SteadyTi
   }
 }
 
-void EnvironmentSlot::NoteHealing(std::string_view hsm, std::string reason) {
-  const ScopedLock lock(mutex_);
-  Member& member = members_[std::string(hsm)];
-  member.state = MemberState::kHealing;
-  member.reason = std::move(reason);
+// It is tried again with every round, but told of once.
+void EnvironmentSlot::NoteNotHealed(std::string_view hsm, const Error& error) {
+  const bool needs_operator = StateAfter(error.code) == MemberState::kRefused;
+  bool is_news = false;
+  {
+    const ScopedLock lock(mutex_);
+    Member& member = members_[std::string(hsm)];
+    member.state = needs_operator ? MemberState::kRefused : MemberState::kHealing;
+    member.reason = error.public_message;
+    is_news = needs_operator && member.not_healed != error.public_message;
+    member.not_healed = error.public_message;
+  }
+  if (is_news) {
+    Tell("hsm-refused", hsm, error.public_message, 0, true);
+  }
 }
 
 void EnvironmentSlot::SealIfExpired() {

@@ -113,6 +113,7 @@ class EnvironmentSlot {
   struct Member {
     MemberState state = MemberState::kUnknown;
     std::string reason;
+    std::string not_healed;  // why its last healing failed
     std::optional<SteadyTime> proven;
   };
 
@@ -127,7 +128,7 @@ class EnvironmentSlot {
   Status ProveLatest(std::string_view hsm, const GroupMaterial& material);
   // Notes how a member fared; tells of one that must not be used any more.
   void Note(std::string_view hsm, const Status& outcome, SteadyTime started);
-  void NoteHealing(std::string_view hsm, std::string reason);
+  void NoteNotHealed(std::string_view hsm, const Error& error);
   // Gives a member what it lacks, some wraps at a time. Errors: those of device and store.
   Status Heal(std::string_view hsm, SteadyTime started);
   Status WrapEverything(const GroupMaterial& material, std::string_view hsm,
