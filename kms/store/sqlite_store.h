@@ -16,6 +16,8 @@
 
 namespace kms {
 
+class SqliteWriter;
+
 struct SqliteStoreOptions {
   std::string path;
   std::string vfs;          // SQLite's name of another file system layer; empty: the default
@@ -69,7 +71,6 @@ class SqliteStore final : public Store {
  private:
   class Reader;
   class ReaderLease;
-  class Writer;
 
   Status OpenWriter() KMS_REQUIRES(writer_mutex_);
   void Publish(Revision revision, const std::vector<Mutation>& mutations)
@@ -82,7 +83,7 @@ class SqliteStore final : public Store {
   const StoreLock lock_;  // outlives every connection
 
   Mutex writer_mutex_;
-  std::unique_ptr<Writer> writer_ KMS_GUARDED_BY(writer_mutex_);  // null: to be opened
+  std::unique_ptr<SqliteWriter> writer_ KMS_GUARDED_BY(writer_mutex_);  // null: to be opened
   std::vector<ChangeListener> listeners_ KMS_GUARDED_BY(writer_mutex_);
   std::unique_ptr<SetDigest> digest_ KMS_GUARDED_BY(writer_mutex_);  // null: not started
 
