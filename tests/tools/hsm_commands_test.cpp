@@ -73,9 +73,10 @@ class HsmCommands : public KmsctlTest {
 };
 
 TEST_F(HsmCommands, ListIsATableOfEveryToken) {
-  ReplyData({{"hsms",
-              {Token("default", "ready"),
-               {{"name", "old"}, {"state", "absent"}, {"environments", nlohmann::json::array()}}}}});
+  ReplyData(
+      {{"hsms",
+        {Token("default", "ready"),
+         {{"name", "old"}, {"state", "absent"}, {"environments", nlohmann::json::array()}}}}});
   const ToolRun run = Run({"hsm", "list"});
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_EQ(OnlyRequest().target, "/v1/sys/hsm");
@@ -129,18 +130,18 @@ TEST_F(HsmCommands, AddReloadsJoinsAndWaitsUntilHealed) {
   ReplyData(Part("hsm", "vault-2", "healing"));
   ReplyData(Lease("healing"));
   ReplyData(Lease("ready"));
-  const ToolRun run = Run({"hsm", "add", "vault-2", "--env", "prod", "--order", "1", "--weight",
-                           "3", "--wait"});
+  const ToolRun run =
+      Run({"hsm", "add", "vault-2", "--env", "prod", "--order", "1", "--weight", "3", "--wait"});
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_EQ(run.out, "HSM vault-2 opens prod\n");
   EXPECT_THAT(run.err, AllOf(HasSubstr("HSM vault-2 is down (no such token): waiting"),
                              HasSubstr("prod: HSM vault-2 is healing, 3 wraps missing"),
                              HasSubstr("prod: HSM vault-2 is ready")));
-  EXPECT_EQ(Requests(), (std::vector<std::string>{
-                            "POST /v1/sys/hsm/reload", "GET /v1/sys/hsm/vault-2",
-                            "GET /v1/sys/hsm/vault-2", "POST /v1/sys/environments/prod/hsms",
-                            "GET /v1/sys/environments/prod/lease",
-                            "GET /v1/sys/environments/prod/lease"}));
+  EXPECT_EQ(Requests(),
+            (std::vector<std::string>{
+                "POST /v1/sys/hsm/reload", "GET /v1/sys/hsm/vault-2", "GET /v1/sys/hsm/vault-2",
+                "POST /v1/sys/environments/prod/hsms", "GET /v1/sys/environments/prod/lease",
+                "GET /v1/sys/environments/prod/lease"}));
   EXPECT_EQ(Json(server_.requests()[3].body),
             (nlohmann::json{{"hsm", "vault-2"}, {"order", 1}, {"weight", 3}}));
 }
@@ -153,7 +154,7 @@ TEST_F(HsmCommands, AddOfATokenThatTheConfigurationLacksIsNotFound) {
 
 TEST_F(HsmCommands, AddOfATokenThatWaitingDoesNotHelpEndsAtOnce) {
   ReplyData({{"added", {"vault-2"}}});
-  ReplyData(Token("vault-2", "locked-out"));
+  ReplyData(Token("vault-2", "locked_out"));
   const ToolRun run = Run({"hsm", "add", "vault-2", "--env", "prod", "--wait"});
   EXPECT_EQ(run.status, 5);
   EXPECT_THAT(run.err, HasSubstr("an operator must act"));
@@ -175,8 +176,8 @@ TEST_F(HsmCommands, AddThatDoesNotHealInTimeIsUnavailable) {
   ReplyData(Token("vault-2", "ready"));
   ReplyData(Part("hsm", "vault-2", "unknown"));
   ReplyData(Lease("healing"));
-  EXPECT_EQ(
-      Run({"hsm", "add", "vault-2", "--env", "prod", "--wait", "--wait-timeout", "0"}).status, 6);
+  EXPECT_EQ(Run({"hsm", "add", "vault-2", "--env", "prod", "--wait", "--wait-timeout", "0"}).status,
+            6);
 }
 
 TEST_F(HsmCommands, AddToAllAsksWhichThereAre) {
@@ -196,10 +197,10 @@ TEST_F(HsmCommands, RemoveTakesItOutOfEachEnvironmentItServes) {
   ReplyRaw(204, "");
   const ToolRun run = Run({"hsm", "remove", "old", "--all", "--destroy", "--yes"});
   EXPECT_EQ(run.status, 0) << run.err;
-  EXPECT_EQ(Requests(), (std::vector<std::string>{
-                            "GET /v1/sys/hsm/old",
-                            "DELETE /v1/sys/environments/sys/hsms/old?destroy=true",
-                            "DELETE /v1/sys/environments/prod/hsms/old?destroy=true"}));
+  EXPECT_EQ(Requests(),
+            (std::vector<std::string>{"GET /v1/sys/hsm/old",
+                                      "DELETE /v1/sys/environments/sys/hsms/old?destroy=true",
+                                      "DELETE /v1/sys/environments/prod/hsms/old?destroy=true"}));
   EXPECT_EQ(run.out, "HSM old no longer opens sys\nHSM old no longer opens prod\n");
 }
 
@@ -212,9 +213,10 @@ TEST_F(HsmCommands, RemoveOfTheLastOneIsRefusedWithTheServersReason) {
 }
 
 TEST_F(HsmCommands, NeedToBeToldWhere) {
-  for (const std::vector<std::string>& line :
-       {std::vector<std::string>{"hsm", "add", "a"}, {"hsm", "remove", "a", "--yes"},
-        {"hsm", "add", "a", "--all", "--env", "prod"}, {"hsm", "remove", "a", "--env", "prod"}}) {
+  for (const std::vector<std::string>& line : {std::vector<std::string>{"hsm", "add", "a"},
+                                               {"hsm", "remove", "a", "--yes"},
+                                               {"hsm", "add", "a", "--all", "--env", "prod"},
+                                               {"hsm", "remove", "a", "--env", "prod"}}) {
     EXPECT_EQ(Run(line).status, 2) << line[1];
   }
   EXPECT_TRUE(server_.requests().empty());
@@ -223,12 +225,15 @@ TEST_F(HsmCommands, NeedToBeToldWhere) {
 TEST_F(HsmCommands, OddShapesOfDataNeverCrashAView) {
   for (const char* body :
        {R"({"data":{"hsms":5}})", R"({"data":{"hsms":[1,{},{"environments":[2,{}]}]}})",
-        R"({"data":{"environments":{"a":1},"latency":[],"members":[null,3]}})", R"({"data":null})"}) {
+        R"({"data":{"environments":{"a":1},"latency":[],"members":[null,3]}})",
+        R"({"data":null})"}) {
     ReplyRaw(200, body);
     Run({"status"});  // the reply before is used up
-    for (const std::vector<std::string>& line :
-         {std::vector<std::string>{"hsm", "list"}, {"hsm", "show", "a"}, {"env", "lease", "a"},
-          {"hsm", "reload"}, {"hsm", "status"}}) {
+    for (const std::vector<std::string>& line : {std::vector<std::string>{"hsm", "list"},
+                                                 {"hsm", "show", "a"},
+                                                 {"env", "lease", "a"},
+                                                 {"hsm", "reload"},
+                                                 {"hsm", "status"}}) {
       EXPECT_EQ(Run(line).status, 0) << body << " " << line[1];
     }
   }
@@ -241,19 +246,22 @@ TEST_F(LeaseCommand, ShowsHowLongKeysStayAndWhoProvesThem) {
   const ToolRun run = Run({"env", "lease", "prod"});
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_EQ(OnlyRequest().target, "/v1/sys/environments/prod/lease");
-  EXPECT_THAT(run.out, AllOf(HasSubstr("proved:       1.2s ago\n"), HasSubstr("grace:        1m00s\n"),
-                             HasSubstr("vault-2  0      1       healing"),
-                             Not(HasSubstr("availability mode"))));
+  EXPECT_THAT(
+      run.out,
+      AllOf(HasSubstr("proved:       1.2s ago\n"), HasSubstr("grace:        1m00s\n"),
+            HasSubstr("vault-2  0      1       healing"), Not(HasSubstr("availability mode"))));
 }
 
 TEST_F(LeaseCommand, NamesAvailabilityModeAsWhatItIs) {
   nlohmann::json lease = Lease("ready");
   lease["grace_ms"] = nullptr;
-  lease["last_seal"] = {{"time", 1767225600}, {"reason", "no HSM proved it"}, {"unproven_ms", 65000}};
+  lease["last_seal"] = {
+      {"time", 1767225600}, {"reason", "no HSM proved it"}, {"unproven_ms", 65000}};
   ReplyData(lease);
   const ToolRun run = Run({"env", "lease", "prod"});
-  EXPECT_THAT(run.out, AllOf(HasSubstr("forever: availability mode"),
-                             HasSubstr("2026-01-01 00:00:00 UTC: no HSM proved it, unproven for 1m05s")));
+  EXPECT_THAT(run.out,
+              AllOf(HasSubstr("forever: availability mode"),
+                    HasSubstr("2026-01-01 00:00:00 UTC: no HSM proved it, unproven for 1m05s")));
 }
 
 TEST_F(LeaseCommand, OptionsOfTheLeaseAreMountOptions) {

@@ -262,7 +262,8 @@ TEST(Metrics, CountRoutesAndStates) {
   EXPECT_THAT(answer.content_type, StartsWith("text/plain"));
   EXPECT_THAT(answer.body,
               AllOf(HasSubstr(R"(kms_requests_total{route="update keys/{name}",status="2xx"} 1)"),
-                    HasSubstr("kms_audit_healthy 1"), HasSubstr("kms_hsm_ready 1"),
+                    HasSubstr("kms_audit_healthy 1"),
+                    HasSubstr(R"(kms_hsm_ready{hsm="default"} 1)"),
                     HasSubstr(R"(kms_environment_sealed{environment="dev"} 0)")));
   EXPECT_EQ(api.Get("/v1/sys/metrics").status, 400);
 }
