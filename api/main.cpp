@@ -174,8 +174,9 @@ int Main(int argc, char** argv) {
   serve->add_option("--config", config_path, "JSON file, comments allowed")->required();
   bool accept_rollback = false;
   constexpr const char* kAcceptRollback =
-      "go on with a store that is older than the audit log, for example a restored backup; recorded, "
-      "and every token but the root token is revoked";
+      "go on with a store that is older than the audit log or the HSM's epoch, for example a restored "
+      "backup, or was changed past the service; recorded, every token but the root token is revoked "
+      "and usage counters are raised";
   serve->add_flag("--accept-rollback", accept_rollback, kAcceptRollback);
 
   DevOptions dev_options;
