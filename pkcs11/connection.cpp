@@ -162,10 +162,27 @@ Result<CK_OBJECT_HANDLE> Connection::BindKey(Session& session, const MasterKeyRe
   }
   const CK_OBJECT_HANDLE handle = *object;
   KMS_TRY(CheckMasterKeyAttributes(session, handle, DemandsFor(record.mechanism)));
-  KMS_TRY(OpenSentinel(session, handle, record));
+  const Status opened = OpenSentinel(session, handle, record);
+  if (!opened.has_value()) return Explained(opened.error(), session, record);
   ScopedLock lock(mutex_);
   if (epoch == login_epoch_) bound_.insert_or_assign(record.id, BoundKey{handle, record});
   return handle;
+}
+
+// A mechanism that a change of firmware or settings took away (H21): no other is tried.
+Error Connection::Explained(const Error& error, const Session& session,
+                            const MasterKeyRecord& record) const {
+  const bool refused =
+      session.failure().has_value() && session.failure()->kind() == RvKind::kPolicy;
+  const bool usable = std::ranges::find(negotiated_.usable, record.mechanism,
+                                        &WrapProfile::mechanism) != negotiated_.usable.end();
+  if (!refused || usable) return error;
+  return FailedPrecondition(
+      "the HSM token does not do " + std::string(WrapMechanismName(record.mechanism)) +
+          " any more, which master key " + record.id.ToString() +
+          " was made for; undo the change of its firmware or settings (`kmsd hsm-test` shows what "
+          "it does)",
+      error.detail + "; " + negotiated_.report);
 }
 
 void Connection::ForgetKey(const Uuid& id) {

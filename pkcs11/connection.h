@@ -96,6 +96,9 @@ class Connection {
     MasterKeyRecord record;
   };
 
+  // `error` of a sentinel, or that its mechanism is gone from the token.
+  [[nodiscard]] Error Explained(const Error& error, const Session& session,
+                                const MasterKeyRecord& record) const;
   [[nodiscard]] bool IsSoftHsm() const { return !options_.softhsm_state_directory.empty(); }
   Result<std::unique_ptr<FileLock>> LockLogin(Deadline deadline) const;
   Status CheckPinState(bool attempt_was_cut, PinVerdict& verdict) const;

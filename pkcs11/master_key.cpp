@@ -16,7 +16,7 @@ constexpr CK_ULONG kRsaKeyBits = 3072;
 constexpr std::uint8_t kRsaExponent[] = {0x01, 0x00, 0x01};
 
 void AddExtras(AttributeList& list, WrapMechanism mechanism, ExtraAttributes extras) {
-  if (extras == ExtraAttributes::kNone) return;
+  if (extras != ExtraAttributes::kUnmodifiableAndOneMechanism) return;
   const CK_MECHANISM_TYPE only = RowOf(mechanism).type;
   list.Flag(CKA_MODIFIABLE, false)
       .Data(CKA_ALLOWED_MECHANISMS,
@@ -50,16 +50,16 @@ AttributeList AesTemplate(const MasterKeyTemplate& key, ExtraAttributes extras) 
   return list;
 }
 
-AttributeList RsaPublicTemplate(const MasterKeyTemplate& key) {
+AttributeList RsaPublicTemplate(const MasterKeyTemplate& key, ExtraAttributes extras) {
   AttributeList list;
   list.Number(CKA_CLASS, CKO_PUBLIC_KEY).Number(CKA_KEY_TYPE, CKK_RSA);
   AddIdentity(list, key);
   list.Flag(CKA_PRIVATE, false)
       .Number(CKA_MODULUS_BITS, kRsaKeyBits)
       .Data(CKA_PUBLIC_EXPONENT, kRsaExponent)
-      .Flag(CKA_ENCRYPT, true)
-      .Flag(CKA_VERIFY, false)
-      .Flag(CKA_WRAP, false);
+      .Flag(CKA_ENCRYPT, true);
+  if (extras == ExtraAttributes::kFewest) return list;
+  list.Flag(CKA_VERIFY, false).Flag(CKA_WRAP, false);
   return list;
 }
 
@@ -68,10 +68,9 @@ AttributeList RsaPrivateTemplate(const MasterKeyTemplate& key, ExtraAttributes e
   list.Number(CKA_CLASS, CKO_PRIVATE_KEY).Number(CKA_KEY_TYPE, CKK_RSA);
   AddIdentity(list, key);
   AddSecrecy(list);
-  list.Flag(CKA_DECRYPT, true)
-      .Flag(CKA_SIGN, false)
-      .Flag(CKA_UNWRAP, false)
-      .Flag(CKA_DERIVE, false);
+  list.Flag(CKA_DECRYPT, true);
+  if (extras == ExtraAttributes::kFewest) return list;
+  list.Flag(CKA_SIGN, false).Flag(CKA_UNWRAP, false).Flag(CKA_DERIVE, false);
   AddExtras(list, key.mechanism, extras);
   return list;
 }
@@ -134,7 +133,7 @@ Result<GeneratedKey> GenerateMasterKeyObject(Session& session, const MasterKeyTe
     generated.handle = KMS_TRY(session.GenerateKey(CKM_AES_KEY_GEN, attributes.span()));
     return generated;
   }
-  AttributeList public_attributes = RsaPublicTemplate(key);
+  AttributeList public_attributes = RsaPublicTemplate(key, extras);
   AttributeList private_attributes = RsaPrivateTemplate(key, extras);
   const Session::KeyPair pair = KMS_TRY(session.GenerateKeyPair(
       CKM_RSA_PKCS_KEY_PAIR_GEN, public_attributes.span(), private_attributes.span()));

@@ -14,8 +14,9 @@
 
 namespace kms::pkcs11 {
 
-// Attributes that good tokens honour and others refuse; tried first, then left out.
-enum class ExtraAttributes : std::uint8_t { kNone, kUnmodifiableAndOneMechanism };
+// Attributes that good tokens honour and others refuse; tried first, then left out. The fewest
+// leave out the usages that an RSA key shall not have, since a TPM insists on its own.
+enum class ExtraAttributes : std::uint8_t { kNone, kUnmodifiableAndOneMechanism, kFewest };
 
 struct MasterKeyTemplate {
   Uuid id;

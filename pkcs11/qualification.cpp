@@ -85,7 +85,7 @@ class Qualification {
       if (const auto* begins = std::get_if<StepBegins>(&*message)) {
         ending.step = std::min(begins->step, QualificationSteps().size() - 1);
         const QualificationStep& step = QualificationSteps()[ending.step];
-        progress_(std::string(step.section) + ": " + step.name);
+        Progress(std::string(step.section) + ": " + step.name);
       } else if (const auto* end = std::get_if<TestsEnd>(&*message)) {
         ending.tests_ended = true;
         ending.complete = end->complete;
@@ -94,6 +94,11 @@ class Qualification {
         Keep(*message);
       }
     }
+  }
+
+  void Progress(const std::string& step) {
+    if (step != last_progress_) progress_(step);
+    last_progress_ = step;
   }
 
   void Keep(const QualificationMessage& message) {
@@ -117,6 +122,7 @@ class Qualification {
   const std::function<void(const std::string&)>& progress_;
   PinReader pin_;
   QualificationReport report_;
+  std::string last_progress_;
 };
 
 }  // namespace

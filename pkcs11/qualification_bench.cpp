@@ -57,6 +57,8 @@ std::string Told(const Rv& rv) { return std::string(rv.function) + ": " + RvName
 }  // namespace
 
 std::string ToldError(const Error& error) {
+  // The call and its return value say more than the sentence for clients.
+  if (error.detail.starts_with("C_")) return error.detail;
   return error.detail.empty() ? error.public_message
                               : error.public_message + " (" + error.detail + ")";
 }
@@ -275,7 +277,7 @@ Result<std::vector<CK_MECHANISM_TYPE>> QualificationBench::ListMechanisms() cons
 void QualificationBench::LearnBest(const WrapProfile& profile, const Proof& proof) {
   Learn("best.mechanism", std::string(WrapMechanismName(profile.mechanism)));
   Learn("best.candidate", CandidateName(profile));
-  Learn("best.extras", proof.extras == ExtraAttributes::kNone ? "no" : "yes");
+  Learn("best.template", proof.extras == ExtraAttributes::kFewest ? "fewest attributes" : "full");
   Learn("best.reports_local", proof.reports_local ? "yes" : "no");
   Learn("best.token_keys_only", proof.by_token_key ? "yes" : "no");
 }
@@ -289,11 +291,8 @@ std::optional<WrapProfile> QualificationBench::BestProfile() const {
   return *found;
 }
 
-Proof QualificationBench::BestProof() const {
-  return {.extras = Known("best.extras") == "yes" ? ExtraAttributes::kUnmodifiableAndOneMechanism
-                                                  : ExtraAttributes::kNone,
-          .reports_local = Known("best.reports_local") == "yes",
-          .by_token_key = TokenKeysOnly()};
+ExtraAttributes QualificationBench::TestExtras() const {
+  return Known("best.template") == "full" ? ExtraAttributes::kNone : ExtraAttributes::kFewest;
 }
 
 Result<QualificationBench::TestKey> QualificationBench::MakeKey(Session& keeper,
@@ -308,11 +307,24 @@ Result<QualificationBench::TestKey> QualificationBench::MakeKey(Session& keeper,
                                               .label = std::string(kQualificationLabel),
                                               .mechanism = profile->mechanism,
                                               .in_token = in_token || TokenKeysOnly()},
-                                             ExtraAttributes::kNone));
+                                             TestExtras()));
   return made;
 }
 
-Result<std::size_t> QualificationBench::RemoveTestObjects() const {
+Result<std::size_t> QualificationBench::RemoveTestObjects() {
+  const auto removed = TryToRemoveTestObjects();
+  if (removed.has_value()) return removed;
+  KMS_TRY(Reconnect());
+  const std::size_t removed_now = KMS_TRY(TryToRemoveTestObjects());
+  if (Known("objects.destroyed").empty()) {
+    Note("destroying", "objects are destroyed only after the library is initialised anew: " +
+                           ToldError(removed.error()));
+  }
+  Learn("objects.destroyed", "after initialising anew");
+  return removed_now;
+}
+
+Result<std::size_t> QualificationBench::TryToRemoveTestObjects() const {
   std::size_t removed = 0;
   for (const std::string_view label : kLabels) {
     while (removed < kMostLeftovers) {

@@ -82,7 +82,8 @@ class QualificationBench {
   Result<std::vector<CK_MECHANISM_TYPE>> ListMechanisms() const;
   // The first candidate that passed, if any did.
   [[nodiscard]] std::optional<WrapProfile> BestProfile() const;
-  [[nodiscard]] Proof BestProof() const;
+  // What must be left out of templates.
+  [[nodiscard]] ExtraAttributes TestExtras() const;
   void LearnBest(const WrapProfile& profile, const Proof& proof);
 
   struct TestKey {
@@ -99,11 +100,13 @@ class QualificationBench {
   // Whether test keys must be token objects.
   [[nodiscard]] bool TokenKeysOnly() const { return Known("best.token_keys_only") == "yes"; }
 
-  // Destroys every object of ours; returns how many.
-  Result<std::size_t> RemoveTestObjects() const;
+  // Destroys every object of ours; returns how many. Initialises the library anew where it
+  // destroys nothing that a call has failed with.
+  Result<std::size_t> RemoveTestObjects();
 
  private:
   Status TakeSoftHsmLocks();
+  Result<std::size_t> TryToRemoveTestObjects() const;
   bool ReportModule();
   bool ReportToken();
   bool CheckPinFlags();

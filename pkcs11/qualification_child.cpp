@@ -37,6 +37,8 @@ void RunStep(QualificationBench& bench, std::size_t index) {
   bench.BeginStep(index, step.section);
   const Status status = step.run(bench);
   if (!status.has_value()) bench.Warn(step.name, "not tested: " + ToldError(status.error()));
+  // Here, where no session of the step is left that initialising anew would invalidate.
+  IgnoreError(bench.RemoveTestObjects(), "the last step reports what stays");
 }
 
 Status RunSteps(int socket) {

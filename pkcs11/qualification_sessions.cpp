@@ -44,6 +44,22 @@ Result<CK_OBJECT_HANDLE> OpensAgain(QualificationBench& bench, const Wrapped& wr
   return Corrupted("what was wrapped before opens to something else");
 }
 
+// What a session says that the token has closed.
+Status LoseSessions(QualificationBench& bench, const Wrapped& wrapped) {
+  Session session = KMS_TRY(bench.Open());
+  const Rv closed{bench.calls().C_CloseAllSessions(bench.slot()), "C_CloseAllSessions"};
+  if (!closed.ok()) {
+    bench.Note("lost sessions", "C_CloseAllSessions fails: " + RvName(closed.value));
+    return Ok();
+  }
+  const auto used = UnwrapUnder(session, wrapped.key.wrapping(), wrapped.blob, kContext);
+  const auto& failure = session.failure();
+  bench.Note("lost sessions", used.has_value()      ? "a closed session still works"
+                              : failure.has_value() ? RvName(failure->value)
+                                                    : ToldError(used.error()));
+  return Ok();
+}
+
 }  // namespace
 
 Status QualifySessions(QualificationBench& bench) {
@@ -83,31 +99,18 @@ Status QualifySessions(QualificationBench& bench) {
 // The token drops every session of ours: what do their handles say, and does a new login do?
 Status QualifySessionLoss(QualificationBench& bench) {
   const Wrapped wrapped = KMS_TRY(WrapInToken(bench));
-  Session session = KMS_TRY(bench.Open());
-  const Rv closed{bench.calls().C_CloseAllSessions(bench.slot()), "C_CloseAllSessions"};
-  if (!closed.ok()) {
-    bench.Note("lost sessions", "C_CloseAllSessions fails: " + RvName(closed.value));
-    return bench.Reconnect();
-  }
-  const auto used = UnwrapUnder(session, wrapped.key.wrapping(), wrapped.blob, kContext);
-  if (used.has_value()) {
-    bench.Note("lost sessions", "a closed session still works");
-  } else {
-    const auto& failure = session.failure();
-    bench.Note("lost sessions",
-               failure.has_value() ? RvName(failure->value) : ToldError(used.error()));
-  }
+  KMS_TRY(LoseSessions(bench, wrapped));
   const Rv login = bench.Login(bench.pin());
   const auto opened =
       login.ok() ? OpensAgain(bench, wrapped) : Result<CK_OBJECT_HANDLE>(login.ToError());
   bench.Learn("recovery.login", opened.has_value() ? "enough" : "not enough");
-  bench.Tell(opened.has_value() ? Mark::kGood : Mark::kNote, "after a new login",
-             opened.has_value() ? "master keys are found again"
-                                : "not enough, the library must be initialised anew: " +
-                                      ToldError(opened.error()));
-  if (!opened.has_value()) KMS_TRY(bench.Reconnect());
-  IgnoreError(bench.RemoveTestObjects(), "the last step reports what stays");
-  return Ok();
+  if (opened.has_value()) {
+    bench.Good("after a new login", "master keys are found again");
+    return Ok();
+  }
+  bench.Note("after a new login",
+             "not enough, the library must be initialised anew: " + ToldError(opened.error()));
+  return bench.Reconnect();
 }
 
 // C_Finalize and C_Initialize: the service's way back from a lost device.
@@ -120,7 +123,6 @@ Status QualifyReinitialisation(QualificationBench& bench) {
     return Ok();
   }
   const auto handle = OpensAgain(bench, wrapped);
-  IgnoreError(bench.RemoveTestObjects(), "the last step reports what stays");
   if (!handle.has_value()) {
     bench.Bad("initialised anew", "a master key is lost: " + ToldError(handle.error()));
     return Ok();
