@@ -139,6 +139,7 @@ class EnvironmentSlot {
   Status CheckOthersOpenAll(const GroupMaterial& material, std::string_view hsm) const;
   Status DestroyMasters(KeyWork& work, std::string_view hsm,
                         const std::map<MasterKeyVersion, MasterKeyRecord>& masters);
+  Status ForgetWrappingKeyIn(std::string_view hsm, const MemberMaterial* held, bool destroy);
   void Forget(std::string_view hsm);
   // Says of a sealed one why it is, unless a better reason holds it sealed.
   Status Explain(Error error);

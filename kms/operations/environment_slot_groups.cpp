@@ -7,7 +7,8 @@
 
 #include "kms/base/random.h"
 #include "kms/operations/environment_slot.h"
-#include "kms/operations/resident_census.h"
+#include "kms/operations/wrapping_key.h"
+#include "kms/operations/wrapping_key_device.h"
 
 namespace kms::internal {
 
@@ -39,14 +40,6 @@ std::vector<Mutation> DropWrapsOf(const GroupMaterial& material, const Uuid& id,
 
 void Append(std::vector<Mutation>& more, std::vector<Mutation>& mutations) {
   std::ranges::move(more, std::back_inserter(mutations));
-}
-
-std::string Names(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) {
-    text += (text.empty() ? "" : ", ") + name;
-  }
-  return text;
 }
 
 }  // namespace
@@ -155,12 +148,7 @@ Status EnvironmentSlot::Leave(std::string_view hsm, bool destroy) {
   }
   if (is_member) {
     KMS_TRY(CheckOthersOpenAll(*stored, hsm));
-    const ResidentCensus living = KMS_TRY(CountResidentKeys(*environment_, hsm));
-    if (living.versions != 0) {
-      return FailedPrecondition(std::to_string(living.versions) + " key versions live in HSM " +
-                                std::string(hsm) + " (" + Names(living.names) +
-                                "): delete those keys first");
-    }
+    KMS_TRY(ForgetWrappingKeyIn(hsm, held, destroy));
     KeyGroup group = stored->group;
     std::erase_if(group.members, [hsm](const GroupMember& one) { return one.hsm == hsm; });
     KMS_TRY(Commit(work, std::move(group), DropWrapsOf(*stored, environment_->identity().id, hsm)));
@@ -168,6 +156,24 @@ Status EnvironmentSlot::Leave(std::string_view hsm, bool destroy) {
     Tell("hsm-leave", hsm, {});
   }
   return destroy && held != nullptr ? DestroyMasters(work, hsm, held->masters) : Ok();
+}
+
+// The private half of the wrapping key cannot follow: another token makes another one.
+Status EnvironmentSlot::ForgetWrappingKeyIn(std::string_view hsm, const MemberMaterial* held,
+                                            bool destroy) {
+  if (environment_->sealed() || held == nullptr) {
+    return Ok();
+  }
+  const std::optional<ImportKeyRecord> key = KMS_TRY(FindWrappingKeyRecord(*environment_));
+  if (!key || !IsOfSameToken(*held, *key)) {
+    return Ok();
+  }
+  KMS_TRY(ForgetWrappingKey(*environment_));
+  if (destroy) {
+    const std::shared_ptr<GuardedDevice> device = KMS_TRY(access_.Find(hsm));
+    KMS_TRY(device->DestroyImportKey(key->id, access_.NextDeadline()));
+  }
+  return Ok();
 }
 
 // The object goes before its record: what is recorded can be destroyed another time.

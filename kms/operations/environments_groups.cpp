@@ -30,9 +30,34 @@ Status Environments::JoinHsm(std::string_view name, const GroupMember& member) {
 }
 
 Status Environments::LeaveHsm(std::string_view name, std::string_view hsm, bool destroy) {
-  const Impl::SlotHandle slot = KMS_TRY(impl_->FindAnySlot(name));
-  KMS_TRY(CheckNoKeysLiveIn(*slot->environment(), hsm));
-  return slot->Leave(hsm, destroy);
+  const Result<Impl::SlotHandle> slot = impl_->FindAnySlot(name);
+  if (!slot.has_value()) {
+    return impl_->LeaveDeleted(std::string(name), hsm);
+  }
+  KMS_TRY(CheckNoKeysLiveIn(*(*slot)->environment(), hsm));
+  return (*slot)->Leave(hsm, destroy);
+}
+
+// A deletion that waits for a token that will never answer again goes on without it.
+Status Environments::Impl::LeaveDeleted(const std::string& name, std::string_view hsm) {
+  const NameTurn turn = KMS_TRY(TakeTurn(name));
+  const auto stored = KMS_TRY(ReadRecord<EnvironmentRecord>(EnvironmentPath(name)));
+  if (!stored || stored->record.stage != EnvironmentStage::kDeleting) {
+    return NotFound("no such environment");
+  }
+  const std::string path = GroupPath(stored->record.identity.id);
+  const std::optional<StoredValue> found = KMS_TRY(store.Get(path));
+  if (!found) {
+    return Ok();
+  }
+  KeyGroup group = KMS_TRY(KeyGroup::Decode(found->value));
+  std::erase_if(group.members, [hsm](const GroupMember& one) { return one.hsm == hsm; });
+  Mutation mutation{.path = path, .value = std::nullopt, .expected_revision = found->revision};
+  if (!group.members.empty()) {
+    mutation.value = group.Encode();
+  }
+  KMS_TRY(store.Commit({mutation}));
+  return Ok();
 }
 
 Status Environments::AddEnvironmentKey(std::string_view name, EnvironmentKeyVersion version) {

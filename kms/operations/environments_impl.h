@@ -56,6 +56,8 @@ struct Environments::Impl {
                                                       const PendingEnvironment& pending);
   Status DropPending(const std::string& name);
   Status DropKeysOfPending(const std::string& name, const PendingEnvironment& pending);
+  // Errors: kNotFound unless the environment is being deleted.
+  Status LeaveDeleted(const std::string& name, std::string_view hsm);
   // Destroys the keys that an environment has in its tokens.
   Status DestroyKeys(const EnvironmentRecord& record);
   Status DestroyKeysIn(const std::string& hsm, const EnvironmentIdentity& identity,

@@ -251,7 +251,7 @@ Status Environments::Impl::DestroyKeys(const EnvironmentRecord& record) {
   KeyGroup group;
   if (stored) {
     group = KMS_TRY(KeyGroup::Decode(stored->value));
-  } else {
+  } else if (recorded.contains(std::string(kDefaultHsm))) {
     group.members.push_back({.hsm = std::string(kDefaultHsm)});  // of an earlier release
   }
   for (const GroupMember& member : group.members) {
@@ -263,7 +263,8 @@ Status Environments::Impl::DestroyKeys(const EnvironmentRecord& record) {
       Error error = destroyed.error();
       error.public_message = "HSM " + hsm + " still holds keys of environment " +
                              record.identity.name + ": " + error.public_message +
-                             "; the deletion goes on when it answers";
+                             "; the deletion goes on when it answers, or when that HSM was taken "
+                             "out of the environment (kmsctl hsm remove)";
       return error;
     }
     if (!destroyed.has_value()) {

@@ -175,6 +175,19 @@ Result<std::optional<ImportKeyRecord>> FindWrappingKeyRecord(Environment& enviro
   return record == nullptr ? std::optional<ImportKeyRecord>{} : std::optional(*record);
 }
 
+Status ForgetWrappingKey(Environment& environment) {
+  const std::unique_lock making(environment.wrapping_key_mutex(), std::try_to_lock);
+  if (!making.owns_lock()) {
+    return Unavailable("the wrapping key is being made; retry in a few seconds");
+  }
+  std::vector<SealedMutation> mutations;
+  mutations.push_back({.path = std::string(kPath),
+                       .value = std::nullopt,
+                       .expected_revision = std::nullopt});
+  KMS_TRY(environment.store().Commit(std::move(mutations)));
+  return Ok();
+}
+
 Result<std::optional<WrappingKeyPlace>> FindWrappingKeyPlace(Environment& environment) {
   const auto key = KMS_TRY(Load(environment));
   if (!key) {

@@ -42,6 +42,11 @@ Result<std::optional<WrappingKeyPlace>> FindWrappingKeyPlace(Environment& enviro
 // What is recorded of the one in an HSM; nullopt while there is none there. Errors: as above.
 Result<std::optional<ImportKeyRecord>> FindWrappingKeyRecord(Environment& environment);
 
+// Forgets the wrapping key: the next caller that asks for it makes another one, and what was
+// encrypted to this one does not open any more. Errors: kUnavailable while it is being made, as
+// SealedStore::Commit.
+Status ForgetWrappingKey(Environment& environment);
+
 // The id that an environment's wrapping key has in the HSM. It follows from the environment's, so
 // that an interrupted creation or deletion finds the object without any record of it.
 Uuid WrappingKeyId(const Uuid& environment_id);

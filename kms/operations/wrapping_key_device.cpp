@@ -12,18 +12,11 @@ namespace kms {
 
 namespace {
 
-bool IsIn(const MemberMaterial& member, const ImportKeyRecord& key) {
-  return std::ranges::any_of(member.masters, [&key](const auto& master) {
-    return master.second.token_serial == key.token_serial &&
-           master.second.token_label == key.token_label;
-  });
-}
-
 // Empty when no token of the group made it.
 std::string MakerOf(const GroupMaterial& material, const ImportKeyRecord& key) {
   for (const GroupMember& one : material.group.members) {
     const MemberMaterial* const member = material.Find(one.hsm);
-    if (member != nullptr && IsIn(*member, key)) {
+    if (member != nullptr && IsOfSameToken(*member, key)) {
       return one.hsm;
     }
   }
@@ -40,6 +33,13 @@ std::string FirstOf(const GroupMaterial& material) {
 }
 
 }  // namespace
+
+bool IsOfSameToken(const MemberMaterial& member, const ImportKeyRecord& key) {
+  return std::ranges::any_of(member.masters, [&key](const auto& master) {
+    return master.second.token_serial == key.token_serial &&
+           master.second.token_label == key.token_label;
+  });
+}
 
 Result<std::shared_ptr<GuardedDevice>> FindWrappingKeyDevice(const Environments& environments,
                                                              Environment& environment) {

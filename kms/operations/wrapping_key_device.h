@@ -6,6 +6,7 @@
 
 #include "kms/base/result.h"
 #include "kms/master/guarded_device.h"
+#include "kms/master/key_group.h"
 #include "kms/operations/environment.h"
 #include "kms/operations/environments.h"
 
@@ -15,5 +16,8 @@ namespace kms {
 // Errors: kUnavailable when that one is not there, those of the store.
 Result<std::shared_ptr<GuardedDevice>> FindWrappingKeyDevice(const Environments& environments,
                                                              Environment& environment);
+
+// Whether the token that has these master keys made `key`.
+bool IsOfSameToken(const MemberMaterial& member, const ImportKeyRecord& key);
 
 }  // namespace kms

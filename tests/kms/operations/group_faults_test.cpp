@@ -67,7 +67,8 @@ using Case = std::tuple<Fault, Work>;
 class GroupFaults : public ::testing::TestWithParam<Case> {};
 
 TEST_P(GroupFaults, D2_WhatWasInterruptedCanBeRepeatedAndLeavesNoOrphan) {
-  const auto& [fault, work] = GetParam();
+  const Fault& fault = std::get<Fault>(GetParam());
+  const Work& work = std::get<Work>(GetParam());
   std::unique_ptr<GroupWorld> world;
   FailEachCall({.arrange =
                     [&](int n) {
@@ -92,7 +93,8 @@ TEST_P(GroupFaults, D2_WhatWasInterruptedCanBeRepeatedAndLeavesNoOrphan) {
 }
 
 TEST_P(GroupFaults, D2_WhatWasInterruptedByACrashCanBeRepeated) {
-  const auto& [fault, work] = GetParam();
+  const Fault& fault = std::get<Fault>(GetParam());
+  const Work& work = std::get<Work>(GetParam());
   std::unique_ptr<GroupWorld> world;
   FailEachCall({.arrange =
                     [&](int n) {

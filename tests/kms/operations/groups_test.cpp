@@ -3,6 +3,8 @@
 #include <map>
 #include <thread>
 
+#include "kms/operations/wrapping_key.h"
+#include "kms/operations/wrapping_key_device.h"
 #include "tests/kms/operations/group_world.h"
 
 namespace kms {
@@ -462,6 +464,32 @@ TEST_F(GroupsTest, DeletionWaitsForEveryMember) {
   EXPECT_THAT(world_.environments().Delete(EnvName("prod")), IsOk());
   EXPECT_THAT(world_.Token("a").master_key_ids(), IsEmpty());
   EXPECT_THAT(world_.Token("b").master_key_ids(), IsEmpty());
+}
+
+TEST_F(GroupsTest, ADeletionThatWaitsGoesOnWhenTheTokenIsTakenOut) {
+  world_.OnlyPresent({"b"});
+  ASSERT_THAT(world_.environments().Delete(EnvName("prod")), HasError(ErrorCode::kUnavailable));
+  EXPECT_THAT(world_.environments().LeaveHsm("none", "a", false), HasError(ErrorCode::kNotFound));
+  ASSERT_THAT(world_.environments().LeaveHsm("prod", "a", false), IsOk());
+  EXPECT_THAT(world_.environments().Delete(EnvName("prod")), IsOk());
+  EXPECT_THAT(world_.Token("b").master_key_ids(), IsEmpty());
+}
+
+TEST_F(GroupsTest, TheWrappingKeyStaysWithItsTokenAndIsMadeAnewWhenThatLeaves) {
+  const auto prod = world_.environments().Find("prod");
+  ASSERT_THAT(world_.Join("a", 5), IsOk());
+  ASSERT_THAT(world_.Join("b", 1), IsOk());
+  const auto device = [&] { return FindWrappingKeyDevice(world_.environments(), *prod).value(); };
+  KMS_ASSERT_OK_AND_ASSIGN(const Bytes first, WrappingPublicKey(*prod, *device()));
+  EXPECT_THAT(world_.Token("b").import_key_ids(), SizeIs(1));
+  ASSERT_THAT(world_.Join("a", 0), IsOk());
+  EXPECT_EQ(device()->name(), "b") << "whoever is asked first for other things";
+
+  ASSERT_THAT(world_.environments().LeaveHsm("prod", "b", true), IsOk());
+  EXPECT_THAT(world_.Token("b").import_key_ids(), IsEmpty());
+  KMS_ASSERT_OK_AND_ASSIGN(const Bytes second, WrappingPublicKey(*prod, *device()));
+  EXPECT_EQ(device()->name(), "a");
+  EXPECT_THAT(world_.Token("a").import_key_ids(), SizeIs(1));
 }
 
 TEST_F(GroupsTest, DeletionDoesNotWaitForATokenThatLeft) {
