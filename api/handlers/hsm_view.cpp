@@ -165,6 +165,20 @@ void AppendUsers(std::string_view hsm, const std::vector<EnvironmentStatus>& use
   array.Close();
 }
 
+void AppendLastSeal(const EnvironmentStatus& status, JsonObject& object, std::string& out) {
+  if (!status.last_seal) {
+    object.Null("last_seal");
+    return;
+  }
+  object.Key("last_seal");
+  JsonObject seal(out);
+  seal.Integer("time", status.last_seal->unix_seconds);
+  seal.String("reason", status.last_seal->reason);
+  OptionalInteger(seal, "unproven_ms", status.last_seal->unproven_ms);
+  OptionalInteger(seal, "late_ms", status.last_seal->late_ms);
+  seal.Close();
+}
+
 }  // namespace
 
 void AppendMember(const MemberStatus& member, std::string& out) {
@@ -235,6 +249,7 @@ void AppendLease(const EnvironmentStatus& status, std::string& out) {
   OptionalInteger(object, "grace_ms", status.lease_grace_ms);
   object.Boolean("availability_mode", !status.lease_grace_ms);
   OptionalInteger(object, "age_ms", status.lease_age_ms);
+  AppendLastSeal(status, object, out);
   AppendMembers(status, object, out);
   object.Close();
 }

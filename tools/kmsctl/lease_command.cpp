@@ -25,8 +25,10 @@ std::string LastSealCell(const nlohmann::json& lease) {
     return "-";
   }
   const std::string unproven = DurationCell(seal, "unproven_ms");
+  const std::string late = DurationCell(seal, "late_ms");
   return TimeCell(IntegerOf(seal, "time")) + ": " + Cell(seal, "reason") +
-         (unproven == "-" ? "" : ", unproven for " + unproven);
+         (unproven == "-" ? "" : ", unproven for " + unproven) +
+         (late == "-" ? "" : ", wiped " + late + " after the grace");
 }
 
 Status ShowLease(Session& session, const std::string& name) {

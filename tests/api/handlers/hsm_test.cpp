@@ -228,6 +228,16 @@ TEST_F(HsmRoutes, LeaseOptionsAreJudgedWhenTheyAreSet) {
   }
 }
 
+TEST_F(HsmRoutes, TheLeaseTellsWhenAndWhyItWasLastSealed) {
+  EXPECT_THAT(Lease("dev"), HasSubstr(R"("last_seal":null)"));
+  EXPECT_EQ(api.Post("/v1/sys/environments/dev/seal").status, 204);
+  EXPECT_THAT(Lease("dev"),
+              AllOf(HasSubstr(R"("sealed":true,"reason":"sealed by an operator")"),
+                    HasSubstr(R"("last_seal":{"time":)"),
+                    HasSubstr(R"("reason":"sealed by an operator","unproven_ms":null)")));
+  EXPECT_THAT(Lease("prod"), HasSubstr(R"("last_seal":null)"));
+}
+
 TEST_F(HsmRoutes, LeaseOfNoEnvironmentIsNotFound) {
   EXPECT_EQ(api.Get("/v1/sys/environments/nowhere/lease").status, 404);
 }
