@@ -68,6 +68,12 @@ Status MakeEverywhere(TaskRun &run, const std::string &name, MasterKeyVersion ve
     KMS_TRY(run.CheckInterrupted());
     const auto started = std::chrono::steady_clock::now();
     Status status = run.environments().MakeMasterKey(name, hsm, version);
+    if (!status.has_value() && !MayPass(status.error().code)) {
+      Error refused = status.error();
+      refused.public_message = "HSM " + hsm + ": " + refused.public_message +
+                               "; put it right or take it out of the environment, then resume";
+      return refused;
+    }
     if (!status.has_value() && status.error().code != ErrorCode::kUnavailable) {
       return status;
     }

@@ -24,6 +24,11 @@ const TaskWork &WorkOf(TaskKind kind) {
   return kWorks.front();
 }
 
+bool MayPass(ErrorCode code) {
+  return code == ErrorCode::kUnavailable || code == ErrorCode::kConflict ||
+         code == ErrorCode::kOutcomeUnknown;
+}
+
 std::shared_ptr<Environment> FindEnvironment(const Environments &environments,
                                              std::string_view name) {
   return name == environments.sys()->identity().name ? environments.sys() : environments.Find(name);

@@ -72,6 +72,8 @@ Status RetireMasterKey(TaskRun& run);
 
 // --- what they share ---
 
+// What may pass by itself: kUnavailable, kConflict, kOutcomeUnknown.
+bool MayPass(ErrorCode code);
 // `name` may be "sys"; nullptr when there is none.
 std::shared_ptr<Environment> FindEnvironment(const Environments& environments,
                                              std::string_view name);
