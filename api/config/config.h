@@ -135,7 +135,7 @@ struct Config {
 };
 
 // Every token of the configuration: `hsms`, and `hsm` as "default" when it is set; each with its
-// state_directory filled in.
+// state_directory filled in, and without the timeouts that are of every token.
 HsmConfigs AllHsms(const Config& config);
 
 // Reads a JSON document (// and /* */ comments allowed). Errors: kInvalidArgument naming the key,

@@ -129,6 +129,8 @@ HsmConfigs AllHsms(const Config& config) {
   }
   const std::size_t slash = config.store.path.rfind('/');
   for (auto& [name, token] : tokens) {
+    token.call_timeout = HsmConfig{}.call_timeout;  // no token's own: one that differs is the same
+    token.start_timeout = HsmConfig{}.start_timeout;
     if (token.state_directory.empty() && token.softhsm_state_directory.empty()) {
       token.state_directory = slash == std::string::npos ? "." : config.store.path.substr(0, slash);
     }

@@ -262,6 +262,26 @@ TEST(ValidateConfig, TheSectionHsmMayBeLeftOutWhenThereAreOthers) {
   EXPECT_TRUE(AllHsms(ValidTlsConfig()).contains("default"));
 }
 
+TEST(AllHsms, KnowsWhereEachTokenRemembersWhatItNeeds) {
+  Config config = WithTwoTokens();
+  config.store.path = "/var/lib/kms/store.db";
+  config.hsm.softhsm_state_directory = "/s";
+  EXPECT_EQ(AllHsms(config).at("b").state_directory, "/var/lib/kms");
+  EXPECT_EQ(AllHsms(config).at("default").state_directory, "");
+  config.hsms["b"].state_directory = "/own";
+  EXPECT_EQ(AllHsms(config).at("b").state_directory, "/own");
+}
+
+TEST(AllHsms, ATimeoutOfTheServiceMakesNoOtherToken) {
+  Config config = WithTwoTokens();
+  const HsmConfigs before = AllHsms(config);
+  config.hsm.call_timeout = Milliseconds{250};
+  config.hsm.start_timeout = Milliseconds{250};
+  EXPECT_EQ(AllHsms(config), before);
+  config.hsm.sessions = 9;
+  EXPECT_NE(AllHsms(config), before);
+}
+
 TEST(ParseDuration, RoundTrips) {
   for (const char* text : {"250ms", "5s", "90s", "10m", "1h", "30d"}) {
     KMS_ASSERT_OK_AND_ASSIGN(const Milliseconds duration, ParseDuration(text));
