@@ -51,9 +51,7 @@ ResidentKeyDevice* GuardedDevice::resident_keys() const {
   return impl_->resident_keys ? &*impl_->resident_keys : nullptr;
 }
 
-EpochCounter* GuardedDevice::epochs() const {
-  return impl_->epochs ? &*impl_->epochs : nullptr;
-}
+EpochCounter* GuardedDevice::epochs() const { return impl_->epochs ? &*impl_->epochs : nullptr; }
 
 Result<DeviceDescription> GuardedDevice::Describe(Deadline deadline) {
   return impl_->gate.Run(deadline, [&] { return impl_->device().Describe(deadline); });
@@ -62,9 +60,8 @@ Result<DeviceDescription> GuardedDevice::Describe(Deadline deadline) {
 Result<MasterKeyRecord> GuardedDevice::GenerateMasterKey(const Uuid& id, std::uint32_t version,
                                                          const std::string& label,
                                                          Deadline deadline) {
-  return impl_->gate.Run(deadline, [&] {
-    return impl_->device().GenerateMasterKey(id, version, label, deadline);
-  });
+  return impl_->gate.Run(
+      deadline, [&] { return impl_->device().GenerateMasterKey(id, version, label, deadline); });
 }
 
 Result<WrappedKey> GuardedDevice::Wrap(const MasterKeyRecord& master, const SecretBytes& key,
@@ -80,8 +77,7 @@ Result<SecretBytes> GuardedDevice::Unwrap(const MasterKeyRecord& master, const W
 }
 
 Status GuardedDevice::CheckSentinel(const MasterKeyRecord& master, Deadline deadline) {
-  return impl_->gate.Run(deadline,
-                         [&] { return impl_->device().CheckSentinel(master, deadline); });
+  return impl_->gate.Run(deadline, [&] { return impl_->device().CheckSentinel(master, deadline); });
 }
 
 Status GuardedDevice::DestroyMasterKey(const MasterKeyRecord& master, Deadline deadline) {
@@ -104,8 +100,8 @@ Result<SecretBytes> GuardedDevice::Random(std::size_t size, Deadline deadline) {
 Result<std::optional<ImportKeyRecord>> GuardedDevice::GenerateImportKey(const Uuid& id,
                                                                         const std::string& label,
                                                                         Deadline deadline) {
-  return impl_->gate.Run(
-      deadline, [&] { return impl_->device().GenerateImportKey(id, label, deadline); });
+  return impl_->gate.Run(deadline,
+                         [&] { return impl_->device().GenerateImportKey(id, label, deadline); });
 }
 
 Result<SecretBytes> GuardedDevice::DecryptImport(const ImportKeyRecord& key, HashAlgorithm hash,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// GuardedDevice: one token of the registry. Its breaker fails calls at once while the token does not
-// answer, its queue bounds those that wait, and what calls take is measured.
+// GuardedDevice: one token of the registry. Its breaker fails calls at once while the token does
+// not answer, its queue bounds those that wait, and what calls take is measured.
 #pragma once
 
 #include <cstdint>
@@ -20,9 +20,9 @@ namespace kms {
 
 // The errors of the device behind it, and kUnavailable at once: "HSM <name> does not answer" while
 // the breaker is open, "HSM <name> is busy" when the queue is full or the deadline ends in it.
-// What counts against the breaker: kUnavailable answers and calls that reach their deadline. Answers
-// of any other kind prove that the token is there.
-// Thread rule: any thread; a call waits at most to its deadline.
+// What counts against the breaker: kUnavailable answers and calls that reach their deadline.
+// Answers of any other kind prove that the token is there. Thread rule: any thread; a call waits at
+// most to its deadline.
 class GuardedDevice final : public MasterKeyDevice {
  public:
   // `clock` must outlive it.

@@ -22,8 +22,9 @@ HsmRegistry::~HsmRegistry() = default;
 
 Status HsmRegistry::Add(const std::string& name, HsmParts parts, const BreakerOptions& options) {
   if (!IsHsmName(name)) {
-    return InvalidArgument("the name of an HSM has 1 to 32 of a-z, 0-9 and '-', and begins with "
-                           "none of the last");
+    return InvalidArgument(
+        "the name of an HSM has 1 to 32 of a-z, 0-9 and '-', and begins with "
+        "none of the last");
   }
   auto device = std::make_shared<GuardedDevice>(name, std::move(parts), options, clock_);
   const ScopedLock lock(mutex_);

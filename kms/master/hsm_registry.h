@@ -32,9 +32,9 @@ struct HsmParts {
 };
 
 struct BreakerOptions {
-  std::uint32_t max_calls = 16;     // in flight at once; others wait for their turn
-  std::uint32_t max_waiting = 64;   // and no more than these
-  std::uint32_t failures_to_open = 3;  // in a row
+  std::uint32_t max_calls = 16;                // in flight at once; others wait for their turn
+  std::uint32_t max_waiting = 64;              // and no more than these
+  std::uint32_t failures_to_open = 3;          // in a row
   std::chrono::milliseconds hung_after{1000};  // one failure that took so long opens it at once
   std::chrono::milliseconds first_pause{500};  // doubles up to the longest, less up to a quarter
   std::chrono::milliseconds longest_pause{5000};

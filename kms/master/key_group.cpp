@@ -218,9 +218,8 @@ bool IsHsmName(std::string_view name) {
 
 Result<KeyCheck> CheckOf(const Uuid& environment_id, const SecretBytes& key) {
   KeyCheck check;
-  const SecretBytes derived =
-      KMS_TRY(HkdfSha256(key.View(), environment_id.View(),
-                         AsBytes("kms environment key check v1"), check.size()));
+  const SecretBytes derived = KMS_TRY(HkdfSha256(
+      key.View(), environment_id.View(), AsBytes("kms environment key check v1"), check.size()));
   std::ranges::copy(derived.View(), check.begin());
   return check;
 }
@@ -259,7 +258,8 @@ Result<KeyGroup> KeyGroup::Decode(ByteView encoded) {
     member.order = reader.Get<std::uint32_t>();
     member.weight = reader.Get<std::uint32_t>();
     const bool in_order = group.members.empty() || group.members.back().hsm < member.hsm;
-    if (!IsHsmName(member.hsm) || !in_order || member.weight == 0 || member.weight > kMaxMemberWeight) {
+    if (!IsHsmName(member.hsm) || !in_order || member.weight == 0 ||
+        member.weight > kMaxMemberWeight) {
       reader.Fail();
     }
     group.members.push_back(std::move(member));
@@ -329,8 +329,7 @@ std::string GroupPath(const Uuid& environment_id) { return "group/" + environmen
 
 std::string MasterPrefix(const Uuid& environment_id) { return OldMasterPath(environment_id) + "/"; }
 
-std::string MasterPath(const Uuid& environment_id, std::string_view hsm,
-                       MasterKeyVersion version) {
+std::string MasterPath(const Uuid& environment_id, std::string_view hsm, MasterKeyVersion version) {
   return MasterPrefix(environment_id) + std::string(hsm) + "/" + Digits(version);
 }
 
@@ -344,8 +343,7 @@ std::string WrappedPath(const Uuid& environment_id, EnvironmentKeyVersion versio
          Digits(master);
 }
 
-Uuid DeriveMasterKeyId(const Uuid& environment_id, std::string_view hsm,
-                       MasterKeyVersion version) {
+Uuid DeriveMasterKeyId(const Uuid& environment_id, std::string_view hsm, MasterKeyVersion version) {
   RecordWriter parts;
   parts.PutText("kms master key v1");
   parts.PutSized(environment_id.View());

@@ -36,9 +36,9 @@ inline constexpr std::string_view kDefaultHsm = "default";
 inline constexpr std::uint32_t kMaxMemberWeight = 1000;
 
 struct GroupMember {
-  std::string hsm;          // its name in the HsmRegistry
-  std::uint32_t order = 0;  // lower ones are asked first
-  std::uint32_t weight = 1; // among those of one order: how often, 1..1000
+  std::string hsm;           // its name in the HsmRegistry
+  std::uint32_t order = 0;   // lower ones are asked first
+  std::uint32_t weight = 1;  // among those of one order: how often, 1..1000
   friend bool operator==(const GroupMember&, const GroupMember&) = default;
 };
 
@@ -50,8 +50,8 @@ using KeyCheck = std::array<std::uint8_t, 16>;
 Result<KeyCheck> CheckOf(const Uuid& environment_id, const SecretBytes& key);
 
 struct KeyGroup {
-  std::vector<GroupMember> members;      // sorted by name, never empty
-  MasterKeyVersion current_master = 1;   // what new wraps are made under
+  std::vector<GroupMember> members;     // sorted by name, never empty
+  MasterKeyVersion current_master = 1;  // what new wraps are made under
   // Of every key version; those of earlier releases are added when the key is opened.
   std::map<EnvironmentKeyVersion, KeyCheck> key_checks;
 

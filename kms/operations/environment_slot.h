@@ -91,8 +91,8 @@ class EnvironmentSlot {
   // One more wrap that `mutations` store. Errors: as WrapChecked.
   Status AddWrap(std::string_view hsm, const MasterKeyRecord& master, MasterKeyVersion version,
                  const PlainKey& key, std::vector<Mutation>& mutations);
-  // Opens one wrap and compares it with what is known of the key. Errors: kNotFound when `hsm` holds
-  // none of that version; those of the device; kCorrupted; all say what to do.
+  // Opens one wrap and compares it with what is known of the key. Errors: kNotFound when `hsm`
+  // holds none of that version; those of the device; kCorrupted; all say what to do.
   Result<SecretBytes> OpenWrap(const GroupMaterial& material, std::string_view hsm,
                                EnvironmentKeyVersion version);
   // What members say of themselves. Errors: kNotFound.

@@ -66,8 +66,9 @@ Status EnvironmentSlot::Join(const GroupMember& wanted) {
   if (!wrapped.has_value()) {
     Error error = wrapped.error();
     if (was_here && error.code == ErrorCode::kFailedPrecondition) {
-      error.public_message += "; it had one when it left: a token that replaces another one needs a "
-                              "name of its own";
+      error.public_message +=
+          "; it had one when it left: a token that replaces another one needs a "
+          "name of its own";
     }
     return error;
   }
@@ -80,8 +81,7 @@ Status EnvironmentSlot::Join(const GroupMember& wanted) {
 
 // The master key that is there, or a new one, and every wrap under it that is missing.
 Status EnvironmentSlot::WrapEverything(const GroupMaterial& material, std::string_view hsm,
-                                       MasterKeyVersion version,
-                                       std::vector<Mutation>& mutations) {
+                                       MasterKeyVersion version, std::vector<Mutation>& mutations) {
   const std::vector<EnvironmentKeyVersion> versions = material.Versions();
   KMS_TRY(KeyOf(versions.back()));  // a sealed environment has nothing to wrap: make no key for it
   const MasterKeyRecord master = KMS_TRY(FindOrMakeMaster(material, hsm, version, mutations));
@@ -95,12 +95,12 @@ Status EnvironmentSlot::WrapEverything(const GroupMaterial& material, std::strin
     }
     const std::shared_ptr<GuardedDevice> device = KMS_TRY(access_.Find(hsm));
     const SecretBytes opened = KMS_TRY(
-        device->Unwrap(master, *wrapped,
-                       EnvironmentKeyContext(environment_->identity().id, key),
+        device->Unwrap(master, *wrapped, EnvironmentKeyContext(environment_->identity().id, key),
                        access_.NextDeadline()));
     if (!(opened == bytes)) {
       return Corrupted("HSM " + std::string(hsm) + " opened environment key " +
-                       std::to_string(key) + " to another value: restore the token from its backup");
+                       std::to_string(key) +
+                       " to another value: restore the token from its backup");
     }
   }
   return Ok();
@@ -109,8 +109,7 @@ Status EnvironmentSlot::WrapEverything(const GroupMaterial& material, std::strin
 Status EnvironmentSlot::AddChecks(const GroupMaterial& material, KeyGroup& group) const {
   for (const EnvironmentKeyVersion version : material.Versions()) {
     const SecretBytes key = KMS_TRY(KeyOf(version));
-    group.key_checks.insert_or_assign(version,
-                                      KMS_TRY(CheckOf(environment_->identity().id, key)));
+    group.key_checks.insert_or_assign(version, KMS_TRY(CheckOf(environment_->identity().id, key)));
   }
   return Ok();
 }
@@ -177,9 +176,8 @@ Status EnvironmentSlot::ForgetWrappingKeyIn(std::string_view hsm, const MemberMa
 }
 
 // The object goes before its record: what is recorded can be destroyed another time.
-Status EnvironmentSlot::DestroyMasters(
-    KeyWork& work, std::string_view hsm,
-    const std::map<MasterKeyVersion, MasterKeyRecord>& masters) {
+Status EnvironmentSlot::DestroyMasters(KeyWork& work, std::string_view hsm,
+                                       const std::map<MasterKeyVersion, MasterKeyRecord>& masters) {
   const std::shared_ptr<GuardedDevice> device = KMS_TRY(access_.Find(hsm));
   std::vector<Mutation> mutations;
   for (const auto& [version, master] : masters) {
@@ -218,8 +216,7 @@ Status EnvironmentSlot::AddEnvironmentKey(EnvironmentKeyVersion version, const K
   std::vector<Mutation> shares = KMS_TRY(split(version, key));
   Append(shares, mutations);
   KeyGroup group = stored->group;
-  group.key_checks.insert_or_assign(version,
-                                    KMS_TRY(CheckOf(environment_->identity().id, key)));
+  group.key_checks.insert_or_assign(version, KMS_TRY(CheckOf(environment_->identity().id, key)));
   const Status committed = Commit(work, std::move(group), std::move(mutations));
   // Stored although it could not be read back: then the next call opens it.
   if (!committed.has_value()) {

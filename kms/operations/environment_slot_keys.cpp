@@ -16,8 +16,7 @@ constexpr std::size_t kWrapsPerRound = 16;
 
 std::string_view Remedy(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kUnavailable:
-      return "it opens by itself as soon as the HSM answers again";
+    case ErrorCode::kUnavailable: return "it opens by itself as soon as the HSM answers again";
     case ErrorCode::kFailedPrecondition:
       return "restore the token or its login; a master key is never made again, for it would not "
              "open what is stored";
@@ -108,7 +107,7 @@ Status EnvironmentSlot::AddWrap(std::string_view hsm, const MasterKeyRecord& mas
                                 std::vector<Mutation>& mutations) {
   const Uuid& id = environment_->identity().id;
   const std::shared_ptr<GuardedDevice> device = KMS_TRY(access_.Find(hsm));
-  const WrappedKey wrapped = 
+  const WrappedKey wrapped =
       KMS_TRY(WrapChecked(access_, *device, master, id, key.version, key.bytes));
   mutations.push_back({.path = WrappedPath(id, key.version, hsm, version),
                        .value = wrapped.Encode(),
@@ -131,16 +130,15 @@ Result<SecretBytes> EnvironmentSlot::OpenWrap(const GroupMaterial& material, std
                       Corrupted("its record is missing or damaged"));
   }
   const std::shared_ptr<GuardedDevice> device = KMS_TRY(access_.Find(hsm));
-  Result<SecretBytes> key =
-      device->Unwrap(*master, *wrapped, EnvironmentKeyContext(identity.id, version),
-                     access_.NextDeadline());
+  Result<SecretBytes> key = device->Unwrap(
+      *master, *wrapped, EnvironmentKeyContext(identity.id, version), access_.NextDeadline());
   if (!key.has_value()) {
     return WithRemedy(identity, master->label, std::move(key).error());
   }
   const KeyCheck check = KMS_TRY(CheckOf(identity.id, *key));
   const auto known = material.group.key_checks.find(version);
-  const bool differs = known != material.group.key_checks.end() &&
-                       !EqualInConstantTime(known->second, check);
+  const bool differs =
+      known != material.group.key_checks.end() && !EqualInConstantTime(known->second, check);
   if (key->size() != kEnvironmentKeyBytes || differs) {
     return WithRemedy(identity, master->label,
                       Corrupted("the HSM opened the environment key to another value"));

@@ -65,8 +65,7 @@ std::uint32_t MissingWraps(const GroupMaterial& material, std::string_view hsm) 
   std::uint32_t missing = 0;
   for (const EnvironmentKeyVersion version : material.Versions()) {
     const bool wrapped =
-        member != nullptr &&
-        member->FindWrap(version, material.group.current_master) != nullptr;
+        member != nullptr && member->FindWrap(version, material.group.current_master) != nullptr;
     missing += wrapped ? 0U : 1U;
   }
   return missing;

@@ -17,15 +17,14 @@ Uuid FirstMasterKeyId(const NewGroupRequest& request, std::string_view hsm) {
 }
 
 // Makes master key and wrap of one token.
-Status AddFirstWrap(const HsmAccess& access, const NewGroupRequest& request,
-                    const std::string& hsm, NewGroup& made) {
+Status AddFirstWrap(const HsmAccess& access, const NewGroupRequest& request, const std::string& hsm,
+                    NewGroup& made) {
   const Uuid& id = request.environment_id;
   const std::shared_ptr<GuardedDevice> device = KMS_TRY(access.Find(hsm));
-  const MasterKeyRecord master = KMS_TRY(device->GenerateMasterKey(
-      FirstMasterKeyId(request, hsm), 1, MasterKeyLabel(request.environment, 1),
-      access.NextDeadline()));
-  const WrappedKey wrapped =
-      KMS_TRY(WrapChecked(access, *device, master, id, 1, made.keys.at(1)));
+  const MasterKeyRecord master = KMS_TRY(
+      device->GenerateMasterKey(FirstMasterKeyId(request, hsm), 1,
+                                MasterKeyLabel(request.environment, 1), access.NextDeadline()));
+  const WrappedKey wrapped = KMS_TRY(WrapChecked(access, *device, master, id, 1, made.keys.at(1)));
   made.mutations.push_back(
       {.path = MasterPath(id, hsm, 1), .value = master.Encode(), .expected_revision = 0});
   made.mutations.push_back(
@@ -53,8 +52,7 @@ Result<WrappedKey> WrapChecked(const HsmAccess& access, GuardedDevice& device,
                                EnvironmentKeyVersion version, const SecretBytes& key) {
   const Bytes context = EnvironmentKeyContext(environment_id, version);
   WrappedKey wrapped = KMS_TRY(device.Wrap(master, key, context, access.NextDeadline()));
-  const Result<SecretBytes> opened =
-      device.Unwrap(master, wrapped, context, access.NextDeadline());
+  const Result<SecretBytes> opened = device.Unwrap(master, wrapped, context, access.NextDeadline());
   if (!opened.has_value() && opened.error().code != ErrorCode::kCorrupted) {
     return opened.error();
   }

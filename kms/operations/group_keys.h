@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Environments ask of the tokens of a group: wraps that are opened again, and the keys of a new
-// environment. Private to Environments.
+// What Environments ask of the tokens of a group: wraps that are opened again, and the keys of a
+// new environment. Private to Environments.
 #pragma once
 
 #include <chrono>
@@ -46,7 +46,7 @@ Result<WrappedKey> WrapChecked(const HsmAccess& access, GuardedDevice& device,
 struct NewGroupRequest {
   const std::string& environment;  // its name
   const Uuid& environment_id;
-  const Uuid& master_key_id;  // when there is one token; else they are derived
+  const Uuid& master_key_id;             // when there is one token; else they are derived
   const std::vector<std::string>& hsms;  // in the order they are to be asked
 };
 

@@ -31,10 +31,9 @@ Status Append(AuditLog& audit, const Clock& clock, const HsmEvent& event) {
 
 }  // namespace
 
-void RecordHsmEvent(const EnvironmentsOptions& options, const Clock& clock,
-                    const HsmEvent& event) {
-  std::string text = std::string(event.operation) + " of environment " +
-                     std::string(event.environment);
+void RecordHsmEvent(const EnvironmentsOptions& options, const Clock& clock, const HsmEvent& event) {
+  std::string text =
+      std::string(event.operation) + " of environment " + std::string(event.environment);
   if (!event.hsm.empty()) {
     text += ", HSM " + std::string(event.hsm);
   }

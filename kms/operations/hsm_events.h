@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What becomes of leases and tokens by themselves: recorded in the audit log, and told to operators.
-// Private to Environments.
+// What becomes of leases and tokens by themselves: recorded in the audit log, and told to
+// operators. Private to Environments.
 #pragma once
 
 #include <cstdint>

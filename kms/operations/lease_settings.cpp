@@ -24,8 +24,7 @@ std::optional<milliseconds> ParseTime(std::string_view text) {
     return std::nullopt;
   }
   constexpr std::pair<std::string_view, std::int64_t> kUnits[] = {
-      {"ms", 1}, {"", 1000}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000},
-      {"d", 86'400'000}};
+      {"ms", 1}, {"", 1000}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
   const std::string_view unit = text.substr(static_cast<std::size_t>(parsed - text.data()));
   const auto* const found = std::ranges::find(kUnits, unit, [](const auto& u) { return u.first; });
   if (found == std::end(kUnits)) {
@@ -56,10 +55,10 @@ std::string_view OptionOf(const EnvironmentSettings& settings, std::string_view 
 
 LeaseSettings LeaseSettingsOf(const EnvironmentSettings& settings,
                               const EnvironmentsOptions& defaults) {
-  return {.interval = ParseInterval(OptionOf(settings, kLeaseIntervalOption))
-                          .value_or(defaults.lease_interval),
-          .grace =
-              ParseGrace(OptionOf(settings, kLeaseGraceOption)).value_or(defaults.lease_grace)};
+  return {
+      .interval =
+          ParseInterval(OptionOf(settings, kLeaseIntervalOption)).value_or(defaults.lease_interval),
+      .grace = ParseGrace(OptionOf(settings, kLeaseGraceOption)).value_or(defaults.lease_grace)};
 }
 
 Status CheckLeaseOption(std::string_view option, std::string_view value) {

@@ -25,8 +25,8 @@ struct LeaseSettings {
 LeaseSettings LeaseSettingsOf(const EnvironmentSettings& settings,
                               const EnvironmentsOptions& defaults);
 
-// Judges one of the two options when it is set: a number with "ms", "s", "m", "h" or "d", or for the
-// grace "forever". Errors: kInvalidArgument naming the option and what it may be.
+// Judges one of the two options when it is set: a number with "ms", "s", "m", "h" or "d", or for
+// the grace "forever". Errors: kInvalidArgument naming the option and what it may be.
 Status CheckLeaseOption(std::string_view option, std::string_view value);
 
 }  // namespace kms

@@ -25,10 +25,9 @@ std::string MakerOf(const GroupMaterial& material, const ImportKeyRecord& key) {
 
 // Always the same one, so that an interrupted making goes on in the same token.
 std::string FirstOf(const GroupMaterial& material) {
-  return std::ranges::min_element(material.group.members, {},
-                                  [](const GroupMember& one) {
-                                    return std::tuple(one.order, one.hsm);
-                                  })
+  return std::ranges::min_element(
+             material.group.members, {},
+             [](const GroupMember& one) { return std::tuple(one.order, one.hsm); })
       ->hsm;
 }
 
@@ -51,7 +50,8 @@ Result<std::shared_ptr<GuardedDevice>> FindWrappingKeyDevice(const Environments&
   }
   std::shared_ptr<GuardedDevice> device = environments.hsms().Find(hsm);
   if (device == nullptr) {
-    return Unavailable("HSM " + hsm + ", which has the wrapping key of the environment, is not "
+    return Unavailable("HSM " + hsm +
+                       ", which has the wrapping key of the environment, is not "
                        "configured");
   }
   return device;

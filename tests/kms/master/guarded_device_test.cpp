@@ -15,11 +15,11 @@ namespace kms {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using testing::FakeMasterKeyDevice;
 using testing::FakeToken;
 using testing::HasError;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using testing::IsOk;
 using testing::ManualClock;
 using namespace std::chrono_literals;
@@ -187,9 +187,8 @@ TEST_F(GuardedDeviceTest, WaitingEndsWithTheDeadline) {
   device_.SetStuck(true);
   std::jthread stuck([this] { IgnoreError(Call(), "stuck"); });
   ASSERT_TRUE(Soon([this] { return guarded_->State().calls_in_flight == 1; }));
-  std::jthread waiter([this] {
-    EXPECT_THAT(Call(), HasError(ErrorCode::kUnavailable, HasSubstr("is busy")));
-  });
+  std::jthread waiter(
+      [this] { EXPECT_THAT(Call(), HasError(ErrorCode::kUnavailable, HasSubstr("is busy"))); });
   ASSERT_TRUE(Soon([this] { return guarded_->State().calls_waiting == 1; }));
 
   clock_.Advance(6s);
@@ -240,8 +239,8 @@ TEST(LatencyHistogram, TellsQuantilesOfTheLastMinutesWithinAnEighth) {
   }
   const LatencySummary summary = histogram.Summary(now);
   EXPECT_EQ(summary.calls, 1000U);
-  for (const auto& [told, real] : {std::pair{summary.p50_us, 500U}, {summary.p95_us, 950U},
-                                   {summary.p99_us, 990U}}) {
+  for (const auto& [told, real] :
+       {std::pair{summary.p50_us, 500U}, {summary.p95_us, 950U}, {summary.p99_us, 990U}}) {
     EXPECT_GE(told, real);
     EXPECT_LE(told, real + real / 8);
   }

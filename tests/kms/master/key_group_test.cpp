@@ -11,29 +11,41 @@ namespace kms {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-using ::testing::SizeIs;
 using testing::FailEachCall;
 using testing::FromHex;
 using testing::HasError;
+using ::testing::HasSubstr;
 using testing::IsOk;
 using testing::MemoryStore;
+using ::testing::SizeIs;
 
 const Uuid kId = Uuid::Parse("6f0c8d6a-6f0e-4f1c-9b1e-0a4f1d0f8f11").value();
 const std::string kIdText = kId.ToString();
 
 KeyGroup Sample() {
   KeyGroup group;
-  group.members = {{.hsm = "a", .order = 1, .weight = 2}, {.hsm = "b-2", .order = 0, .weight = 1000}};
+  group.members = {{.hsm = "a", .order = 1, .weight = 2},
+                   {.hsm = "b-2", .order = 0, .weight = 1000}};
   group.current_master = 3;
   group.key_checks[7].fill(0xab);
   return group;
 }
 
 constexpr const char* kSampleHex =
-    "4701" "00000003"
-    "00000002" "00000001" "61" "00000001" "00000002" "00000003" "622d32" "00000000" "000003e8"
-    "00000001" "00000007" "abababababababababababababababab";
+    "4701"
+    "00000003"
+    "00000002"
+    "00000001"
+    "61"
+    "00000001"
+    "00000002"
+    "00000003"
+    "622d32"
+    "00000000"
+    "000003e8"
+    "00000001"
+    "00000007"
+    "abababababababababababababababab";
 
 MasterKeyRecord Master(MasterKeyVersion version = 1) {
   MasterKeyRecord master;
@@ -88,10 +100,12 @@ TEST(KeyGroup, D24_RefusesWhatItDidNotWrite) {
 }
 
 TEST(KeyGroup, NamesOfTokensAreShortAndPlain) {
-  for (const char* good : {"a", "0", "hsm-1", "default", "a-", "abcdefghijabcdefghijabcdefghij12"}) {
+  for (const char* good :
+       {"a", "0", "hsm-1", "default", "a-", "abcdefghijabcdefghijabcdefghij12"}) {
     EXPECT_TRUE(IsHsmName(good)) << good;
   }
-  for (const char* bad : {"", "-a", "A", "a/b", "a b", "a.b", "abcdefghijabcdefghijabcdefghij123"}) {
+  for (const char* bad :
+       {"", "-a", "A", "a/b", "a b", "a.b", "abcdefghijabcdefghijabcdefghij123"}) {
     EXPECT_FALSE(IsHsmName(bad)) << bad;
   }
 }
@@ -214,30 +228,30 @@ TEST_F(GroupMaterialTest, D6_ALostAnswerOfTheMoveIsSettledByReading) {
 
 TEST(GroupMaterialFaults, D2_TheMoveIsWholeOrNotAtAllWhateverCallFails) {
   std::unique_ptr<MemoryStore> store;
-  FailEachCall({.arrange =
-                    [&](int n) {
-                      store = std::make_unique<MemoryStore>();
-                      ASSERT_THAT(store->Commit({Put("master/" + kIdText, Master().Encode()),
-                                                 Put("wrapped/" + kIdText + "/0000000001",
-                                                     Wrap(1).Encode())}),
-                                  IsOk());
-                      store->FailCall(n);
-                    },
-                .run = [&]() -> Status {
-                  KMS_TRY(ReadGroupMaterial(*store, kId));
-                  return Ok();
-                },
-                .check =
-                    [&](const Status& /*outcome*/) {
-                      store->Heal();
-                      const auto contents = store->Contents();
-                      const bool moved = contents.contains(GroupPath(kId));
-                      EXPECT_EQ(contents.contains("master/" + kIdText), !moved);
-                      EXPECT_THAT(contents, SizeIs(moved ? 3 : 2));
-                      KMS_ASSERT_OK_AND_ASSIGN(const GroupMaterial material,
-                                               ReadGroupMaterial(*store, kId));
-                      EXPECT_EQ(*material.Find("default")->FindWrap(1), Wrap(1));
-                    }});
+  FailEachCall(
+      {.arrange =
+           [&](int n) {
+             store = std::make_unique<MemoryStore>();
+             ASSERT_THAT(
+                 store->Commit({Put("master/" + kIdText, Master().Encode()),
+                                Put("wrapped/" + kIdText + "/0000000001", Wrap(1).Encode())}),
+                 IsOk());
+             store->FailCall(n);
+           },
+       .run = [&]() -> Status {
+         KMS_TRY(ReadGroupMaterial(*store, kId));
+         return Ok();
+       },
+       .check =
+           [&](const Status& /*outcome*/) {
+             store->Heal();
+             const auto contents = store->Contents();
+             const bool moved = contents.contains(GroupPath(kId));
+             EXPECT_EQ(contents.contains("master/" + kIdText), !moved);
+             EXPECT_THAT(contents, SizeIs(moved ? 3 : 2));
+             KMS_ASSERT_OK_AND_ASSIGN(const GroupMaterial material, ReadGroupMaterial(*store, kId));
+             EXPECT_EQ(*material.Find("default")->FindWrap(1), Wrap(1));
+           }});
 }
 
 }  // namespace

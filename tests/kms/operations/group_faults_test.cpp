@@ -11,10 +11,10 @@
 namespace kms {
 namespace {
 
-using ::testing::SizeIs;
 using testing::FailEachCall;
 using testing::GroupWorld;
 using testing::IsOk;
+using ::testing::SizeIs;
 using namespace std::chrono_literals;
 
 struct Fault {
@@ -138,9 +138,7 @@ class RandomGroup : public ::testing::TestWithParam<unsigned> {
       case 1: world_.Token(hsm).SetPresent(true); break;
       case 2: world_.Token(hsm).CorruptNextWrap(); break;
       case 3: world_.Liar(hsm).lies = !world_.Liar(hsm).lies; break;
-      default:
-        world_.Token(hsm).FailCall(1 + Number(4), Unavailable("trouble"));
-        break;
+      default: world_.Token(hsm).FailCall(1 + Number(4), Unavailable("trouble")); break;
     }
   }
   // Another one that is whole may be the sound one from now on.
@@ -166,9 +164,7 @@ class RandomGroup : public ::testing::TestWithParam<unsigned> {
           ++keys_;
         }
         break;
-      case 3:
-        world_.store.FailCall(static_cast<int>(1 + Number(20)));
-        break;
+      case 3: world_.store.FailCall(static_cast<int>(1 + Number(20))); break;
       case 4:
         world_.store.Heal();
         world_.Start();

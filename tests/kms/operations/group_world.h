@@ -21,8 +21,7 @@ class LyingToken final : public FakeMasterKeyDevice {
   using FakeMasterKeyDevice::FakeMasterKeyDevice;
   Result<SecretBytes> Unwrap(const MasterKeyRecord& master, const WrappedKey& wrapped,
                              ByteView context, Deadline deadline) override {
-    SecretBytes key =
-        KMS_TRY(FakeMasterKeyDevice::Unwrap(master, wrapped, context, deadline));
+    SecretBytes key = KMS_TRY(FakeMasterKeyDevice::Unwrap(master, wrapped, context, deadline));
     key.MutableView()[0] ^= lies ? 1U : 0U;
     return key;
   }

@@ -6,9 +6,9 @@
 namespace kms {
 namespace {
 
-using ::testing::HasSubstr;
 using std::chrono::milliseconds;
 using testing::HasError;
+using ::testing::HasSubstr;
 using testing::IsOk;
 
 LeaseSettings With(const std::string& interval, const std::string& grace) {
