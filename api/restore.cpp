@@ -8,6 +8,7 @@
 #include "kms/backup/restore_store.h"
 #include "kms/base/clock.h"
 #include "kms/master/hsm_registry.h"
+#include "kms/store/store_replacement.h"
 
 namespace kms::api {
 
@@ -42,6 +43,8 @@ void Print(const RestoreReport& report, const RestoreCommand& command) {
 }  // namespace
 
 Status Restore(const Config& config, const RestoreCommand& command) {
+  // Before the tokens: a running service holds some of them too.
+  KMS_TRY(StoreReplacement::Begin(config.store.path));
   const SystemClock clock;
   HsmRegistry hsms(clock);
   TokenFleet fleet(hsms);
