@@ -83,11 +83,13 @@ class EnvironmentSlot {
   Status Commit(KeyWork& work, KeyGroup group, std::vector<Mutation> mutations);
   // Errors: kUnavailable while sealed, kCorrupted for an unknown version.
   Result<SecretBytes> KeyOf(EnvironmentKeyVersion version) const;
-  // The recorded master key of `hsm`, or a new one that `mutations` store. A recorded one is never
-  // made again (H11). Errors: those of the device, kCorrupted when its record is damaged.
+  // The recorded master key of `hsm`, which is in the token still, or a new one that `mutations`
+  // store. A recorded one is never made again (H11). Errors: those of the device, kCorrupted when its record is damaged.
   Result<MasterKeyRecord> FindOrMakeMaster(const GroupMaterial& material, std::string_view hsm,
                                            MasterKeyVersion version,
                                            std::vector<Mutation>& mutations);
+  // Errors: those of the device, with what to do.
+  Status CheckMaster(GuardedDevice& device, const MasterKeyRecord& master) const;
   // One more wrap that `mutations` store. Errors: as WrapChecked.
   Status AddWrap(std::string_view hsm, const MasterKeyRecord& master, MasterKeyVersion version,
                  const PlainKey& key, std::vector<Mutation>& mutations);
@@ -134,6 +136,9 @@ class EnvironmentSlot {
   Status WrapEverything(const GroupMaterial& material, std::string_view hsm,
                         MasterKeyVersion version, std::vector<Mutation>& mutations);
   Result<std::vector<Mutation>> WrapByMembers(const GroupMaterial& material, const PlainKey& key);
+  // Under its master keys from `oldest` on.
+  Result<std::vector<Mutation>> WrapByMember(std::string_view hsm, const MemberMaterial& member,
+                                             MasterKeyVersion oldest, const PlainKey& key);
   Status HoldLatest(const GroupMaterial& material, EnvironmentKeyVersion latest);
   Status AddChecks(const GroupMaterial& material, KeyGroup& group) const;
   Status CheckOthersOpenAll(const GroupMaterial& material, std::string_view hsm) const;

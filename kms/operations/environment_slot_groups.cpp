@@ -253,22 +253,30 @@ Result<std::vector<Mutation>> EnvironmentSlot::WrapByMembers(const GroupMaterial
     if (member == nullptr || !usable) {
       continue;
     }
-    std::vector<Mutation> wraps;
-    for (const auto& [version, master] : member->masters) {
-      const bool wanted = version >= material.group.current_master;
-      const Status added = wanted ? AddWrap(hsm, master, version, key, wraps) : Ok();
-      if (!added.has_value()) {
-        failure = added.error();
-        wraps.clear();
-        break;
-      }
+    auto wraps = WrapByMember(hsm, *member, material.group.current_master, key);
+    if (wraps.has_value()) {
+      Append(*wraps, mutations);
+    } else {
+      failure = std::move(wraps).error();
     }
-    Append(wraps, mutations);
   }
   if (mutations.empty()) {
     return failure;
   }
   return mutations;
+}
+
+Result<std::vector<Mutation>> EnvironmentSlot::WrapByMember(std::string_view hsm,
+                                                            const MemberMaterial& member,
+                                                            MasterKeyVersion oldest,
+                                                            const PlainKey& key) {
+  const std::shared_ptr<GuardedDevice> device = KMS_TRY(access_.Find(hsm));
+  std::vector<Mutation> wraps;
+  for (auto master = member.masters.lower_bound(oldest); master != member.masters.end(); ++master) {
+    KMS_TRY(CheckMaster(*device, master->second));
+    KMS_TRY(AddWrap(hsm, master->second, master->first, key, wraps));
+  }
+  return wraps;
 }
 
 Status EnvironmentSlot::MakeMasterKey(std::string_view hsm, MasterKeyVersion version) {

@@ -83,9 +83,12 @@ Result<MasterKeyRecord> EnvironmentSlot::FindOrMakeMaster(const GroupMaterial& m
                                                           MasterKeyVersion version,
                                                           std::vector<Mutation>& mutations) {
   const EnvironmentIdentity& identity = environment_->identity();
+  const std::shared_ptr<GuardedDevice> device = KMS_TRY(access_.Find(hsm));
   const MemberMaterial* const member = material.Find(hsm);
   if (member != nullptr && member->masters.contains(version)) {
-    return member->masters.at(version);
+    const MasterKeyRecord& recorded = member->masters.at(version);
+    KMS_TRY(CheckMaster(*device, recorded));
+    return recorded;
   }
   const std::string path = MasterPath(identity.id, hsm, version);
   if (material.IsDamaged(path)) {
@@ -94,12 +97,18 @@ Result<MasterKeyRecord> EnvironmentSlot::FindOrMakeMaster(const GroupMaterial& m
                      " is damaged: restore the store from a backup, or take the HSM out of the "
                      "environment");
   }
-  const std::shared_ptr<GuardedDevice> device = KMS_TRY(access_.Find(hsm));
   MasterKeyRecord made = KMS_TRY(
       device->GenerateMasterKey(DeriveMasterKeyId(identity.id, hsm, version), version,
                                 MasterKeyLabel(identity.name, version), access_.NextDeadline()));
   mutations.push_back({.path = path, .value = made.Encode(), .expected_revision = 0});
   return made;
+}
+
+// A key that silently differs would wrap what the recorded one does not open (H13).
+Status EnvironmentSlot::CheckMaster(GuardedDevice& device, const MasterKeyRecord& master) const {
+  const Status checked = device.CheckSentinel(master, access_.NextDeadline());
+  return checked.has_value() ? checked
+                             : WithRemedy(environment_->identity(), master.label, checked.error());
 }
 
 Status EnvironmentSlot::AddWrap(std::string_view hsm, const MasterKeyRecord& master,

@@ -168,6 +168,19 @@ TEST_F(GroupsTest, H13_AMemberWithAnotherMasterKeyWrapsAndOpensNothing) {
   EXPECT_EQ(world_.MemberOf("a").state, MemberState::kRefused);
 }
 
+TEST_F(GroupsTest, H13_NothingIsWrappedUnderAMasterKeyThatChangedWhileItWasAway) {
+  world_.OnlyPresent({"b"});
+  world_.RoundsFor(5s);
+  ASSERT_THAT(world_.environments().AddEnvironmentKey("prod", 2), IsOk());
+  world_.Token("a").ReplaceMasterKey(world_.MasterOf(*world_.environments().Find("prod"), "a").id);
+  world_.OnlyPresent({"a", "b"});
+  world_.RoundsFor(1min);
+
+  EXPECT_EQ(world_.Stored().Find("a")->FindWrap(2), nullptr);
+  EXPECT_EQ(world_.MemberOf("a").state, MemberState::kRefused);
+  EXPECT_THAT(world_.alarms, SizeIs(1)) << "told once";
+}
+
 TEST_F(GroupsTest, H14_ATokenRestoredFromBeforeARotationIsLeftOutAndNothingIsReCreated) {
   for (const char* hsm : {"a", "b"}) {
     ASSERT_THAT(world_.environments().MakeMasterKey("prod", hsm, 2), IsOk());
