@@ -5,6 +5,7 @@
 #include <array>
 #include <iterator>
 #include <mutex>
+#include <tuple>
 #include <utility>
 
 #include "kms/base/random.h"
@@ -113,7 +114,13 @@ Result<std::shared_ptr<Environment>> Environments::Create(const EnvironmentName&
 
 Result<std::vector<std::string>> Environments::Impl::ChooseHsms(
     const CreateEnvironmentRequest& request) const {
-  std::vector<std::string> chosen = request.hsms.empty() ? sys->Ranked() : request.hsms;
+  std::vector<std::string> chosen = request.hsms;
+  if (chosen.empty()) {
+    std::vector<GroupMember> members = sys->material()->group.members;
+    std::ranges::sort(members, {},
+                      [](const GroupMember& one) { return std::tuple(one.order, one.hsm); });
+    std::ranges::transform(members, std::back_inserter(chosen), &GroupMember::hsm);
+  }
   for (const std::string& hsm : chosen) {
     if (!request.hsms.empty() && hsms.Find(hsm) == nullptr) {
       return InvalidArgument("there is no HSM \"" + hsm + "\"");
