@@ -105,11 +105,16 @@ class World {
 
  private:
   Status AddHsms() {
-    KMS_TRY(hsms_->Add(std::string(kDefaultHsm), {.owner = nullptr, .master_keys = &device}));
+    KMS_TRY(AddHsm(std::string(kDefaultHsm), device));
     for (const auto& [name, one] : more) {
-      KMS_TRY(hsms_->Add(name, {.owner = nullptr, .master_keys = one.get()}));
+      KMS_TRY(AddHsm(name, *one));
     }
     return Ok();
+  }
+  Status AddHsm(const std::string& name, FakeMasterKeyDevice& one) {
+    return hsms_->Add(
+        name,
+        {.owner = nullptr, .master_keys = &one, .resident_keys = &one, .epochs = &one});
   }
 
   std::unique_ptr<HsmRegistry> hsms_;
