@@ -127,6 +127,7 @@ class EnvironmentSlot {
   Status OpenBy(std::string_view hsm, const GroupMaterial& material,
                 const std::vector<EnvironmentKeyVersion>& versions, EnvironmentKeys& keys);
   Status Unseal(const MaterialHandle& material, EnvironmentKeys keys, SteadyTime proven);
+  [[nodiscard]] bool IsDue(std::string_view hsm, const GroupMaterial& material) const;
   Status ProveLatest(std::string_view hsm, const GroupMaterial& material);
   // Notes how a member fared; tells of one that must not be used any more.
   void Note(std::string_view hsm, const Status& outcome, SteadyTime started);
@@ -172,5 +173,7 @@ class EnvironmentSlot {
 
 // Of `versions`, how many `hsm` has no wrap of under the current master key.
 std::uint32_t MissingWraps(const GroupMaterial& material, std::string_view hsm);
+// Those, or the check value of a key that an earlier release made.
+bool LacksAnything(const GroupMaterial& material, std::string_view hsm);
 
 }  // namespace kms::internal

@@ -159,8 +159,7 @@ Result<SecretBytes> EnvironmentSlot::OpenWrap(const GroupMaterial& material, std
 
 Status EnvironmentSlot::Heal(std::string_view hsm, SteadyTime started) {
   const MaterialHandle known = material();
-  if (known == nullptr || (MissingWraps(*known, hsm) == 0 &&
-                           known->group.key_checks.size() >= known->Versions().size())) {
+  if (known == nullptr || !LacksAnything(*known, hsm)) {
     return Ok();
   }
   KeyWork work;

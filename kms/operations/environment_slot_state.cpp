@@ -71,6 +71,11 @@ std::uint32_t MissingWraps(const GroupMaterial& material, std::string_view hsm) 
   return missing;
 }
 
+bool LacksAnything(const GroupMaterial& material, std::string_view hsm) {
+  return MissingWraps(material, hsm) != 0 ||
+         material.group.key_checks.size() < material.Versions().size();
+}
+
 MaterialHandle EnvironmentSlot::material() const {
   const ScopedLock lock(mutex_);
   return material_;

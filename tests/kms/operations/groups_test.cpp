@@ -118,6 +118,19 @@ TEST_F(GroupsTest, EachEnvironmentHasItsOwnLease) {
   EXPECT_FALSE(world_.StatusOf("sys").sealed);
 }
 
+TEST_F(GroupsTest, RoundsForAnotherEnvironmentSpareTheHsmCalls) {
+  world_.ProveLeases();
+  const std::uint64_t calls = world_.Token("a").calls();
+  for (int round = 0; round < 4; ++round) {
+    world_.clock.Advance(1s);
+    world_.ProveLeases();
+  }
+  EXPECT_EQ(world_.Token("a").calls(), calls);
+  world_.clock.Advance(1s);
+  world_.ProveLeases();
+  EXPECT_EQ(world_.Token("a").calls(), calls + 1);
+}
+
 TEST_F(GroupsTest, AGraceWithoutEndKeepsItOpen) {
   EnvironmentSettings settings;
   settings.options = {{"lease_grace", "forever"}};

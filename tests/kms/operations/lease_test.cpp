@@ -101,6 +101,7 @@ TEST(Lease, H6_ASilentHsmCostsARoundOneTimeoutAndKeepsNothingOpen) {
     all.push_back(environments->Create(EnvName(name), {}).value());
   }
   device.silent = true;
+  clock.Advance(options.lease_interval);
   environments->ProveLeases(kDefaultHsm);
   EXPECT_EQ(device.silent_calls, 1);
   EXPECT_TRUE(std::ranges::none_of(all, [](const auto& one) { return one->sealed(); }));
