@@ -68,6 +68,7 @@ void EnvironmentSlot::Remember(const MaterialHandle& material) {
   const ScopedLock lock(mutex_);
   if (material_ == nullptr || material->group_revision >= material_->group_revision) {
     material_ = material;
+    is_stale_ = false;
   }
 }
 
@@ -206,13 +207,18 @@ std::string EnvironmentSlot::WhyNoneProves(const std::string& otherwise) const {
 // ---- leases -------------------------------------------------------------------------------------
 
 void EnvironmentSlot::ProveBy(std::string_view hsm) {
-  const MaterialHandle known = material();
+  bool is_stale = false;
   {
     const ScopedLock lock(mutex_);
     if (held_sealed_) {
       return;
     }
+    is_stale = is_stale_;
   }
+  if (is_stale) {
+    IgnoreError(Read(), "what was known still proves the lease");
+  }
+  const MaterialHandle known = material();
   if (known != nullptr && known->group.Find(hsm) == nullptr) {
     return;
   }

@@ -165,6 +165,7 @@ class EnvironmentSlot {
 
   mutable Mutex mutex_;
   MaterialHandle material_ KMS_GUARDED_BY(mutex_);
+  bool is_stale_ KMS_GUARDED_BY(mutex_) = false;  // a commit may have changed what is stored
   std::map<std::string, Member, std::less<>> members_ KMS_GUARDED_BY(mutex_);
   std::optional<SteadyTime> proven_ KMS_GUARDED_BY(mutex_);  // by any member
   bool held_sealed_ KMS_GUARDED_BY(mutex_) = false;

@@ -58,6 +58,10 @@ Status EnvironmentSlot::Commit(KeyWork& work, KeyGroup group, std::vector<Mutati
   mutations.push_back({.path = GroupPath(id),
                        .value = group.Encode(),
                        .expected_revision = work.material->group_revision});
+  {
+    const ScopedLock lock(mutex_);
+    is_stale_ = true;
+  }
   const Result<Revision> committed = store_.Commit(mutations);
   if (!committed.has_value() && committed.error().code != ErrorCode::kOutcomeUnknown) {
     return committed.error();
