@@ -297,8 +297,10 @@ Status BindAll(const Config& config, const RecoverFinishOptions& options, Store&
   const std::unique_ptr<Trail> trail = KMS_TRY(Trail::Open(config.audit, store, clock));
   for (const OpenedEnvironment& environment : opened) {
     KMS_TRY(trail->Record(environment, ceremony, nullptr));
-    const Result<RebindPlan> bound =
-        BindToTokens(store, hsms, clock, config.hsm.call_timeout, environment, names);
+    const Result<RebindPlan> bound = BindToTokens(
+        store,
+        {.hsms = hsms, .clock = clock, .call_timeout = config.hsm.call_timeout, .names = names},
+        environment);
     const Status outcome = bound.has_value() ? Ok() : Status(bound.error());
     KMS_TRY(trail->Record(environment, ceremony, &outcome));
     KMS_TRY(Status(outcome));

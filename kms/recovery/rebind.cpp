@@ -149,19 +149,17 @@ Result<RebindPlan> PlanRebind(Store& store, const Uuid& environment_id,
   return plan;
 }
 
-Result<RebindPlan> BindToTokens(Store& store, HsmRegistry& hsms, const Clock& clock,
-                                std::chrono::milliseconds call_timeout,
-                                const OpenedEnvironment& environment,
-                                const std::vector<std::string>& names) {
-  RebindPlan plan = KMS_TRY(PlanRebind(store, environment.id, names));
+Result<RebindPlan> BindToTokens(Store& store, const RebindTokens& tokens,
+                                const OpenedEnvironment& environment) {
+  RebindPlan plan = KMS_TRY(PlanRebind(store, environment.id, tokens.names));
   std::vector<Mutation> mutations;
   for (const GroupMember& member : plan.members) {
-    const std::shared_ptr<GuardedDevice> device = hsms.Find(member.hsm);
+    const std::shared_ptr<GuardedDevice> device = tokens.hsms.Find(member.hsm);
     if (device == nullptr) {
       return NotFound("no HSM is named " + member.hsm);
     }
-    const Status bound =
-        Binder(*device, clock, call_timeout, environment).Bind(member.hsm, plan.version, mutations);
+    const Status bound = Binder(*device, tokens.clock, tokens.call_timeout, environment)
+                             .Bind(member.hsm, plan.version, mutations);
     if (!bound.has_value()) {
       return AboutToken(bound.error(), member.hsm, environment.name);
     }

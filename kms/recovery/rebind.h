@@ -26,16 +26,22 @@ struct RebindPlan {
 Result<RebindPlan> PlanRebind(Store& store, const Uuid& environment_id,
                               const std::vector<std::string>& hsms);
 
-// Makes a master key of a new version in each of `hsms`, wraps every key of the environment under
+// The tokens that are to open the environment. What is given by reference must outlive it.
+struct RebindTokens {
+  HsmRegistry& hsms;
+  const Clock& clock;
+  std::chrono::milliseconds call_timeout;
+  std::vector<std::string> names;  // in `hsms`
+};
+
+// Makes a master key of a new version in each of `tokens`, wraps every key of the environment under
 // it, opens each wrap again by that token and compares, and only then puts the new group, master
 // keys and wraps in place of all that was stored before, in one commit. Nothing in a token is
 // destroyed. Repeating it after an interruption finds the master keys made before (their ids derive
 // from environment, token and version). Offline: nobody else uses the store. Errors: kNotFound (a
 // token), kCorrupted when a token does not open its own wrap, those of devices and store; what is
 // stored is unchanged then, except after kOutcomeUnknown.
-Result<RebindPlan> BindToTokens(Store& store, HsmRegistry& hsms, const Clock& clock,
-                                std::chrono::milliseconds call_timeout,
-                                const OpenedEnvironment& environment,
-                                const std::vector<std::string>& names);
+Result<RebindPlan> BindToTokens(Store& store, const RebindTokens& tokens,
+                                const OpenedEnvironment& environment);
 
 }  // namespace kms

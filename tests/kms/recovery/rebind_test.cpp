@@ -46,7 +46,8 @@ class RebindTest : public ::testing::Test, public RecoveryWorld {
   }
 
   Result<RebindPlan> Bind(const std::vector<std::string>& names = {"default", "second"}) {
-    return BindToTokens(store, hsms, clock, kTimeout, opened, names);
+    return BindToTokens(
+        store, {.hsms = hsms, .clock = clock, .call_timeout = kTimeout, .names = names}, opened);
   }
 
   // Every token of the group opens every key.
