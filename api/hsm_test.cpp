@@ -73,6 +73,7 @@ Result<pkcs11::QualificationOptions> QualificationOptionsFrom(const HsmTestOptio
   wanted.threads = options.threads;
   wanted.duration = KMS_TRY(ParseDuration(options.duration));
   wanted.step_limit = KMS_TRY(ParseDuration(options.step_limit));
+  wanted.skip = options.skip;
   wanted.disruptive = options.disruptive;
   const bool pinned = hsm.mechanism != "auto" && !hsm.mechanism.empty();
   if (!pinned) wanted.token.pinned_mechanism.clear();

@@ -33,6 +33,7 @@ struct HsmTestOptions {
   std::string duration = "10s";
   std::string step_limit = "60s";
   std::vector<std::uint32_t> threads{1, 2, 4, 8, 16};
+  std::vector<std::string> skip;  // sections
   bool disruptive = false;
   bool json = false;
   bool quiet = false;  // no progress

@@ -141,6 +141,9 @@ CLI::App* AddHsmTestCommand(CLI::App& app, HsmTestOptions& options) {
   test->add_option("--threads", options.threads, "numbers of threads to measure")
       ->delimiter(',')
       ->capture_default_str();
+  test->add_option("--skip", options.skip,
+                   "sections to leave out, for example performance,\"resident keys\"")
+      ->delimiter(',');
   test->add_option("--step-timeout", options.step_limit, "a test that takes longer hangs")
       ->capture_default_str();
   test->add_flag("--disruptive", options.disruptive,

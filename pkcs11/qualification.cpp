@@ -55,6 +55,7 @@ class Qualification {
     KMS_TRY(SendTask(worker->socket(), {.token = options_.token,
                                         .threads = options_.threads,
                                         .duration = options_.duration,
+                                        .skip = options_.skip,
                                         .disruptive = options_.disruptive,
                                         .first_step = first,
                                         .facts = report_.facts}));

@@ -152,6 +152,7 @@ Status SendTask(int socket, const QualificationTask& task) {
                              {"network", token.network},
                              {"threads", task.threads},
                              {"duration", task.duration.count()},
+                             {"skip", task.skip},
                              {"disruptive", task.disruptive},
                              {"first_step", task.first_step},
                              {"facts", task.facts}});
@@ -176,6 +177,11 @@ Result<QualificationTask> ReceiveTask(int socket) {
       threads != document.end() && threads->is_array()) {
     for (const Json& count : *threads) {
       if (count.is_number_unsigned()) task.threads.push_back(count.get<std::uint32_t>());
+    }
+  }
+  if (const auto skip = document.find("skip"); skip != document.end() && skip->is_array()) {
+    for (const Json& section : *skip) {
+      if (section.is_string()) task.skip.push_back(section.get<std::string>());
     }
   }
   if (const auto facts = document.find("facts"); facts != document.end() && facts->is_object()) {

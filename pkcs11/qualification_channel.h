@@ -20,6 +20,7 @@ struct QualificationTask {
   TokenOptions token;
   std::vector<std::uint32_t> threads;
   std::chrono::milliseconds duration{};
+  std::vector<std::string> skip;
   bool disruptive = false;
   std::size_t first_step = 0;
   std::map<std::string, std::string> facts;  // learnt by earlier children

@@ -6,9 +6,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 
 #include "kms/base/secret_bytes.h"
 #include "pkcs11/pin.h"
@@ -32,8 +35,17 @@ bool Harden() {
          ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
+constexpr std::array<std::string_view, 5> kAlwaysTested = {"connection", "mechanisms", "master key",
+                                                           "sessions", "recovery"};
+
+bool IsSkipped(const QualificationBench& bench, std::string_view section) {
+  return std::ranges::find(bench.task().skip, section) != bench.task().skip.end() &&
+         std::ranges::find(kAlwaysTested, section) == kAlwaysTested.end();
+}
+
 void RunStep(QualificationBench& bench, std::size_t index) {
   const QualificationStep& step = QualificationSteps()[index];
+  if (IsSkipped(bench, step.section)) return;
   bench.BeginStep(index, step.section);
   const Status status = step.run(bench);
   if (!status.has_value()) bench.Warn(step.name, "not tested: " + ToldError(status.error()));

@@ -26,9 +26,18 @@ struct DeviceUnderTest {
   std::unique_ptr<MasterKeyDevice> device;
 };
 
+// In what a token may differ and still keep the contract.
+struct DeviceTraits {
+  bool signs = true;              // makes an ECDSA P-256 audit key
+  bool makes_import_keys = true;  // RSA-4096
+  int patience = 1;               // multiplies every deadline: some make RSA keys for all
+  std::size_t flip_every = 1;     // of a blob's bytes, where each costs a slow operation
+};
+
 struct DeviceFactory {
   std::string name;  // letters and digits
   std::function<DeviceUnderTest()> make;
+  DeviceTraits traits;
 };
 
 inline std::string DeviceFactoryName(const ::testing::TestParamInfo<DeviceFactory>& info) {
@@ -54,6 +63,10 @@ class MasterKeyDeviceContract : public ::testing::TestWithParam<DeviceFactory> {
   }
 
   MasterKeyDevice& device() { return *under_test_.device; }
+  [[nodiscard]] const DeviceTraits& traits() const { return GetParam().traits; }
+  [[nodiscard]] Deadline InSeconds(int seconds) const {
+    return ::kms::testing::InSeconds(seconds * traits().patience);
+  }
 
   MasterKeyRecord MakeMaster() {
     const Uuid id = Uuid::Random();

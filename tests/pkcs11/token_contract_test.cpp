@@ -1,101 +1,123 @@
 // SPDX-License-Identifier: Apache-2.0
-// The contract of MasterKeyDevice on real tokens: SoftHSM always, NSS where it is installed.
-#include <cstdlib>
-#include <filesystem>
+// The contract of MasterKeyDevice on every real module of the vendor table.
+#include <gmock/gmock.h>
+
+#include <fstream>
 
 #include "pkcs11/token.h"
-#include "tests/contract/master_key_device_contract.h"
-#include "tests/support/softhsm_fixture.h"
+#include "tests/pkcs11/vendor_table.h"
 
 namespace kms::testing {
 namespace {
 
-constexpr const char* kNssModule = "/usr/lib/x86_64-linux-gnu/libsoftokn3.so";
-
-bool NssIsInstalled() {
-  return std::filesystem::exists(kNssModule) && std::filesystem::exists("/usr/bin/certutil");
-}
-
-DeviceUnderTest StartReady(std::shared_ptr<void> world, const pkcs11::TokenOptions& options) {
-  DeviceUnderTest made{.world = std::move(world), .device = nullptr};
+DeviceUnderTest Bind(const Vendor& vendor, const std::string& mechanism) {
+  const std::shared_ptr<VendorToken> world = vendor.make();
+  DeviceUnderTest made{.world = world, .device = nullptr};
+  EXPECT_TRUE(world->ok());
+  if (!world->ok()) return made;
+  pkcs11::TokenOptions options = world->options();
+  options.pinned_mechanism = mechanism;
   auto token = pkcs11::Token::Start(options);
   EXPECT_THAT(token, IsOk());
   if (!token.has_value()) return made;
-  EXPECT_THAT((*token)->AwaitReady(InSeconds(20)), IsOk());
+  EXPECT_THAT((*token)->AwaitReady(InSeconds(20 * vendor.traits.patience)), IsOk());
   made.device = std::move(*token);
   return made;
 }
 
-DeviceUnderTest MakeSoftHsm(const std::string& mechanism) {
-  auto world = std::make_shared<SoftHsmToken>();
-  pkcs11::TokenOptions options = world->options();
-  options.pinned_mechanism = mechanism;
-  return StartReady(world, options);
-}
-
-// NSS keeps its token in an SQLite directory that certutil makes.
-DeviceUnderTest MakeNss(const std::string& mechanism) {
-  auto world = std::make_shared<TemporaryDirectory>();
-  const std::string pin_file = world->path() + "/pin";
-  WriteTestFile(pin_file, kTestPin);
-  const std::string database = "sql:" + world->path();
-  const std::string command = "certutil -N -d " + database + " -f " + pin_file;
-  EXPECT_EQ(std::system(command.c_str()), 0);
-  pkcs11::TokenOptions options;
-  options.module_path = kNssModule;
-  options.module_init = "configdir='" + database +
-                        "' certPrefix='' keyPrefix='' secmod='secmod.db' flags=";
-  options.token_label = "NSS Certificate DB";
-  options.pin = {pkcs11::PinSource::Kind::kFile, pin_file};
-  options.pinned_mechanism = mechanism;
-  return StartReady(world, options);
+std::string WithoutDashes(std::string text) {
+  std::erase(text, '-');
+  return text;
 }
 
 std::vector<DeviceFactory> Devices() {
   std::vector<DeviceFactory> devices;
-  if (SoftHsmIsInstalled()) {
-    devices.push_back({"SoftHsm", [] { return MakeSoftHsm(""); }});
-    devices.push_back({"SoftHsmKeyWrap", [] { return MakeSoftHsm("kw-wrap"); }});
-  }
-  if (NssIsInstalled()) {
-    devices.push_back({"Nss", [] { return MakeNss(""); }});
-    devices.push_back({"NssKwpEncrypt", [] { return MakeNss("kwp-encrypt"); }});
+  for (const Vendor& vendor : VendorTable()) {
+    if (!vendor.installed()) continue;
+    // Named, so that the many tests do not prove all others again.
+    devices.push_back(
+        {vendor.name, [&vendor] { return Bind(vendor, vendor.best); }, vendor.traits});
+    for (const std::string& mechanism : vendor.also_with) {
+      devices.push_back({vendor.name + WithoutDashes(mechanism),
+                         [&vendor, mechanism] { return Bind(vendor, mechanism); }, vendor.traits});
+    }
   }
   return devices;
 }
 
-// The whole contract would take minutes with RSA keys: the essence of it.
-TEST(TokenByRsa, WrapsOpensAndRefusesDamage) {
-  if (!NssIsInstalled()) GTEST_SKIP() << "NSS is not installed";
-  const DeviceUnderTest under_test = MakeNss("oaep-sha256");
-  ASSERT_NE(under_test.device, nullptr);
-  MasterKeyDevice& device = *under_test.device;
-  const Uuid id = Uuid::Random();
-  KMS_ASSERT_OK_AND_ASSIGN(const MasterKeyRecord master,
-                           device.GenerateMasterKey(id, 1, "rsa", InSeconds(60)));
-  EXPECT_FALSE(master.public_key.empty());
-  const SecretBytes key = RandomKey(64);
-  const Bytes context = {1};
-  KMS_ASSERT_OK_AND_ASSIGN(const WrappedKey wrapped,
-                           device.Wrap(master, key, context, InSeconds(60)));
-  KMS_ASSERT_OK_AND_ASSIGN(const SecretBytes opened,
-                           device.Unwrap(master, wrapped, context, InSeconds(60)));
-  EXPECT_TRUE(opened == key);
-  EXPECT_THAT(device.Unwrap(master, wrapped, {}, InSeconds(60)), HasError(ErrorCode::kCorrupted));
-  for (const std::size_t index : {std::size_t{0}, wrapped.blob.size() - 1}) {
-    WrappedKey damaged = wrapped;
-    damaged.blob[index] ^= 0x80U;
-    EXPECT_THAT(device.Unwrap(master, damaged, context, InSeconds(60)),
-                HasError(ErrorCode::kCorrupted))
-        << index;
-  }
-  KMS_ASSERT_OK_AND_ASSIGN(const MasterKeyRecord adopted,
-                           device.GenerateMasterKey(id, 1, "rsa", InSeconds(60)));
-  EXPECT_EQ(adopted.public_key, master.public_key);
-}
-
 INSTANTIATE_TEST_SUITE_P(Token, MasterKeyDeviceContract, ::testing::ValuesIn(Devices()),
                          DeviceFactoryName);
+
+// What is true of every module and is no promise of the interface.
+class VendorTest : public ::testing::TestWithParam<const Vendor*> {};
+
+std::vector<const Vendor*> InstalledVendors() {
+  std::vector<const Vendor*> vendors;
+  for (const Vendor& vendor : VendorTable()) {
+    if (vendor.installed()) vendors.push_back(&vendor);
+  }
+  return vendors;
+}
+
+TEST_P(VendorTest, NegotiatesTheBestOfItsMechanisms) {
+  const DeviceUnderTest under_test = Bind(*GetParam(), "");
+  ASSERT_NE(under_test.device, nullptr);
+  KMS_ASSERT_OK_AND_ASSIGN(const DeviceDescription description,
+                           under_test.device->Describe(InSeconds(60)));
+  ASSERT_FALSE(description.usable_mechanisms.empty());
+  EXPECT_EQ(WrapMechanismName(description.usable_mechanisms.front()), GetParam()->best);
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, VendorTest, ::testing::ValuesIn(InstalledVendors()),
+                         [](const auto& tested) { return tested.param->name; });
+
+// A network HSM whose server restarts: a call later everything is as before.
+TEST(NetworkHsm, H3_RestartedServerIsFoundAgain) {
+  if (!P11KitToken::IsInstalled()) GTEST_SKIP() << "p11-kit is not installed";
+  P11KitToken world;
+  ASSERT_TRUE(world.ok());
+  pkcs11::TokenOptions options = world.options();
+  options.pinned_mechanism = "oaep-sha256-raw";
+  KMS_ASSERT_OK_AND_ASSIGN(const auto token, pkcs11::Token::Start(options));
+  ASSERT_THAT(token->AwaitReady(InSeconds(60)), IsOk());
+  KMS_ASSERT_OK_AND_ASSIGN(const MasterKeyRecord master,
+                           token->GenerateMasterKey(Uuid::Random(), 1, "m", InSeconds(60)));
+  const SecretBytes key = RandomKey(32);
+  KMS_ASSERT_OK_AND_ASSIGN(const WrappedKey wrapped, token->Wrap(master, key, {}, InSeconds(60)));
+  world.StopServer();
+  world.StartServer();
+  EXPECT_TRUE(Eventually(
+      [&] {
+        const auto opened = token->Unwrap(master, wrapped, {}, InSeconds(10));
+        return opened.has_value() && *opened == key;
+      },
+      std::chrono::seconds(60)));
+}
+
+// The firmware is changed while the service is down: the mechanism of its keys is gone.
+TEST(TokenChange, H21_MechanismThatIsGoneIsNamedWithWhatTheTokenStillDoes) {
+  if (!SoftHsmIsInstalled()) GTEST_SKIP() << "SoftHSM is not installed";
+  const SoftHsmToken world;
+  ASSERT_TRUE(world.ok());
+  MasterKeyRecord master;
+  {
+    KMS_ASSERT_OK_AND_ASSIGN(const auto token, pkcs11::Token::Start(world.options()));
+    ASSERT_THAT(token->AwaitReady(InSeconds(20)), IsOk());
+    KMS_ASSERT_OK_AND_ASSIGN(master,
+                             token->GenerateMasterKey(Uuid::Random(), 1, "m", InSeconds(20)));
+    ASSERT_EQ(master.mechanism, WrapMechanism::kGcmEncrypt);
+  }
+  std::ofstream(world.options().softhsm_config, std::ios::app)
+      << "slots.mechanisms = -DUMMY,CKM_AES_GCM\n";
+  KMS_ASSERT_OK_AND_ASSIGN(const auto token, pkcs11::Token::Start(world.options()));
+  ASSERT_THAT(token->AwaitReady(InSeconds(20)), IsOk());
+  const Status checked = token->CheckSentinel(master, InSeconds(20));
+  EXPECT_THAT(checked, HasError(ErrorCode::kFailedPrecondition,
+                                ::testing::AllOf(::testing::HasSubstr("does not do gcm-encrypt"),
+                                                 ::testing::HasSubstr("hsm-test"))));
+  ASSERT_FALSE(checked.has_value());
+  EXPECT_THAT(checked.error().detail, ::testing::HasSubstr("gcm-encrypt: "));
+}
 
 }  // namespace
 }  // namespace kms::testing

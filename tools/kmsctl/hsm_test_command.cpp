@@ -22,7 +22,8 @@ constexpr const char* kExamples =
     "Takes the options of `kmsd hsm-test`, which it runs: --module PATH, --token-label LABEL,\n"
     "--token-serial SERIAL, --module-init TEXT, --pin file:PATH, --mechanism NAME,\n"
     "--pass-environment LIST, --softhsm-config FILE, --network, --config FILE, --hsm NAME,\n"
-    "--duration 10s, --threads 1,2,4, --step-timeout 60s, --disruptive, --json, --quiet.\n"
+    "--duration 10s, --threads 1,2,4, --skip LIST, --step-timeout 60s, --disruptive, --json, "
+    "--quiet.\n"
     "Needs no server. Exit status: 0 usable, 1 not usable, 2 wrong usage.\n";
 
 // The kmsd that lies beside this program; else the one in PATH.
