@@ -34,7 +34,7 @@ Status Environments::LeaveHsm(std::string_view name, std::string_view hsm, bool 
   if (!slot.has_value()) {
     return impl_->LeaveDeleted(std::string(name), hsm);
   }
-  KMS_TRY(CheckNoKeysLiveIn(*(*slot)->environment(), hsm));
+  KMS_TRY(CheckNoKeysLiveIn(impl_->store, *(*slot)->environment(), hsm));
   return (*slot)->Leave(hsm, destroy);
 }
 

@@ -101,6 +101,24 @@ Result<std::vector<Place>> ListPlaces(Environment& environment, const std::strin
   }
 }
 
+// The same of an environment whose entries need not open.
+Result<std::vector<Place>> ListSealedPlaces(Store& store, const Uuid& environment_id) {
+  const std::string root = "e/" + environment_id.ToString() + "/";
+  std::vector<Place> places;
+  std::string after;
+  while (true) {
+    const std::vector<ListedEntry> entries =
+        KMS_TRY(store.List(root + std::string(kResidentPrefix), after, kPage));
+    for (const ListedEntry& entry : entries) {
+      places.push_back(KMS_TRY(ParsePath(entry.path.substr(root.size()))));
+    }
+    if (entries.size() < kPage) {
+      return places;
+    }
+    after = entries.back().path;
+  }
+}
+
 // Whether the store has the version: its archived entry, or a key that says so.
 Result<bool> IsStored(Environment& environment, const Place& place, const std::string& name) {
   const std::vector<ListedEntry> archived =
@@ -200,10 +218,11 @@ Result<SealedMutation> ResidentEntry(const Environment& environment, const KeyPo
                         .expected_revision = std::nullopt};
 }
 
-Result<ResidentCensus> CountResidentKeys(Environment& environment, std::string_view hsm) {
+Result<ResidentCensus> CountResidentKeys(Store& store, Environment& environment,
+                                         std::string_view hsm) {
   ResidentCensus census;
   std::set<std::string> names;
-  const std::vector<Place> places = KMS_TRY(ListPlaces(environment, std::string(kResidentPrefix)));
+  const std::vector<Place> places = KMS_TRY(ListSealedPlaces(store, environment.identity().id));
   for (const Place& place : places) {
     if (!hsm.empty() && place.hsm != hsm) {
       continue;
@@ -221,9 +240,9 @@ Result<ResidentCensus> CountResidentKeys(Environment& environment, std::string_v
   return census;
 }
 
-Status CheckNoKeysLiveIn(Environment& environment, std::string_view hsm) {
+Status CheckNoKeysLiveIn(Store& store, Environment& environment, std::string_view hsm) {
   constexpr std::size_t kShownNames = 5;
-  const ResidentCensus census = KMS_TRY(CountResidentKeys(environment, hsm));
+  const ResidentCensus census = KMS_TRY(CountResidentKeys(store, environment, hsm));
   if (census.versions == 0) {
     return Ok();
   }
@@ -278,23 +297,14 @@ Status DiscardResidentKey(Environment& environment, const Uuid& incarnation,
 
 Status DestroyEveryResidentKey(Store& store, HsmRegistry& hsms, const Clock& clock,
                                const Uuid& environment_id) {
-  const std::string root = "e/" + environment_id.ToString() + "/";
   const ResidentKeys keys(hsms, clock);
-  std::string after;
-  while (true) {
-    const std::vector<ListedEntry> entries =
-        KMS_TRY(store.List(root + std::string(kResidentPrefix), after, kPage));
-    for (const ListedEntry& entry : entries) {
-      const Place place = KMS_TRY(ParsePath(entry.path.substr(root.size())));
-      // No external key has such an id.
-      KMS_TRY(
-          keys.Destroy(place.hsm, ResidentKeyId(environment_id, place.incarnation, place.version)));
-    }
-    if (entries.size() < kPage) {
-      return Ok();
-    }
-    after = entries.back().path;
+  const std::vector<Place> places = KMS_TRY(ListSealedPlaces(store, environment_id));
+  for (const Place& place : places) {
+    // No external key has such an id.
+    KMS_TRY(
+        keys.Destroy(place.hsm, ResidentKeyId(environment_id, place.incarnation, place.version)));
   }
+  return Ok();
 }
 
 }  // namespace kms

@@ -49,11 +49,11 @@ struct ResidentCensus {
   std::vector<std::string> names;  // of the keys, sorted; empty while the environment is sealed
 };
 // What lives in the token `hsm`, external keys and unfinished ones included; "" counts all tokens.
-// Reads the store. Errors: store errors.
-Result<ResidentCensus> CountResidentKeys(Environment& environment, std::string_view hsm);
-
+// Reads the store, which is `environment`'s. Errors: store errors.
+Result<ResidentCensus> CountResidentKeys(Store& store, Environment& environment,
+                                         std::string_view hsm);
 // Errors: kFailedPrecondition while keys live in that token, naming some of them; store errors.
-Status CheckNoKeysLiveIn(Environment& environment, std::string_view hsm);
+Status CheckNoKeysLiveIn(Store& store, Environment& environment, std::string_view hsm);
 
 // What the commit that makes a key's versions below `keep_from` unreachable takes along; nothing
 // for keys in software. The objects are destroyed by the next sweep. Errors: store errors.

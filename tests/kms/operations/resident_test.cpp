@@ -265,16 +265,21 @@ TEST(ResidentKey, IsCountedForItsToken) {
   ASSERT_THAT(world.CreateInHsm(KeyType::kEcdsaP256, "a"), IsOk());
   ASSERT_THAT(RotateKey(world.environment(), Name("b")), IsOk());
   KMS_ASSERT_OK_AND_ASSIGN(const ResidentCensus first,
-                           CountResidentKeys(world.environment(), "first"));
+                           CountResidentKeys(world.store, world.environment(), "first"));
   EXPECT_EQ(first.versions, 3U);
   EXPECT_THAT(first.names, ElementsAre("a", "b"));
   KMS_ASSERT_OK_AND_ASSIGN(const ResidentCensus second,
-                           CountResidentKeys(world.environment(), "second"));
+                           CountResidentKeys(world.store, world.environment(), "second"));
   EXPECT_EQ(second.versions, 0U);
   EXPECT_THAT(second.names, IsEmpty());
   world.environment().Seal("test");
-  KMS_ASSERT_OK_AND_ASSIGN(const ResidentCensus sealed, CountResidentKeys(world.environment(), ""));
+  KMS_ASSERT_OK_AND_ASSIGN(const ResidentCensus sealed,
+                           CountResidentKeys(world.store, world.environment(), ""));
   EXPECT_EQ(sealed.versions, 3U);
+  EXPECT_THAT(sealed.names, IsEmpty());
+  EXPECT_THAT(CheckNoKeysLiveIn(world.store, world.environment(), "second"), IsOk());
+  EXPECT_THAT(CheckNoKeysLiveIn(world.store, world.environment(), "first"),
+              HasError(ErrorCode::kFailedPrecondition, HasSubstr("3 key versions live in HSM")));
 }
 
 // ---- the end of it ------------------------------------------------------------------------------
