@@ -17,16 +17,16 @@ constexpr std::string_view kAdvice =
 Error StoreIsOlder(const StoreJudgement& judgement) {
   const std::string revision = std::to_string(judgement.revision);
   if (judgement.older_than_log()) {
-    return FailedPrecondition(
-        "the store is older than the audit log: it is at revision " + revision +
-        ", the log has seen " + std::to_string(judgement.seen_by_log) +
-        "; tokens that were revoked since would be good again." + std::string(kAdvice));
+    return Corrupted("the store is older than the audit log: it is at revision " + revision +
+                     ", the log has seen " + std::to_string(judgement.seen_by_log) +
+                     "; tokens that were revoked since would be good again." +
+                     std::string(kAdvice));
   }
   const auto newest = std::ranges::max_element(judgement.epochs.tokens, {}, &TokenEpoch::value);
-  return FailedPrecondition(
-      "the store is older than the epoch that HSM " + newest->hsm + " keeps: it is at revision " +
-      revision + ", the epoch is " + std::to_string(newest->value) +
-      "; tokens that were revoked since would be good again." + std::string(kAdvice));
+  return Corrupted("the store is older than the epoch that HSM " + newest->hsm +
+                   " keeps: it is at revision " + revision + ", the epoch is " +
+                   std::to_string(newest->value) +
+                   "; tokens that were revoked since would be good again." + std::string(kAdvice));
 }
 
 Error EntriesDiffer(const StoreJudgement& judgement) {
