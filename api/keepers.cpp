@@ -53,4 +53,12 @@ TidyKeeper::TidyKeeper(Identity& identity, Milliseconds interval)
         }
       }) {}
 
+ScrubKeeper::ScrubKeeper(Scrub& scrub)
+    : thread_([&scrub](const std::stop_token& stop) {
+        Milliseconds pause{0};
+        while (Pause(stop, pause)) {
+          pause = scrub.Step();
+        }
+      }) {}
+
 }  // namespace kms::api

@@ -8,6 +8,7 @@
 #include "api/config/config.h"
 #include "kms/identity/identity.h"
 #include "kms/operations/environments.h"
+#include "kms/tasks/scrub.h"
 
 namespace kms::api {
 
@@ -26,6 +27,15 @@ class RotationKeeper {
 class TidyKeeper {
  public:
   TidyKeeper(Identity& identity, Milliseconds interval);
+
+ private:
+  std::jthread thread_;
+};
+
+// Looks at everything that is stored before it is needed.
+class ScrubKeeper {
+ public:
+  explicit ScrubKeeper(Scrub& scrub);
 
  private:
   std::jthread thread_;

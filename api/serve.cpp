@@ -264,11 +264,13 @@ Status Serve(const Config& config, const ServeOptions& options) {
 
   const std::unique_ptr<TaskRunner> tasks = KMS_TRY(
       TaskRunner::Open(*environments, clock, TaskRunnerOptionsFrom(config, *audit)));
+  Scrub scrub(*environments, clock, ScrubOptionsFrom(config, *audit, *guard, *environments));
   PipelineOptions pipeline_options = PipelineOptionsFrom(config);
   pipeline_options.reload_hsms = reload_hsms;
   pipeline_options.hsm_alarms = [&alarms] { return alarms.count(); };
   Pipeline pipeline(RouteTable(), Services{*environments, *audit, *identity, limits, clock,
-                                           std::move(pipeline_options), tasks.get(), &backups});
+                                           std::move(pipeline_options), tasks.get(), &backups,
+                                           &scrub});
   AuditGate gate(*audit);
   const std::unique_ptr<HttpServer> server = KMS_TRY(HttpServer::Start(front, pipeline, gate));
   const std::string url = UrlOf(config, server->port());
@@ -285,6 +287,7 @@ Status Serve(const Config& config, const ServeOptions& options) {
       SignAuditHead(*audit, *environments, clock, guard->Statement());
     });
     const TidyKeeper tidy(*identity, config.auth.tidy_interval);
+    std::optional<ScrubKeeper> scrubbing(std::in_place, scrub);
     tasks->Start();
     HangupTargets targets{*audit, *server, reload_hsms};
     signal = AwaitStopSignal(OnHangup, &targets);
@@ -294,6 +297,7 @@ Status Serve(const Config& config, const ServeOptions& options) {
         server->Drain(std::chrono::steady_clock::now() + config.limits.drain_timeout);
     rotations.reset();  // what they record belongs before the signed head
     epochs.reset();
+    scrubbing.reset();
     tasks->Stop();
     for (const std::shared_ptr<Environment>& environment : environments->List()) {
       ReturnLeases(*environment, clock.SteadyNow() + kReturnTimeout);

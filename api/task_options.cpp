@@ -21,6 +21,21 @@ void LogEnd(const TaskRecord& record) {
   LogInfo(line);
 }
 
+void Alarm(std::string_view what) { LogWarning(std::string(what)); }
+
+// One line per directory whose entries are not what its sum says.
+std::vector<std::string> DifferencesOf(const DigestReport& report) {
+  std::vector<std::string> lines;
+  if (report.damaged) {
+    lines.emplace_back("the sums of the store");
+  }
+  for (const DirectoryDifference& difference : report.differences) {
+    lines.push_back(difference.directory + ": " + std::to_string(difference.expected) +
+                    " entries are expected, " + std::to_string(difference.found) + " are there");
+  }
+  return lines;
+}
+
 }  // namespace
 
 TaskRunnerOptions TaskRunnerOptionsFrom(const Config& config, ChainedAuditLog& audit) {
@@ -32,7 +47,22 @@ TaskRunnerOptions TaskRunnerOptionsFrom(const Config& config, ChainedAuditLog& a
     return std::to_string(head.seq) + ":" + HexEncode(head.hash);
   };
   options.ended = LogEnd;
-  options.alarm = [](std::string_view what) { LogWarning(std::string(what)); };
+  options.alarm = Alarm;
+  return options;
+}
+
+ScrubOptions ScrubOptionsFrom(const Config& config, ChainedAuditLog& audit, StoreGuard& guard,
+                              Environments& environments) {
+  ScrubOptions options;
+  options.interval = std::chrono::duration_cast<std::chrono::seconds>(config.scrub.interval);
+  options.entries_per_second = static_cast<std::uint32_t>(config.scrub.entries_per_second);
+  options.hsm_timeout = config.hsm.call_timeout;
+  options.audit = &audit;
+  options.alarm = Alarm;
+  options.check_store = [&guard, &environments]() -> Result<std::vector<std::string>> {
+    const DigestReport report = KMS_TRY(guard.CheckEntries(environments));
+    return DifferencesOf(report);
+  };
   return options;
 }
 

@@ -4,11 +4,17 @@
 
 #include "api/config/config.h"
 #include "kms/audit/chained_audit_log.h"
+#include "kms/backup/store_guard.h"
+#include "kms/tasks/scrub.h"
 #include "kms/tasks/task_runner.h"
 
 namespace kms::api {
 
 // `audit` must outlive what is made with them.
 TaskRunnerOptions TaskRunnerOptionsFrom(const Config& config, ChainedAuditLog& audit);
+
+// All must outlive what is made with them.
+ScrubOptions ScrubOptionsFrom(const Config& config, ChainedAuditLog& audit, StoreGuard& guard,
+                              Environments& environments);
 
 }  // namespace kms::api

@@ -80,6 +80,11 @@ struct RotationConfig {
   Milliseconds check_interval{300000};
 };
 
+struct ScrubConfig {
+  Milliseconds interval{std::chrono::hours{24}};
+  std::uint64_t entries_per_second = 200;
+};
+
 struct AuthConfig {
   SecretReference root_token;
   Milliseconds default_token_ttl{std::chrono::hours{768}};
@@ -128,6 +133,7 @@ struct Config {
   HsmConfigs hsms;  // further tokens
   LeaseConfig lease;
   RotationConfig rotation;
+  ScrubConfig scrub;
   AuthConfig auth;
   LimitsConfig limits;
   ThreadsConfig threads;

@@ -108,6 +108,12 @@ constexpr std::array kFields = {
                 "how often keys are looked at whose auto_rotate_period is over or whose encryptions "
                 "come near the limit; give or take a tenth"},
 
+    ConfigField{"scrub", "interval", DurationKind{KMS_MEMBER(scrub.interval), Milliseconds{1000}},
+                "from the begin of one look at everything that is stored to that of the next"},
+    ConfigField{"scrub", "entries_per_second",
+                CountKind{KMS_MEMBER(scrub.entries_per_second), 1, 1'000'000},
+                "how fast it goes"},
+
     ConfigField{"auth", "root_token", SecretKind{KMS_MEMBER(auth.root_token)},
                 "where the root token is: file:PATH, env:NAME, credential:NAME or fd:NUMBER; required"},
     ConfigField{"auth", "default_token_ttl",

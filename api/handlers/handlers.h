@@ -154,6 +154,7 @@ Result<Reply> HandleUnsealEnvironment(Call& call);
 Result<Reply> HandleRotateMaster(Call& call);
 Result<Reply> HandleRotateEnvironmentKey(Call& call);
 Result<Reply> HandleRetireMaster(Call& call);
+Result<Reply> HandleRotateEverything(Call& call);
 Result<Reply> HandleReadRecovery(Call& call);
 Result<Reply> HandleWriteRecovery(Call& call);
 Result<Reply> HandleDeleteRecovery(Call& call);
@@ -163,6 +164,10 @@ Result<Reply> HandleBackUpStore(Call& call);
 Result<Reply> HandleCheckStoreBackup(Call& call);
 Result<Reply> HandleListStoreBackups(Call& call);
 Result<Reply> HandleForgetStoreBackup(Call& call);
+
+// sys/scrub
+Result<Reply> HandleReadScrub(Call& call);
+Result<Reply> HandleStartScrub(Call& call);
 
 // sys/tasks/…, sys/statements/…
 Result<Reply> HandleListTasks(Call& call);

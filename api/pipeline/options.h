@@ -21,6 +21,7 @@
 
 namespace kms {
 class Backups;
+class Scrub;
 class TaskRunner;
 }
 
@@ -72,6 +73,7 @@ struct Services {
   PipelineOptions options;
   TaskRunner* tasks = nullptr;  // where there is none, no long work is done
   Backups* backups = nullptr;   // where there is none, the store is not backed up here
+  Scrub* scrub = nullptr;       // where there is none, nothing is looked at before it is needed
 };
 
 }  // namespace kms::api

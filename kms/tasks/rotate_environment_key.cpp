@@ -77,8 +77,11 @@ Result<TaskPlan> PlanEnvironmentKeyRotation(const PlanContext &context,
 
 Status RotateEnvironmentKey(TaskRun &run) {
   const TaskRecord record = run.record();
-  const std::string &name = record.environment;
-  const EnvironmentKeyVersion target = record.VersionParameter("version");
+  run.ClearNotes();
+  return MoveToEnvironmentKey(run, record.environment, record.VersionParameter("version"));
+}
+
+Status MoveToEnvironmentKey(TaskRun &run, const std::string &name, EnvironmentKeyVersion target) {
   KMS_TRY(AddKey(run, name, target));
   Status forgotten = Ok();
   for (int pass = 1; pass <= kMostPasses; ++pass) {
@@ -91,7 +94,6 @@ Status RotateEnvironmentKey(TaskRun &run) {
     run.Restart();
   }
   KMS_TRY(std::move(forgotten));
-  run.ClearNotes();
   for (const std::string &pending : PendingMembers(run.environments(), name)) {
     run.Note(pending);
   }

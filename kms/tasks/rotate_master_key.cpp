@@ -169,12 +169,16 @@ Result<TaskPlan> PlanMasterKeyRotation(const PlanContext &context, const TaskReq
 
 Status RotateMasterKey(TaskRun &run) {
   const TaskRecord record = run.record();
-  const std::string &name = record.environment;
-  const MasterKeyVersion version = record.VersionParameter("version");
+  run.ClearNotes();
+  return MoveToMasterKey(run, record.environment, record.VersionParameter("version"),
+                         record.Parameter("to_hsm"));
+}
+
+Status MoveToMasterKey(TaskRun &run, const std::string &name, MasterKeyVersion version,
+                       const std::string *hsm) {
   const GroupMaterial keys = KMS_TRY(run.environments().ReadKeys(name));
   if (keys.group.current_master < version) {
-    run.ClearNotes();
-    if (const std::string *hsm = record.Parameter("to_hsm"); hsm != nullptr) {
+    if (hsm != nullptr) {
       KMS_TRY(Join(run, name, *hsm));
     }
     KMS_TRY(MakeEverywhere(run, name, version));

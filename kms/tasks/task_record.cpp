@@ -27,7 +27,8 @@ bool IsKnown(TaskKind kind) {
   switch (kind) {
     case TaskKind::kRotateEnvironmentKey:
     case TaskKind::kRotateMasterKey:
-    case TaskKind::kRetireMasterKey: return true;
+    case TaskKind::kRetireMasterKey:
+    case TaskKind::kRotateEverything: return true;
   }
   return false;
 }
@@ -68,6 +69,7 @@ std::string_view TaskKindName(TaskKind kind) {
     case TaskKind::kRotateEnvironmentKey: return "rotate-key";
     case TaskKind::kRotateMasterKey: return "rotate-master";
     case TaskKind::kRetireMasterKey: return "retire-master";
+    case TaskKind::kRotateEverything: return "rotate-everything";
   }
   return "unknown";
 }

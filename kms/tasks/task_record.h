@@ -21,8 +21,9 @@ enum class TaskKind : std::uint8_t {
   kRotateEnvironmentKey = 1,
   kRotateMasterKey = 2,
   kRetireMasterKey = 3,
+  kRotateEverything = 4,
 };
-// "rotate-key", "rotate-master", "retire-master": also the last segment of the path that starts it.
+// "rotate-key", "rotate-master", "retire-master", "rotate-everything": also the last segment of the path that starts it.
 std::string_view TaskKindName(TaskKind kind);
 
 // Stored numbers: do not change or reuse.

@@ -11,6 +11,7 @@ constexpr std::array kWorks = {
     TaskWork{TaskKind::kRotateEnvironmentKey, PlanEnvironmentKeyRotation, RotateEnvironmentKey},
     TaskWork{TaskKind::kRotateMasterKey, PlanMasterKeyRotation, RotateMasterKey},
     TaskWork{TaskKind::kRetireMasterKey, PlanMasterKeyRetirement, RetireMasterKey},
+    TaskWork{TaskKind::kRotateEverything, PlanRotationOfEverything, RotateEverything},
 };
 
 }  // namespace

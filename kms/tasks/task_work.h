@@ -58,17 +58,27 @@ const TaskWork& WorkOf(TaskKind kind);
 // Makes a new environment key, seals every entry again under it, forgets the older ones.
 Result<TaskPlan> PlanEnvironmentKeyRotation(const PlanContext& context, const TaskRequest& request);
 Status RotateEnvironmentKey(TaskRun& run);
+// The same as part of other work.
+Status MoveToEnvironmentKey(TaskRun& run, const std::string& name, EnvironmentKeyVersion target);
 
 // Makes the next master key in every token of the group, wraps every environment key under it,
 // opens each wrap again, and makes it the current one. "to_hsm" (a token's name or label) joins the
 // group first. The old version stays.
 Result<TaskPlan> PlanMasterKeyRotation(const PlanContext& context, const TaskRequest& request);
 Status RotateMasterKey(TaskRun& run);
+// The same as part of other work; `hsm`, a token's name, joins the group first; may be nullptr.
+Status MoveToMasterKey(TaskRun& run, const std::string& name, MasterKeyVersion version,
+                       const std::string* hsm);
 
 // Destroys master key "version" in every token that has it, unless something needs it, and signs a
 // statement of that.
 Result<TaskPlan> PlanMasterKeyRetirement(const PlanContext& context, const TaskRequest& request);
 Status RetireMasterKey(TaskRun& run);
+
+// After a leak: gives every key a new version unless it got one since the task was asked for, then
+// rotates environment key and master key. Its notes are the census of what is still old.
+Result<TaskPlan> PlanRotationOfEverything(const PlanContext& context, const TaskRequest& request);
+Status RotateEverything(TaskRun& run);
 
 // --- what they share ---
 
