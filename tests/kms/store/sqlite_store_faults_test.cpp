@@ -92,6 +92,42 @@ TEST_F(SqliteStoreFaults, D5_HealsFromAnIoErrorAtEveryWrite) {
   ExpectHealsFrom(SQLITE_IOERR_WRITE);
 }
 
+// One fault at each change a commit makes while sums are kept: whatever came of it, they fit.
+void ExpectSumsFitAfter(int rc) {
+  FaultVfs vfs("kms_fault_sums");
+  const SecretBytes key = SecretBytes::CopyOf(Bytes(32, 7)).value();
+  int faults = 0;
+  for (int n = 1;; ++n) {
+    SCOPED_TRACE(::testing::Message() << "change " << n << " fails with " << rc);
+    const StoreDirectory directory;
+    const auto store = SqliteStore::Open({.path = directory.path(), .vfs = vfs.name()});
+    ASSERT_THAT(store, IsOk());
+    ASSERT_THAT((*store)->StartDigest(key, /*rebuild=*/true), IsOk());
+    ASSERT_THAT((*store)->Commit({Put("e/x/keys/a", "1"), Put("e/x/keys/b", "1")}), IsOk());
+    vfs.FailChange(n, rc);
+    const auto committed = (*store)->Commit({Put("e/x/keys/a", "2"), Delete("e/x/keys/b")});
+    vfs.Heal();
+    KMS_ASSERT_OK_AND_ASSIGN(const DigestReport after, (*store)->CheckDigest(key));
+    EXPECT_TRUE(after.good());
+    ASSERT_THAT((*store)->Commit({Put("e/x/keys/c", "3")}), IsOk());
+    KMS_ASSERT_OK_AND_ASSIGN(const DigestReport healed, (*store)->CheckDigest(key));
+    EXPECT_TRUE(healed.good());
+    if (committed.has_value()) {
+      break;
+    }
+    ++faults;
+  }
+  EXPECT_GE(faults, 3);
+}
+
+TEST_F(SqliteStoreFaults, D4_D11_SumsFitAfterAFullDiskAtEveryWrite) {
+  ExpectSumsFitAfter(SQLITE_FULL);
+}
+
+TEST_F(SqliteStoreFaults, D5_D11_SumsFitAfterAnIoErrorAtEveryWrite) {
+  ExpectSumsFitAfter(SQLITE_IOERR_WRITE);
+}
+
 TEST_F(SqliteStoreFaults, D4_ServesReadsWhileTheDiskStaysFullAndWritesWhenItIsNot) {
   OpenWithGeneration(1);
   vfs_.FailChange(1, SQLITE_FULL, /*for_good=*/true);
