@@ -201,7 +201,13 @@ Result<Signer*> Connection::SigningKey(Deadline deadline) {
     object = KMS_TRY(EnsureSigningKey(lease.session(), negotiated_.reports_local));
     if (object.made) KMS_TRY(BackUp(deadline));
   }
-  signer_ = KMS_TRY(Signer::Open(*tenant_, object.id));
+  auto signer = Signer::Open(*tenant_, object.id);
+  if (!signer.has_value() && signer.error().code == ErrorCode::kNotFound) {
+    std::optional<Rv> failure;
+    auto lease = KMS_TRY(pool_->Acquire(deadline, failure));
+    signer = Signer::OpenWithoutLibp11(*pool_, lease.session(), object.id);
+  }
+  signer_ = KMS_TRY(std::move(signer));
   return signer_.get();
 }
 

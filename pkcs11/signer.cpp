@@ -6,14 +6,21 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
+#include <chrono>
+#include <optional>
+
+#include "kms/base/digest.h"
 #include "kms/base/ids.h"
+#include "kms/crypto/ecdsa_encoding.h"
 #include "pkcs11/attributes.h"
 #include "pkcs11/master_key.h"
+#include "pkcs11/resident_object.h"
 
 namespace kms::pkcs11 {
 namespace {
 
 constexpr std::string_view kLabel = "kms audit signing key";
+constexpr std::chrono::seconds kSessionWait{5};
 constexpr std::uint8_t kPrime256v1[] = {0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07};
 
 struct DigestContextDeleter {
@@ -54,6 +61,47 @@ Status MakeKey(Session& session, ByteView id) {
   return Ok();
 }
 
+Result<Bytes> SignByEvp(EVP_PKEY* key, ByteView message, SharedMutex& objects) {
+  ScopedSharedLock shared(objects);
+  const DigestContext context(EVP_MD_CTX_new());
+  std::size_t size = 0;
+  if (context == nullptr ||
+      EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, key) != 1 ||
+      EVP_DigestSign(context.get(), nullptr, &size, message.data(), message.size()) != 1) {
+    return SignFailed("EVP_DigestSignInit");
+  }
+  Bytes signature(size);
+  if (EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) != 1) {
+    return SignFailed("EVP_DigestSign");
+  }
+  signature.resize(size);
+  return signature;
+}
+
+Result<CK_OBJECT_HANDLE> FindHalf(Session& session, CK_OBJECT_CLASS object_class, ByteView id) {
+  AttributeList wanted;
+  wanted.Number(CKA_CLASS, object_class).Flag(CKA_TOKEN, true).Data(CKA_ID, id);
+  const auto found = KMS_TRY(session.Find(wanted.span()));
+  if (found.size() == 1) return found.front();
+  KMS_TRY(RequireLogin(session));
+  return NotFound("the HSM token does not list the signing key");
+}
+
+// The session first, then the lock, as every other call.
+Result<Bytes> SignBySession(SessionPool& pool, const Bytes& id, ByteView message,
+                            SharedMutex& objects) {
+  std::optional<Rv> failure;
+  auto lease = KMS_TRY(pool.Acquire(std::chrono::steady_clock::now() + kSessionWait, failure));
+  ScopedSharedLock shared(objects);
+  Session& session = lease.session();
+  const CK_OBJECT_HANDLE key = KMS_TRY(FindHalf(session, CKO_PRIVATE_KEY, id));
+  CK_MECHANISM mechanism{CKM_ECDSA, nullptr, 0};
+  const Bytes raw = KMS_TRY(session.Sign(mechanism, key, Sha256(message)));
+  auto der = internal::EcdsaJwsToDer(AsymmetricAlgorithm::kEcdsaP256, raw);
+  if (!der.has_value()) return SignFailed("C_Sign: impossible length");
+  return std::move(*der);
+}
+
 }  // namespace
 
 Result<SigningKeyObject> EnsureSigningKey(Session& session, bool demand_local) {
@@ -68,41 +116,53 @@ Result<SigningKeyObject> EnsureSigningKey(Session& session, bool demand_local) {
     found = KMS_TRY(session.Find(wanted.span()));
   }
   if (found.size() != 1) {
-    return FailedPrecondition("the HSM token has several audit signing keys, or loses them; keep "
-                              "one object labelled \"kms audit signing key\"");
+    return FailedPrecondition(
+        "the HSM token has several audit signing keys, or loses them; keep "
+        "one object labelled \"kms audit signing key\"");
   }
   KMS_TRY(CheckSecrecyAttributes(session, found.front(), demand_local));
   object.id = KMS_TRY(session.ReadAttribute(found.front(), CKA_ID));
   return object;
 }
 
+Result<std::unique_ptr<Signer>> Signer::Make(SignFunction sign, Bytes public_key) {
+  const std::uint8_t* in = public_key.data();
+  EvpKey verifying_key(d2i_PUBKEY(nullptr, &in, static_cast<long>(public_key.size())));
+  if (verifying_key == nullptr) return SignFailed("d2i_PUBKEY");
+  return std::unique_ptr<Signer>(
+      new Signer(std::move(sign), std::move(verifying_key), std::move(public_key)));
+}
+
 Result<std::unique_ptr<Signer>> Signer::Open(Libp11Tenant& tenant, ByteView id) {
-  EvpKey private_key = KMS_TRY(tenant.FindPrivateKey(id));
+  // Shared, because a std::function is copied.
+  const std::shared_ptr<EVP_PKEY> private_key = KMS_TRY(tenant.FindPrivateKey(id));
   std::uint8_t* encoded = nullptr;
   const int size = i2d_PUBKEY(private_key.get(), &encoded);
   if (size <= 0) return SignFailed("i2d_PUBKEY");
   Bytes public_key(encoded, encoded + size);
   OPENSSL_free(encoded);
-  const std::uint8_t* in = public_key.data();
-  EvpKey verifying_key(d2i_PUBKEY(nullptr, &in, static_cast<long>(public_key.size())));
-  if (verifying_key == nullptr) return SignFailed("d2i_PUBKEY");
-  return std::unique_ptr<Signer>(
-      new Signer(std::move(private_key), std::move(verifying_key), std::move(public_key)));
+  return Make(
+      [private_key](ByteView message, SharedMutex& objects) {
+        return SignByEvp(private_key.get(), message, objects);
+      },
+      std::move(public_key));
 }
 
-Result<Bytes> Signer::Sign(ByteView message) {
-  const DigestContext context(EVP_MD_CTX_new());
-  std::size_t size = 0;
-  if (context == nullptr ||
-      EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, private_key_.get()) != 1 ||
-      EVP_DigestSign(context.get(), nullptr, &size, message.data(), message.size()) != 1) {
-    return SignFailed("EVP_DigestSignInit");
-  }
-  Bytes signature(size);
-  if (EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) != 1) {
-    return SignFailed("EVP_DigestSign");
-  }
-  signature.resize(size);
+Result<std::unique_ptr<Signer>> Signer::OpenWithoutLibp11(SessionPool& pool, Session& session,
+                                                          ByteView id) {
+  const CK_OBJECT_HANDLE private_key = KMS_TRY(FindHalf(session, CKO_PRIVATE_KEY, id));
+  const CK_OBJECT_HANDLE public_half = KMS_TRY(FindHalf(session, CKO_PUBLIC_KEY, id));
+  Bytes public_key = KMS_TRY(
+      ReadResidentPublicKey(session, ResidentKeyType::kEcdsaP256, private_key, public_half));
+  return Make(
+      [&pool, kept = CopyOf(id)](ByteView message, SharedMutex& objects) {
+        return SignBySession(pool, kept, message, objects);
+      },
+      std::move(public_key));
+}
+
+Result<Bytes> Signer::Sign(ByteView message, SharedMutex& objects) {
+  Bytes signature = KMS_TRY(sign_(message, objects));
   const DigestContext check(EVP_MD_CTX_new());
   if (check == nullptr ||
       EVP_DigestVerifyInit(check.get(), nullptr, EVP_sha256(), nullptr, verifying_key_.get()) !=

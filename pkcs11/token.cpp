@@ -246,8 +246,7 @@ Result<Bytes> Token::Sign(ByteView message, Deadline deadline) {
   Bytes signature;
   const auto operation = [&](Connection& connection) -> Status {
     Signer* const signer = KMS_TRY(connection.SigningKey(deadline));
-    ScopedSharedLock shared(connection.objects());
-    signature = KMS_TRY(signer->Sign(message));
+    signature = KMS_TRY(signer->Sign(message, connection.objects()));
     return Ok();
   };
   KMS_TRY(impl_->RunOnConnection(deadline, operation));

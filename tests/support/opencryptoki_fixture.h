@@ -38,9 +38,14 @@ class OpencryptokiToken : public VendorToken {
   }
   ~OpencryptokiToken() override {
     const pid_t daemon = DaemonPid();
-    if (daemon <= 0) return;
-    ::kill(daemon, SIGTERM);
-    Eventually([daemon] { return ::kill(daemon, 0) != 0; }, std::chrono::seconds(2));
+    if (daemon > 0) {
+      ::kill(daemon, SIGTERM);
+      Eventually([daemon] { return ::kill(daemon, 0) != 0; }, std::chrono::seconds(2));
+    }
+    if (!mounted_) return;
+    for (const char* place : {"/run", "/var/lib/opencryptoki", "/etc/opencryptoki"}) {
+      ::umount2(place, MNT_DETACH);
+    }
   }
 
  private:
@@ -61,6 +66,7 @@ class OpencryptokiToken : public VendorToken {
       output_ = "no namespaces";
       return false;
     }
+    mounted_ = true;
     std::filesystem::create_directories(std::string(kLocks) + "/swtok");
     return RunProgram({"/bin/chgrp", "-R", "pkcs11", kLocks, base + "/var"}, &output_) == 0 &&
            RunProgram({"/bin/chmod", "-R", "770", kLocks, base + "/var"}, &output_) == 0;
@@ -88,6 +94,7 @@ class OpencryptokiToken : public VendorToken {
 
   TemporaryDirectory directory_;
   std::string output_;
+  bool mounted_ = false;
 };
 
 }  // namespace kms::testing
