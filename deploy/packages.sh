@@ -14,6 +14,8 @@ build_packages=(
 test_packages=(
   libgtest-dev libgmock-dev python3 python3-hvac python3-venv ca-certificates strace opensc p11-kit
   libnss3 libnss3-tools procps
+  opencryptoki swtpm tpm2-tools tpm2-abrmd libtss2-tcti-tabrmd0 libtpm2-pkcs11-1 libtpm2-pkcs11-tools
+  dbus-daemon
 )
 check_packages=(clang-19 libclang-rt-19-dev)
 

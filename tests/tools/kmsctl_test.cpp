@@ -173,8 +173,8 @@ class Help : public KmsctlTest {
             {"key", "rotate"}, {"key", "config"}, {"key", "trim"},   {"key", "delete"},
             {"encrypt"},       {"decrypt"},       {"rewrap"},        {"datakey"},
             {"hsm"},           {"hsm", "status"}, {"hsm", "list"},   {"hsm", "show"},
-            {"hsm", "add"},    {"hsm", "remove"}, {"hsm", "reload"}, {"env", "lease"},
-            {"completion"}};
+            {"hsm", "add"},    {"hsm", "remove"}, {"hsm", "reload"}, {"hsm", "test"},
+            {"env", "lease"},  {"completion"}};
   }
 };
 
