@@ -232,7 +232,14 @@ void EnvironmentSlot::ProveBy(std::string_view hsm) {
     return;
   }
   const SteadyTime started = clock_.SteadyNow();
-  const Status proof = ProveLatest(hsm, *known);
+  Status proof = ProveLatest(hsm, *known);
+  // A master key that was retired meanwhile is no fault of the token.
+  if (const MaterialHandle now = material(); !proof.has_value() && now != known) {
+    proof = ProveLatest(hsm, *now);
+  }
+  if (!proof.has_value() && environment_->sealed()) {
+    return;  // sealed meanwhile: the next round tries to open it
+  }
   Note(hsm, proof, started);
   // One that has no wrap of the latest key yet proves itself by opening the one it is given.
   if (proof.has_value() || proof.error().code == ErrorCode::kNotFound) {
