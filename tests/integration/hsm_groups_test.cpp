@@ -37,11 +37,12 @@ class HsmGroups : public ::testing::Test {
     return body.is_object() && body.contains("data") ? body["data"] : json::object();
   }
   std::vector<std::string> EnvironmentNames() {
+    const json data = Data(client_->Get("/v1/sys/environments/status"));
     std::vector<std::string> names;
-    for (const json& environment :
-         Data(client_->Get("/v1/sys/environments/status"))["environments"]) {
-      names.push_back(environment["name"]);
+    for (const json& environment : data.at("environments")) {
+      names.push_back(environment.at("name"));
     }
+    EXPECT_EQ(names.size(), 5U);
     return names;
   }
   std::string Decrypted() {
