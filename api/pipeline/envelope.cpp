@@ -118,7 +118,10 @@ void WriteReply(Reply& reply, const EnvelopeOptions& options, HttpResponse& resp
     case Reply::Kind::kRefused: WriteErrorBody(reply.status, Wrapped(reply.data), response); break;
     case Reply::Kind::kBare:
       response.body = std::move(reply.data);
-      response.body += '\n';
+      // Texts end a line; a file is what it is, byte for byte.
+      if (reply.content_type != "application/octet-stream") {
+        response.body += '\n';
+      }
       break;
   }
   if (reply.holds_secret) {
