@@ -195,13 +195,15 @@ std::string EnvironmentSlot::WhyNoneProves(const std::string& otherwise) const {
     const bool known = !members_.empty() && !members_.begin()->second.reason.empty();
     return known ? members_.begin()->second.reason : otherwise;
   }
-  std::string why = "no HSM of environment " + environment_->identity().name + " opens it";
+  std::string reasons;
   for (const auto& [hsm, member] : members_) {
     if (!member.reason.empty()) {
-      why += "; HSM " + hsm + ": " + member.reason;
+      reasons += "; HSM " + hsm + ": " + member.reason;
     }
   }
-  return why;
+  return reasons.empty()
+             ? otherwise
+             : "no HSM of environment " + environment_->identity().name + " opens it" + reasons;
 }
 
 // ---- leases -------------------------------------------------------------------------------------
@@ -333,7 +335,8 @@ void EnvironmentSlot::SealIfExpired() {
     if (proven_ && now - proven <= grace) {
       return;
     }
-    const std::string why = WhyNoneProves("no HSM proves that it is there");
+    const std::string why = WhyNoneProves(
+        "no HSM proved in time that it is there; it opens by itself as soon as one does");
     environment_->Seal(why);
     const std::int64_t age = proven_ ? MillisecondsSince(proven, now) : grace.count();
     last_seal_ = LastSeal{.unix_seconds = ToUnixSeconds(clock_.Now()),
