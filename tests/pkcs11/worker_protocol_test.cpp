@@ -106,7 +106,11 @@ std::vector<WorkerRequestBody> SampleRequests() {
                                            .hash = HashAlgorithm::kSha2_384,
                                            .ciphertext = Bytes(512, 3)});
   bodies.emplace_back(DestroyImportKeyRequest{.id = record.id});
-  for (WorkerRequestBody& body : SampleResidentRequests()) {
+  bodies.emplace_back(ReadEpochRequest{.id = record.id});
+  bodies.emplace_back(RaiseEpochRequest{.id = record.id, .value = std::uint64_t{7} << 40U});
+  bodies.emplace_back(DestroyEpochRequest{.id = record.id});
+  std::vector<WorkerRequestBody> resident = SampleResidentRequests();
+  for (WorkerRequestBody& body : resident) {
     bodies.push_back(std::move(body));
   }
   return bodies;
@@ -140,6 +144,7 @@ std::vector<WorkerReplyBody> SampleReplies() {
                                        .worker_replacements = 9,
                                        .worker_memory_bytes = std::uint64_t{10} << 32U});
   bodies.emplace_back(std::optional(SampleImportKey()));
+  bodies.emplace_back(EpochReply{.value = 8});
   bodies.emplace_back(SampleResidentKey());
   bodies.emplace_back(ResidentCiphertext{.nonce = Bytes(12, 1), .ciphertext = Bytes(25, 2)});
   return bodies;

@@ -261,9 +261,9 @@ TEST(ArchivedVersion, IsRefusedWhenItsStructureIsDamaged) {
   changed.push_back(0);
   EXPECT_THAT(DecodeArchivedVersion(changed), HasError(ErrorCode::kCorrupted));
   changed = encoded;
-  changed[0] = 3;
+  changed[0] = 4;
   EXPECT_THAT(DecodeArchivedVersion(changed),
-              HasError(ErrorCode::kCorrupted, HasSubstr("format 3")));
+              HasError(ErrorCode::kCorrupted, HasSubstr("format 4")));
   changed = encoded;
   changed[4] = 0;  // version number 0
   EXPECT_THAT(DecodeArchivedVersion(changed), HasError(ErrorCode::kCorrupted));
