@@ -19,6 +19,7 @@ constexpr std::size_t kNonceBytes = 12;
 constexpr std::size_t kLargestNonce = 16;
 constexpr std::size_t kTagBytes = 16;
 constexpr std::size_t kKwBlock = 8;
+constexpr std::size_t kRsaBlobBytes = 384;  // the modulus of an RSA-3072 master key
 
 constexpr MechanismRow kTable[] = {
     {WrapMechanism::kGcmEncrypt, CKM_AES_GCM, KeyUsage::kEncryptDecrypt, false},
@@ -186,6 +187,9 @@ Result<Bytes> WrapBound(Session& session, const WrappingKey& master, const Secre
 Result<SecretBytes> UnwrapBound(Session& session, const WrappingKey& master,
                                 const WrappedKey& wrapped) {
   const MechanismRow& row = RowOf(wrapped.mechanism);
+  if (UsesRsa(row.mechanism) && wrapped.blob.size() != kRsaBlobBytes) {
+    return DoesNotOpen("RSA lengths");
+  }
   if (row.mechanism == WrapMechanism::kOaepSha256) {
     CK_RSA_PKCS_OAEP_PARAMS parameters = OaepParameters();
     CK_MECHANISM mechanism{row.type, &parameters, sizeof(parameters)};

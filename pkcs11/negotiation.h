@@ -25,8 +25,8 @@ struct Proof {
 std::span<const WrapProfile> WrapCandidates();
 
 // Tests one candidate on a throw-away key of the logged-in token: wraps, opens, refuses another
-// context and damage, in fresh sessions. Errors: what failed. What stays in
-// a token without session objects is removed by the next connection's tests.
+// context and damage, in fresh sessions. Errors: what failed; nothing
+// stays in the token.
 Result<Proof> ProveCandidate(const Module& module, CK_SLOT_ID slot, const WrapProfile& profile);
 
 struct Negotiated {
