@@ -33,7 +33,7 @@ Error SignFailed(std::string what) {
   return Unavailable("the HSM failed to sign; retry later", std::move(what));
 }
 
-Status MakeKey(Session& session, ByteView id) {
+Status MakeKey(Session& session, ByteView id, ExtraAttributes extras) {
   AttributeList public_attributes;
   public_attributes.Number(CKA_CLASS, CKO_PUBLIC_KEY)
       .Number(CKA_KEY_TYPE, CKK_EC)
@@ -51,11 +51,11 @@ Status MakeKey(Session& session, ByteView id) {
       .Flag(CKA_SENSITIVE, true)
       .Flag(CKA_EXTRACTABLE, false)
       .Flag(CKA_SIGN, true)
-      .Flag(CKA_DECRYPT, false)
-      .Flag(CKA_UNWRAP, false)
-      .Flag(CKA_DERIVE, false)
       .Data(CKA_ID, id)
       .Data(CKA_LABEL, AsBytes(kLabel));
+  if (extras != ExtraAttributes::kFewest) {
+    private_attributes.Flag(CKA_DECRYPT, false).Flag(CKA_UNWRAP, false).Flag(CKA_DERIVE, false);
+  }
   KMS_TRY(session.GenerateKeyPair(CKM_EC_KEY_PAIR_GEN, public_attributes.span(),
                                   private_attributes.span()));
   return Ok();
@@ -111,7 +111,11 @@ Result<SigningKeyObject> EnsureSigningKey(Session& session, bool demand_local) {
   SigningKeyObject object;
   if (found.empty()) {
     KMS_TRY(RequireLogin(session));
-    KMS_TRY(MakeKey(session, Uuid::Random().View()));
+    const Status made = MakeKey(session, Uuid::Random().View(), ExtraAttributes::kNone);
+    // A TPM insists on its own usages.
+    if (!made.has_value()) {
+      KMS_TRY(MakeKey(session, Uuid::Random().View(), ExtraAttributes::kFewest));
+    }
     object.made = true;
     found = KMS_TRY(session.Find(wanted.span()));
   }
