@@ -224,7 +224,7 @@ TEST_F(Completion, BashScriptParses) {
 }
 
 TEST_F(Completion, BashOffersCommandsVerbsAndOptions) {
-  EXPECT_EQ(Offer("kmsctl re", 1), "rewrap\n");
+  EXPECT_EQ(Offer("kmsctl rew", 1), "rewrap\n");
   EXPECT_EQ(Offer("kmsctl key ro", 2), "rotate\n");
   EXPECT_EQ(Offer("kmsctl --json env d", 3), "delete\n");
   EXPECT_EQ(Offer("kmsctl key trim --min", 3), "--min-available-version\n");
