@@ -55,6 +55,7 @@ Reply StateReply(const ScrubState& state, const ScrubOptions& options) {
   object.String("environment", state.under_way ? state.environment : "");
   AppendTime("started", state.started_unix_seconds, object);
   AppendTime("finished", state.finished_unix_seconds, object);
+  object.Integer("passes", Signed(state.passes));
   object.Integer("interval_seconds", options.interval.count());
   AppendCounts("counts", state.counts, object, data);
   AppendCounts("previous", state.previous, object, data);

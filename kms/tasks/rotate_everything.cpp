@@ -62,8 +62,8 @@ void Count(const Key& key, std::int64_t since, Census& census) {
   if (!may.has_value()) {
     ++census.stuck;
     if (census.named.size() < kMostNamed) {
-      census.named.push_back("key " + policy.name + " is not rotated: " +
-                             may.error().public_message);
+      census.named.push_back("key " + policy.name +
+                             " is not rotated: " + may.error().public_message);
     }
   }
 }
@@ -108,8 +108,8 @@ Status RotateKeys(TaskRun& run, Environment& environment, std::uint64_t total) {
   const auto rotate = [&](const KeyName& name, const KeyHandle& key) -> Status {
     KMS_TRY(run.CheckInterrupted());
     const auto started = std::chrono::steady_clock::now();
-    const bool rotates = !IsFresh(*key, record.created_unix_seconds) &&
-                         CheckMayRotate(key->policy()).has_value();
+    const bool rotates =
+        !IsFresh(*key, record.created_unix_seconds) && CheckMayRotate(key->policy()).has_value();
     if (rotates) {
       Result<KeyHandle> rotated =
           RotateBySelf(environment, name, key->policy().latest_version, who);
@@ -119,8 +119,7 @@ Status RotateKeys(TaskRun& run, Environment& environment, std::uint64_t total) {
         return error;
       }
     }
-    return run.Advance(1, rotates ? 1 : 0, name.text(),
-                       std::chrono::steady_clock::now() - started);
+    return run.Advance(1, rotates ? 1 : 0, name.text(), std::chrono::steady_clock::now() - started);
   };
   return ForEachKey(environment, run.record().cursor, rotate);
 }
@@ -138,11 +137,11 @@ Result<TaskPlan> PlanRotationOfEverything(const PlanContext& context, const Task
   TaskPlan plan;
   plan.parameters = {{"key_version", key_version}, {"master_version", master_version}};
   plan.entries = census.keys;
-  plan.steps = {"give " + std::to_string(census.keys - census.stuck) + " keys a new version",
-                "rotate the environment key to version " + key_version +
-                    " and seal every entry again",
-                "rotate the master key to version " + master_version +
-                    "; retire the old one afterwards by kmsctl master retire"};
+  plan.steps = {
+      "give " + std::to_string(census.keys - census.stuck) + " keys a new version",
+      "rotate the environment key to version " + key_version + " and seal every entry again",
+      "rotate the master key to version " + master_version +
+          "; retire the old one afterwards by kmsctl master retire"};
   plan.warnings = Describe(census);
   for (std::string& pending : PendingMembers(context.environments, name)) {
     plan.warnings.push_back(std::move(pending));
@@ -168,8 +167,7 @@ Status RotateEverything(TaskRun& run) {
   for (const std::string& pending : PendingMembers(run.environments(), name)) {
     run.Note(pending);
   }
-  run.Note("master key version " +
-           std::to_string(record.VersionParameter("master_version") - 1) +
+  run.Note("master key version " + std::to_string(record.VersionParameter("master_version") - 1) +
            " stays until it is retired: kmsctl master retire");
   return Ok();
 }

@@ -117,6 +117,7 @@ void Scrub::FinishPass(std::int64_t now) {
     const ScopedLock lock(mutex_);
     state_.under_way = false;
     state_.finished_unix_seconds = now;
+    ++state_.passes;
     state_.previous = state_.counts;
     // What was not found again was put right; what could not be looked at may be there still.
     if (state_.counts.skipped == 0) {
@@ -221,8 +222,9 @@ void Scrub::CheckWrap(Environment& environment, const std::string& hsm,
   if (!key.has_value()) {
     const ErrorCode code = key.error().code;
     if (code == ErrorCode::kCorrupted || code == ErrorCode::kFailedPrecondition) {
-      report(key.error().public_message + ": restore the token, or let it leave the environment "
-                                          "while another one opens it");
+      report(key.error().public_message +
+             ": restore the token, or let it leave the environment "
+             "while another one opens it");
     } else {
       Skip();
     }
@@ -301,8 +303,8 @@ void Scrub::Report(ScrubFinding finding) {
   finding.first_seen_unix_seconds = finding.last_seen_unix_seconds;
   {
     const ScopedLock lock(mutex_);
-    const auto known =
-        std::ranges::find_if(state_.findings, [&](const auto& one) { return IsSame(one, finding); });
+    const auto known = std::ranges::find_if(state_.findings,
+                                            [&](const auto& one) { return IsSame(one, finding); });
     if (known != state_.findings.end()) {
       known->last_seen_unix_seconds = finding.last_seen_unix_seconds;
       known->problem = finding.problem;

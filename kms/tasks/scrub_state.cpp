@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Numbers are big-endian, times unix seconds, text is a 4-byte length and UTF-8, flags one byte.
 //
-//   ScrubState  'S' | 1 | started(8) | finished(8) | under way flag | environment text
-//               | cursor text | wraps done flag | counts | previous counts | more findings(8)
-//               | number of findings(4) | findings
+//   ScrubState  'S' | 1 | started(8) | finished(8) | passes(8) | under way flag
+//               | environment text | cursor text | wraps done flag | counts | previous counts |
+//               more findings(8) | number of findings(4) | findings
 //   counts      wraps(8) | entries(8) | skipped(8)
 //   finding     target(1) | environment text | hsm text | what text | problem text
 //               | first seen(8) | last seen(8)
@@ -74,6 +74,7 @@ Bytes ScrubState::Encode() const {
   RecordWriter writer(kKind, kFormat);
   writer.Put(started_unix_seconds);
   writer.Put(finished_unix_seconds);
+  writer.Put(passes);
   writer.PutFlag(under_way);
   writer.PutText(environment);
   writer.PutText(cursor);
@@ -107,6 +108,7 @@ Result<ScrubState> ScrubState::Decode(ByteView encoded) {
   ScrubState state;
   state.started_unix_seconds = reader.Get<std::int64_t>();
   state.finished_unix_seconds = reader.Get<std::int64_t>();
+  state.passes = reader.Get<std::uint64_t>();
   state.under_way = reader.GetFlag();
   state.environment = reader.GetText();
   state.cursor = reader.GetText();

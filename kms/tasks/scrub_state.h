@@ -44,6 +44,7 @@ struct ScrubCounts {
 struct ScrubState {
   std::int64_t started_unix_seconds = 0;   // the pass under way, or the latest; 0: none yet
   std::int64_t finished_unix_seconds = 0;  // the latest complete pass; 0: none yet
+  std::uint64_t passes = 0;                // that were completed
   bool under_way = false;
   std::string environment;  // that is being looked at; empty: none yet
   std::string cursor;       // its entries up to this path are done

@@ -96,6 +96,7 @@ int Run(int argc, char** argv) {
   AddMasterCommands(root, session);
   AddRotateEnvironmentKeyCommand(root, session);
   AddTaskCommands(root, session);
+  AddScrubCommands(root, session);
   AddRecoverCommands(root, session);
   AddBackupCommands(root, session);
   AddMigrateCommand(root, session);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// kmsctl master list|rotate|retire|statements|statement|verify-statement, env rotate-key: versions of
-// master and environment keys.
+// kmsctl master list|rotate|retire|statements|statement|verify-statement, env rotate-key|rotate-all:
+// versions of master and environment keys.
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -92,6 +92,11 @@ Status RotateMaster(Session& session, const MasterArguments& arguments) {
 
 Status RotateEnvironmentKey(Session& session, const MasterArguments& arguments) {
   return StartAndFollow(session, PathOf(arguments, "rotate-key"), BodyOf(arguments),
+                        arguments.detach);
+}
+
+Status RotateEverything(Session& session, const MasterArguments& arguments) {
+  return StartAndFollow(session, PathOf(arguments, "rotate-everything"), BodyOf(arguments),
                         arguments.detach);
 }
 
@@ -280,6 +285,16 @@ void AddRotateEnvironmentKeyCommand(CLI::App& root, Session& session) {
   AddEnvironmentOption(rotate, rotating->environment);
   AddTaskOptions(rotate, *rotating);
   AddRateOption(rotate, *rotating);
+
+  CLI::App& all = AddCommand(
+      family, "rotate-all",
+      "After a leak: a new version of every key, of the environment key and of the master key",
+      "  kmsctl env rotate-all --env prod --dry-run    # the census of what is old\n"
+      "  kmsctl env rotate-all --env prod\n");
+  const auto everything = Run(all, session, RotateEverything);
+  AddEnvironmentOption(all, everything->environment);
+  AddTaskOptions(all, *everything);
+  AddRateOption(all, *everything);
 }
 
 }  // namespace kms::tools
