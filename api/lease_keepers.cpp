@@ -91,13 +91,21 @@ LeaseKeepers::LeaseKeepers(Environments& environments)
   Follow();
 }
 
+// All are told before any is waited for.
+LeaseKeepers::~LeaseKeepers() {
+  const ScopedLock lock(mutex_);
+  for (auto& [name, prover] : provers_) {
+    prover.request_stop();
+  }
+}
+
 void LeaseKeepers::Follow() {
   const std::vector<std::string> names = environments_.hsms().Names();
-  std::vector<std::jthread> ended;  // joined without the lock
   const ScopedLock lock(mutex_);
   for (auto prover = provers_.begin(); prover != provers_.end();) {
     if (std::ranges::find(names, prover->first) == names.end()) {
-      ended.push_back(std::move(prover->second));
+      prover->second.request_stop();
+      ended_.push_back(std::move(prover->second));
       prover = provers_.erase(prover);
     } else {
       ++prover;

@@ -18,15 +18,19 @@ class LeaseKeepers {
  public:
   // Has a thread for each token of the registry. `environments` must outlive it.
   explicit LeaseKeepers(Environments& environments);
+  ~LeaseKeepers();
+  LeaseKeepers(const LeaseKeepers&) = delete;
+  LeaseKeepers& operator=(const LeaseKeepers&) = delete;
 
-  // Starts threads for tokens that are new in the registry and ends those of tokens that are gone.
-  // Waits for the call that such a thread makes.
+  // Starts threads for tokens that are new in the registry and tells those of tokens that are gone
+  // to end; does not wait for the calls they make.
   void Follow();
 
  private:
   Environments& environments_;
   Mutex mutex_;
   std::map<std::string, std::jthread> provers_ KMS_GUARDED_BY(mutex_);
+  std::vector<std::jthread> ended_ KMS_GUARDED_BY(mutex_);  // joined at the end
   std::jthread sealer_;
 };
 

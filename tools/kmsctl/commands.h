@@ -38,7 +38,8 @@ void AddApprovalCommands(CLI::App& root, Session& session);     // approve, appr
 void AddWrappingCommands(CLI::App& root, Session& session);     // wrap, unwrap
 void AddHsmCommands(CLI::App& root, Session& session);          // hsm status
 void AddHsmTestCommand(CLI::App& family, Session& session);     // hsm test
-void AddHsmGroupCommands(CLI::App& family, Session& session);   // hsm list, show, add, remove, reload
+void AddHsmListCommands(CLI::App& family, Session& session);    // hsm list, show
+void AddHsmGroupCommands(CLI::App& family, Session& session);   // hsm add, remove, reload
 void AddLeaseCommand(CLI::App& family, Session& session);       // env lease
 void AddMasterCommands(CLI::App& root, Session& session);       // master …
 void AddRotateEnvironmentKeyCommand(CLI::App& root, Session& session);  // env rotate-key, rotate-all; after env

@@ -78,6 +78,7 @@ void AddHsmCommands(CLI::App& root, Session& session) {
       AddCommand(root, "hsm", "The hardware behind the master keys",
                  "  kmsctl hsm list\n  kmsctl hsm add vault-2 --env prod --wait\n");
   family.require_subcommand(1);
+  AddHsmListCommands(family, session);
   AddHsmGroupCommands(family, session);
   AddHsmTestCommand(family, session);
   AddCommand(family, "status", "State of the token, sessions, master keys and leases",

@@ -3,10 +3,8 @@
 // open.
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -22,7 +20,6 @@ namespace kms::tools {
 namespace {
 
 constexpr std::chrono::milliseconds kPollInterval{200};
-constexpr std::size_t kNamesInCell = 4;
 
 struct HsmArguments {
   std::string hsm;
@@ -41,147 +38,6 @@ std::string HsmPath(const std::string& hsm) { return "/v1/sys/hsm/" + EncodePath
 
 std::string MembersPath(const std::string& environment) {
   return "/v1/sys/environments/" + EncodePath(environment) + "/hsms";
-}
-
-// ---- list, show
-// -----------------------------------------------------------------------------------
-
-// "ok", or what is wrong in which number of environments: "refused 1, away 2".
-std::string HealthCell(const nlohmann::json& hsm) {
-  std::map<std::string, int> states;
-  for (const nlohmann::json& part : ArrayMember(hsm, "environments")) {
-    ++states[Cell(part, "state")];
-  }
-  std::string text;
-  for (const char* state : {"refused", "away", "healing", "unknown"}) {
-    if (const auto found = states.find(state); found != states.end()) {
-      text += (text.empty() ? "" : ", ") + std::string(state) + " " + std::to_string(found->second);
-    }
-  }
-  if (!text.empty()) {
-    return text;
-  }
-  return states.empty() ? "-" : "ok";
-}
-
-std::string SessionsCell(const nlohmann::json& hsm) {
-  const std::string open = Cell(hsm, "sessions_open");
-  return open == "-" ? open : Cell(hsm, "sessions_in_use") + "/" + open;
-}
-
-std::string QueueCell(const nlohmann::json& hsm) {
-  const std::string waiting = Cell(hsm, "calls_waiting");
-  return waiting == "-" ? waiting : Cell(hsm, "calls_in_flight") + "+" + waiting;
-}
-
-std::string BreakerCell(const nlohmann::json& hsm) {
-  const std::string retry = DurationCell(hsm, "retry_in_ms");
-  return Cell(hsm, "breaker") + (retry == "-" ? "" : " (" + retry + ")");
-}
-
-// The oldest proof of all environments.
-std::string LeaseCell(const nlohmann::json& hsm) {
-  nlohmann::json oldest = nlohmann::json::object();
-  for (const nlohmann::json& part : ArrayMember(hsm, "environments")) {
-    if (IntegerOf(part, "proof_age_ms") >= IntegerOf(oldest, "proof_age_ms") &&
-        Cell(part, "proof_age_ms") != "-") {
-      oldest = part;
-    }
-  }
-  return DurationCell(oldest, "proof_age_ms");
-}
-
-std::string MasterVersionsCell(const nlohmann::json& hsm) {
-  std::set<std::int64_t> versions;
-  for (const nlohmann::json& part : ArrayMember(hsm, "environments")) {
-    for (const nlohmann::json& version : ArrayMember(part, "master_key_versions")) {
-      if (version.is_number_integer()) {
-        versions.insert(version.get<std::int64_t>());
-      }
-    }
-  }
-  std::string text;
-  for (const std::int64_t version : versions) {
-    text += (text.empty() ? "" : ",") + std::to_string(version);
-  }
-  return text.empty() ? "-" : text;
-}
-
-std::string EnvironmentsCell(const nlohmann::json& hsm) {
-  std::string text;
-  std::size_t count = 0;
-  for (const nlohmann::json& part : ArrayMember(hsm, "environments")) {
-    if (++count <= kNamesInCell) {
-      text += (text.empty() ? "" : ", ") + Cell(part, "name");
-    }
-  }
-  if (count > kNamesInCell) {
-    text += " and " + std::to_string(count - kNamesInCell) + " more";
-  }
-  return text.empty() ? "-" : text;
-}
-
-std::string LatencyCell(const nlohmann::json& hsm, const char* quantile) {
-  const nlohmann::json latency = ObjectMember(hsm, "latency");
-  if (IntegerOf(latency, "calls") == 0) {
-    return "-";
-  }
-  return MicrosecondsCell(IntegerOf(latency, quantile));
-}
-
-Status ListHsms(Session& session, const HsmArguments& /*arguments*/) {
-  const nlohmann::json answer = KMS_TRY(session.Call("GET", "/v1/sys/hsm"));
-  if (session.options.json) {
-    return Print(ToJsonLine(DataOf(answer)) + "\n");
-  }
-  Table table{{"NAME", "STATE", "HEALTH", "BREAKER", "SESSIONS", "QUEUE", "P50", "P95", "P99",
-               "LEASE AGE", "MASTER KEYS", "ENVIRONMENTS"},
-              {}};
-  for (const nlohmann::json& hsm : ArrayMember(DataOf(answer), "hsms")) {
-    table.rows.push_back({Cell(hsm, "name"), Cell(hsm, "state"), HealthCell(hsm), BreakerCell(hsm),
-                          SessionsCell(hsm), QueueCell(hsm), LatencyCell(hsm, "p50_us"),
-                          LatencyCell(hsm, "p95_us"), LatencyCell(hsm, "p99_us"), LeaseCell(hsm),
-                          MasterVersionsCell(hsm), EnvironmentsCell(hsm)});
-  }
-  return Print(RenderTable(table));
-}
-
-std::string RenderHsm(const nlohmann::json& hsm) {
-  const nlohmann::json latency = ObjectMember(hsm, "latency");
-  return RenderFields({
-      {"name", Cell(hsm, "name")},
-      {"state", Cell(hsm, "state")},
-      {"reason", Cell(hsm, "reason")},
-      {"token", Cell(hsm, "token_label") + " (serial " + Cell(hsm, "token_serial") + ")"},
-      {"module", Cell(hsm, "module_path")},
-      {"description", Cell(hsm, "module_description")},
-      {"mechanisms", NamesCell(hsm, "usable_mechanisms")},
-      {"breaker", BreakerCell(hsm) + ", opened " + Cell(hsm, "breaker_opened") + " times"},
-      {"sessions", SessionsCell(hsm) + " in use"},
-      {"calls", Cell(hsm, "calls") + ", " + Cell(hsm, "failed_calls") + " failed, " +
-                    Cell(hsm, "abandoned_calls") + " abandoned, " + Cell(hsm, "refused_calls") +
-                    " refused"},
-      {"queue",
-       Cell(hsm, "calls_in_flight") + " in flight, " + Cell(hsm, "calls_waiting") + " waiting"},
-      {"latency", "p50 " + LatencyCell(hsm, "p50_us") + ", p95 " + LatencyCell(hsm, "p95_us") +
-                      ", p99 " + LatencyCell(hsm, "p99_us") + " of " + Cell(latency, "calls") +
-                      " calls"},
-      {"logins again", Cell(hsm, "reconnects")},
-      {"workers", Cell(hsm, "worker_restarts") + " started again, " +
-                      Cell(hsm, "worker_replacements") + " of them for their memory (now " +
-                      Cell(hsm, "worker_memory_bytes") + " bytes)"},
-  });
-}
-
-Status ShowHsm(Session& session, const HsmArguments& arguments) {
-  const nlohmann::json answer = KMS_TRY(session.Call("GET", HsmPath(arguments.hsm)));
-  const nlohmann::json& hsm = DataOf(answer);
-  if (session.options.json) {
-    return Print(ToJsonLine(hsm) + "\n");
-  }
-  KMS_TRY(Print(RenderHsm(hsm)));
-  const nlohmann::json parts = ArrayMember(hsm, "environments");
-  return parts.empty() ? Ok() : Print("\n" + RenderMembers(parts, "ENVIRONMENT", "name"));
 }
 
 // ---- reload
@@ -435,12 +291,6 @@ void AddRemoveCommand(CLI::App& family, Session& session) {
 }  // namespace
 
 void AddHsmGroupCommands(CLI::App& family, Session& session) {
-  Bind(AddCommand(family, "list", "Every token with state, load, latency and what it opens",
-                  "  kmsctl hsm list\n"
-                  "  kmsctl hsm list --json | jq '.hsms[] | select(.state != \"ready\")'\n"),
-       session, ListHsms);
-  BindName(AddCommand(family, "show", "Everything about one token", "  kmsctl hsm show default\n"),
-           session, ShowHsm);
   AddAddCommand(family, session);
   AddRemoveCommand(family, session);
   CLI::App& reload =
