@@ -319,7 +319,7 @@ constexpr std::array kRetireMasterFields = {
     FieldSpec{.name = "rate", .kind = kInteger},
 };
 constexpr std::array kStoreBackupFields = {
-    FieldSpec{.name = "keep", .kind = kDuration, .fallback = "90d"},
+    FieldSpec{.name = "keep", .kind = kDuration, .fallback = "7776000"},  // 90 days
 };
 constexpr std::array kCheckStoreBackupFields = {
     FieldSpec{.name = "head", .kind = kString, .missing_text = "missing head"},
