@@ -112,17 +112,19 @@ TEST_F(MasterCommands, RetireSendsTheVersion) {
 }
 
 TEST_F(MasterCommands, ListShowsVersionsByHsm) {
-  ReplyData(
-      {{"environments",
-        {{{"name", "prod"},
-          {"master_key_version", 2},
-          {"environment_key_version", 3},
-          {"members",
-           {{{"hsm", "a"}, {"master_versions", {1, 2}}, {"missing_wraps", 0}, {"state", "ready"}},
-            {{"hsm", "b"},
-             {"master_versions", {1}},
-             {"missing_wraps", 1},
-             {"state", "away"}}}}}}}});
+  ReplyData({{"environments",
+              {{{"name", "prod"},
+                {"master_key_version", 2},
+                {"environment_key_version", 3},
+                {"members",
+                 {{{"hsm", "a"},
+                   {"master_key_versions", {1, 2}},
+                   {"missing_wraps", 0},
+                   {"state", "ready"}},
+                  {{"hsm", "b"},
+                   {"master_key_versions", {1}},
+                   {"missing_wraps", 1},
+                   {"state", "away"}}}}}}}});
   EXPECT_EQ(Run({"master", "list"}).out,
             "ENVIRONMENT  CURRENT  ENV KEY  HSM  VERSIONS  MISSING WRAPS  STATE\n"
             "prod         2        3        a    1, 2      0              ready\n"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// kmsctl master list|rotate|retire|statements|statement|verify-statement, env rotate-key|rotate-all:
-// versions of master and environment keys.
+// kmsctl master list|rotate|retire|statements|statement|verify-statement, env
+// rotate-key|rotate-all: versions of master and environment keys.
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -51,7 +51,8 @@ nlohmann::json BodyOf(const MasterArguments& arguments) {
 
 std::string VersionsCell(const nlohmann::json& member) {
   std::string text;
-  for (const nlohmann::json& version : member.value("master_versions", nlohmann::json::array())) {
+  for (const nlohmann::json& version :
+       member.value("master_key_versions", nlohmann::json::array())) {
     text += (text.empty() ? "" : ", ") + version.dump();
   }
   return text.empty() ? "-" : text;
@@ -59,13 +60,12 @@ std::string VersionsCell(const nlohmann::json& member) {
 
 Status ListMasters(Session& session, const MasterArguments& /*arguments*/) {
   const nlohmann::json answer = KMS_TRY(session.Call("GET", "/v1/sys/environments/status"));
-  const nlohmann::json environments =
-      DataOf(answer).value("environments", nlohmann::json::array());
+  const nlohmann::json environments = DataOf(answer).value("environments", nlohmann::json::array());
   if (session.options.json) {
     return Print(ToJsonLine(environments) + "\n");
   }
-  Table table{
-      {"ENVIRONMENT", "CURRENT", "ENV KEY", "HSM", "VERSIONS", "MISSING WRAPS", "STATE"}, {}};
+  Table table{{"ENVIRONMENT", "CURRENT", "ENV KEY", "HSM", "VERSIONS", "MISSING WRAPS", "STATE"},
+              {}};
   for (const nlohmann::json& environment : environments) {
     const nlohmann::json members = environment.value("members", nlohmann::json::array());
     if (members.empty()) {
@@ -145,8 +145,8 @@ Status ListStatements(Session& session, const MasterArguments& /*arguments*/) {
 }
 
 Status ReadStatement(Session& session, const MasterArguments& arguments) {
-  const nlohmann::json answer = KMS_TRY(
-      session.Call("GET", "/v1/sys/statements/" + EncodePathSegment(arguments.statement)));
+  const nlohmann::json answer =
+      KMS_TRY(session.Call("GET", "/v1/sys/statements/" + EncodePathSegment(arguments.statement)));
   OutputSink sink = KMS_TRY(OutputSink::Open(arguments.file));
   KMS_TRY(sink.Write(AsBytes(ToJsonLine(DataOf(answer)) + "\n")));
   return sink.Commit();
@@ -184,8 +184,9 @@ Status VerifyStatement(Session& session, const MasterArguments& arguments) {
   const Bytes der = KMS_TRY(key.PublicKey());
   const std::string fingerprint = HexEncode(Sha256(der));
   if (arguments.public_key_file.empty()) {
-    Note("verified by the key in the file itself: compare its fingerprint with that of your HSM's "
-         "audit key, or give --public-key");
+    Note(
+        "verified by the key in the file itself: compare its fingerprint with that of your HSM's "
+        "audit key, or give --public-key");
   }
   if (session.options.json) {
     return Print(ToJsonLine({{"verified", true}, {"key_sha256", fingerprint}}) + "\n");
@@ -226,12 +227,13 @@ void AddStatementVerbs(CLI::App& family, Session& session) {
   read.add_option("ID", reading->statement, "As kmsctl master statements shows it")->required();
   read.add_option("--out", reading->file, "Write it there; default standard output")
       ->type_name("FILE");
-  CLI::App& verify = AddCommand(
-      family, "verify-statement", "Check a statement, without a server",
-      "  kmsctl master verify-statement destroyed.json --public-key audit.pem\n"
-      "  # the same by other tools:\n"
-      "  jq -j .statement destroyed.json > text; jq -r .signature destroyed.json | base64 -d > sig\n"
-      "  openssl dgst -sha256 -verify audit.pem -signature sig text\n");
+  CLI::App& verify =
+      AddCommand(family, "verify-statement", "Check a statement, without a server",
+                 "  kmsctl master verify-statement destroyed.json --public-key audit.pem\n"
+                 "  # the same by other tools:\n"
+                 "  jq -j .statement destroyed.json > text; jq -r .signature destroyed.json | "
+                 "base64 -d > sig\n"
+                 "  openssl dgst -sha256 -verify audit.pem -signature sig text\n");
   const auto verifying = Run(verify, session, VerifyStatement);
   verify.add_option("FILE", verifying->file, "As `kmsctl master statement` wrote it")->required();
   verify
