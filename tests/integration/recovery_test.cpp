@@ -75,6 +75,7 @@ class RecoveryDrill : public ::testing::Test {
   }
 
   std::string Encrypt(const std::string& environment) {
+    kmsd_.NewClient()->Post("/v1/" + environment + "/keys/app");  // prod makes none by itself
     const HttpReply reply = kmsd_.NewClient()->Post("/v1/" + environment + "/encrypt/app",
                                                     R"({"plaintext":"aGVsbG8="})");
     EXPECT_EQ(reply.status, 200) << reply.body;
