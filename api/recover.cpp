@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
 #include <filesystem>
 #include <map>
@@ -218,19 +217,14 @@ Status AwaitAll(const TokenFleet& fleet, const HsmConfigs& tokens) {
 
 class Trail {
  public:
-  // `store` must outlive it.
-  static Result<std::unique_ptr<Trail>> Open(const AuditConfig& config, Store& store,
-                                             const Clock& clock) {
+  // Its records name no revision of the store: without `sys` its sums are not kept meanwhile, and
+  // the next start would take the store for an older one.
+  static Result<std::unique_ptr<Trail>> Open(const AuditConfig& config, const Clock& clock) {
     auto trail = std::make_unique<Trail>(clock);
-    auto revision = std::make_shared<std::atomic<Revision>>(KMS_TRY(store.CurrentRevision()));
-    store.Subscribe([revision](Revision now, const std::vector<std::string>& /*paths*/) {
-      revision->store(now, std::memory_order_relaxed);
-    });
     AuditOptions options;
     options.path = config.path;
     options.durability =
         config.durability == "fsync" ? AuditDurability::kFsync : AuditDurability::kWrite;
-    options.store_revision = [revision] { return revision->load(std::memory_order_relaxed); };
     trail->log_ = KMS_TRY(ChainedAuditLog::Open(std::move(options), clock));
     return trail;
   }
@@ -294,7 +288,7 @@ Status BindAll(const Config& config, const RecoverFinishOptions& options, Store&
   TokenFleet fleet(hsms);
   KMS_TRY(fleet.Apply(tokens, nullptr));
   KMS_TRY(AwaitAll(fleet, tokens));
-  const std::unique_ptr<Trail> trail = KMS_TRY(Trail::Open(config.audit, store, clock));
+  const std::unique_ptr<Trail> trail = KMS_TRY(Trail::Open(config.audit, clock));
   for (const OpenedEnvironment& environment : opened) {
     KMS_TRY(trail->Record(environment, ceremony, nullptr));
     const Result<RebindPlan> bound = BindToTokens(

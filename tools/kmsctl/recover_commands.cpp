@@ -115,6 +115,7 @@ std::string Describe(const RecoveryPackage& package) {
 }
 
 Status ShowPackage(Session& session, const RecoverArguments& arguments) {
+  KMS_TRY(PrepareForKeys());  // the ceremony's key is tried out
   const RecoveryPackage package = KMS_TRY(ReadPackage(arguments.package));
   if (!session.options.json) {
     return Print(Describe(package));
