@@ -23,7 +23,7 @@ using testing::InSeconds;
 using testing::IsOk;
 using testing::P11KitToken;
 
-class NetworkHsm : public ::testing::Test {
+class NetworkHsmWorker : public ::testing::Test {
  protected:
   void SetUp() override {
     if (!P11KitToken::IsInstalled()) GTEST_SKIP() << "p11-kit is not installed";
@@ -64,7 +64,7 @@ class NetworkHsm : public ::testing::Test {
   MasterKeyRecord master_;
 };
 
-TEST_F(NetworkHsm, H4_AKilledConnectionHealsAndTheWorkerLives) {
+TEST_F(NetworkHsmWorker, H4_AKilledConnectionHealsAndTheWorkerLives) {
   ASSERT_FALSE(Connections().empty());
   for (const pid_t connection : Connections()) ::kill(connection, SIGKILL);
   const auto start = steady_clock::now();
@@ -74,7 +74,7 @@ TEST_F(NetworkHsm, H4_AKilledConnectionHealsAndTheWorkerLives) {
   EXPECT_GE(device_->Statistics().reconnects, 1U);
 }
 
-TEST_F(NetworkHsm, H4_AServerThatIsGoneForAWhileAndComesBackHeals) {
+TEST_F(NetworkHsmWorker, H4_AServerThatIsGoneForAWhileAndComesBackHeals) {
   const std::vector<pid_t> connections = Connections();
   hsm_->StopServer();
   for (const pid_t connection : connections) ::kill(connection, SIGKILL);
@@ -86,7 +86,7 @@ TEST_F(NetworkHsm, H4_AServerThatIsGoneForAWhileAndComesBackHeals) {
   EXPECT_EQ(device_->Statistics().worker_restarts, 0U);
 }
 
-TEST_F(NetworkHsm, H6_AStalledConnectionCostsTheWorkerAndHeals) {
+TEST_F(NetworkHsmWorker, H6_AStalledConnectionCostsTheWorkerAndHeals) {
   const std::vector<pid_t> stalled = Connections();
   for (const pid_t connection : stalled) ::kill(connection, SIGSTOP);
   const auto start = steady_clock::now();
@@ -98,7 +98,7 @@ TEST_F(NetworkHsm, H6_AStalledConnectionCostsTheWorkerAndHeals) {
   for (const pid_t connection : stalled) ::kill(connection, SIGKILL);
 }
 
-TEST_F(NetworkHsm, H6_AStalledServerHealsWhenItGoesOn) {
+TEST_F(NetworkHsmWorker, H6_AStalledServerHealsWhenItGoesOn) {
   ::kill(hsm_->server_pid(), SIGSTOP);
   for (const pid_t connection : Connections()) ::kill(connection, SIGSTOP);
   EXPECT_FALSE(Check(InMilliseconds(300)).has_value());
