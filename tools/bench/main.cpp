@@ -7,6 +7,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "tools/bench/hsm_report.h"
 #include "tools/bench/report.h"
 #include "tools/common/server_address.h"
 
@@ -20,6 +21,8 @@ constexpr const char* kExamples =
     "  kms-bench --mix encrypt=60,decrypt=30,rewrap=10 --rate 5000    (open loop: latency)\n"
     "  kms-bench --ceiling --duration 20s --pid $(pidof kmsd)         (share of the front's pace)\n"
     "  kms-bench --rate 500 --noise 64 --noise-token-file noisy --duration 30s\n"
+    "  kms-bench --rate 1000 --during rotate-key --mount prod         (p99 while it runs)\n"
+    "  kms-bench --rate 1000 --mount dev --hsm-rules-file RULES --hsm-disturb '* hang'\n"
     "\n"
     "Address and token as kmsctl: KMS_ADDR, VAULT_ADDR; KMS_TOKEN, VAULT_TOKEN, --token-file.\n"
     "Latencies of a closed loop (without --rate) hide stalls; quote those of --rate.\n"
@@ -42,6 +45,12 @@ struct BenchArguments {
   std::string noise_token_file;
   bool json = false;
   RequestSetOptions requests;
+  std::size_t make_keys = 0;
+  std::size_t cold_keys = 0;
+  std::string hsm_delay = "0";
+  unsigned hsm_rate = 0;
+  std::string hsm_disturb;
+  DisturbanceOptions disturbance;
 };
 
 // "5s", "500ms", "2m" or plain seconds.
@@ -102,6 +111,34 @@ void AddOptions(CLI::App& app, BenchArguments& arguments) {
   app.add_flag("--json", arguments.json, "Print JSON");
 }
 
+void AddHsmOptions(CLI::App& app, BenchArguments& arguments) {
+  DisturbanceOptions& disturbance = arguments.disturbance;
+  app.add_option("--make-keys", arguments.make_keys, "Only make KEY-0 to KEY-(n-1)");
+  app.add_option(
+      "--cold-keys", arguments.cold_keys,
+      "Encrypt once with each of those keys and count the calls to HSMs; after a restart "
+      "of the server");
+  CLI::Option* rules =
+      app.add_option("--hsm-rules-file", disturbance.rules_file,
+                     "Control file of the fault shim in front of an HSM (tests/support/p11fault)");
+  app.add_option("--hsm-delay", arguments.hsm_delay, "Each call to that HSM takes so long; 2ms")
+      ->needs(rules);
+  app.add_option("--hsm-rate", arguments.hsm_rate, "It takes so many calls a second")->needs(rules);
+  CLI::Option* disturb =
+      app.add_option("--hsm-disturb", arguments.hsm_disturb,
+                     "Measure without and with these rules of the shim, for example \"* hang\"")
+          ->needs(rules);
+  app.add_option("--during", disturbance.task,
+                 "Measure without and during a rotation: rotate-master or rotate-key")
+      ->check(CLI::IsMember({"rotate-master", "rotate-key"}))
+      ->excludes(disturb);
+  app.add_option("--during-env", disturbance.environment,
+                 "Environment of the rotation; default that of --mount");
+  app.add_option("--during-environments", disturbance.environments,
+                 "Rotate ENV-0 to ENV-(n-1) instead, made if missing")
+      ->check(CLI::Range(1, 10000));
+}
+
 Verification Verify(const RequestSet& requests, const LoadResult& load) {
   Verification verification;
   for (const std::string& answer : load.sampled_answers) {
@@ -122,6 +159,33 @@ int Finish(const Report& report, const LoadResult& load, const RequestSet& reque
   return IsClean(load, verification) ? 0 : 1;
 }
 
+// What needs no load: makes keys, or uses each of them once. Nothing: go on.
+Result<std::optional<int>> ServeKeys(ApiClient& api, const BenchArguments& arguments) {
+  if (arguments.make_keys != 0) {
+    KMS_TRY(MakeKeys(api, arguments.requests, arguments.make_keys));
+    return std::optional<int>(0);
+  }
+  if (arguments.cold_keys == 0) {
+    return std::optional<int>();
+  }
+  const ColdMeasurement report = KMS_TRY(MeasureCold(api, arguments.requests, arguments.cold_keys));
+  std::cout << (arguments.json ? ToJson(report).dump(2) + "\n" : ToText(report)) << std::flush;
+  return std::optional<int>(0);
+}
+
+// The rules of the slow HSM, from now on.
+Status SlowDown(BenchArguments& arguments) {
+  DisturbanceOptions& disturbance = arguments.disturbance;
+  const std::chrono::nanoseconds delay = KMS_TRY(ParseDuration(arguments.hsm_delay));
+  disturbance.quiet_rules = SlowHsmRules(
+      std::chrono::duration_cast<std::chrono::milliseconds>(delay), arguments.hsm_rate);
+  if (disturbance.rules_file.empty()) {
+    return Ok();
+  }
+  disturbance.rules = disturbance.quiet_rules + arguments.hsm_disturb + "\n";
+  return WriteRules(disturbance.rules_file, disturbance.quiet_rules);
+}
+
 Result<int> Measure(BenchArguments& arguments) {
   MeasurementOptions options;
   options.mix = KMS_TRY(ParseMix(arguments.mix));
@@ -137,10 +201,25 @@ Result<int> Measure(BenchArguments& arguments) {
   if (address.https) {
     context = KMS_TRY(MakeSslContext(ResolveCaFile(arguments.ca_file)));
   }
+  KMS_TRY(SlowDown(arguments));
+  ApiClient api = KMS_TRY(ApiClient::Connect(address, token, context.get()));
+  if (const std::optional<int> done = KMS_TRY(ServeKeys(api, arguments))) {
+    return *done;
+  }
   const RequestSet requests =
       KMS_TRY(RequestSet::Prepare(arguments.requests, token, context.get()));
   LoadGroup group = KMS_TRY(
       LoadGroup::Connect(requests, address, context.get(), arguments.connections, options.threads));
+  if (!arguments.hsm_disturb.empty() || !arguments.disturbance.task.empty()) {
+    if (arguments.disturbance.environment.empty()) {
+      arguments.disturbance.environment = arguments.requests.mount;
+    }
+    const DisturbanceMeasurement report =
+        KMS_TRY(MeasureDisturbance(group, api, options, arguments.disturbance));
+    LoadResult load = report.quiet.load;
+    load.Add(report.disturbed.load);
+    return Finish(report, load, requests, arguments);
+  }
   if (arguments.ceiling) {
     const CeilingMeasurement report = KMS_TRY(MeasureAgainstCeiling(group, options));
     LoadResult load = report.mix.load;
@@ -151,8 +230,8 @@ Result<int> Measure(BenchArguments& arguments) {
   if (arguments.noise != 0) {
     const PlaintextBuffer noisy = KMS_TRY(ResolveToken(arguments.noise_token_file));
     const RequestSet noise_requests = requests.WithToken(noisy);
-    LoadGroup noise = KMS_TRY(LoadGroup::Connect(noise_requests, address, context.get(),
-                                                 arguments.noise, /*threads=*/1));
+    LoadGroup noise = KMS_TRY(
+        LoadGroup::Connect(noise_requests, address, context.get(), arguments.noise, /*threads=*/1));
     const NoiseMeasurement report = KMS_TRY(MeasureNoise(group, noise, options));
     LoadResult load = report.quiet.load;
     load.Add(report.disturbed.load);
@@ -177,6 +256,7 @@ int Run(int argc, char** argv) {
   app.footer(kExamples);
   BenchArguments arguments;
   AddOptions(app, arguments);
+  AddHsmOptions(app, arguments);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& failure) {
