@@ -260,7 +260,12 @@ TEST_F(NetworkHsm, H6_AServerThatIsStoppedForAWhileSealsAndHeals) {
   network_->SignalServer(SIGSTOP);
   EXPECT_TRUE(Eventually([&] { return network_->prod().Last() == 503; }, kLease + kSlack));
   EXPECT_EQ(network_->staging().Failed(), 0U);
-  EXPECT_NE(network_->Hsm("hsm-2").value("breaker", "closed"), "closed");
+  const auto in_trouble = [&] {
+    const json hsm = network_->Hsm("hsm-2");
+    return hsm.value("breaker", "closed") != "closed" || hsm.value("state", "ready") != "ready";
+  };
+  EXPECT_TRUE(Eventually(in_trouble)) << network_->Hsm("hsm-2");
+  EXPECT_EQ(network_->Health("staging"), "away");
   network_->SignalServer(SIGCONT);
   ExpectNetworkHealed();
   network_->ExpectNothingLost();
