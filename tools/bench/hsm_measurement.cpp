@@ -74,11 +74,23 @@ Status MakeEnvironments(ApiClient& api, const DisturbanceOptions& options) {
   return Ok();
 }
 
+// Making them is not what is measured: the HSM is slow afterwards only.
+Status PrepareEnvironments(ApiClient& api, const DisturbanceOptions& options) {
+  if (options.rules_file.empty()) {
+    return MakeEnvironments(api, options);
+  }
+  KMS_TRY(WriteRules(options.rules_file, ""));
+  const Status made = MakeEnvironments(api, options);
+  KMS_TRY(WriteRules(options.rules_file, options.quiet_rules));
+  return made;
+}
+
 Result<std::vector<std::string>> StartTasks(ApiClient& api, const DisturbanceOptions& options) {
+  const std::string body = json{{"rate", options.task_rate}}.dump();
   std::vector<std::string> tasks;
   for (const std::string& name : TaskEnvironments(options)) {
     const json data = DataOf(
-        KMS_TRY(api.Send("POST", "/v1/sys/environments/" + name + "/" + options.task, "{}")));
+        KMS_TRY(api.Send("POST", "/v1/sys/environments/" + name + "/" + options.task, body)));
     tasks.push_back(data.value("task", ""));
   }
   return tasks;
@@ -227,7 +239,7 @@ Result<DisturbanceMeasurement> MeasureDisturbance(LoadGroup& group, ApiClient& a
   DisturbanceMeasurement result;
   const bool by_task = !disturbance.task.empty();
   if (by_task) {
-    KMS_TRY(MakeEnvironments(api, disturbance));
+    KMS_TRY(PrepareEnvironments(api, disturbance));
   }
   result.quiet = KMS_TRY(MeasurePlain(group, options));
   result.disturbed = by_task ? KMS_TRY(LoadDuringTasks(group, api, options, disturbance, result))

@@ -65,6 +65,7 @@ struct DisturbanceOptions {
   std::string quiet_rules;       // between them, and at the end
   std::string task;              // or this rotation: rotate-master, rotate-key
   std::string environment;       // of that environment,
+  std::uint32_t task_rate = 0;   // entries per second; 0: as fast as it can
   std::size_t environments = 0;  // or of ENVIRONMENT-0 ... when not zero: made if missing
 };
 

@@ -132,6 +132,8 @@ void AddHsmOptions(CLI::App& app, BenchArguments& arguments) {
                  "Measure without and during a rotation: rotate-master or rotate-key")
       ->check(CLI::IsMember({"rotate-master", "rotate-key"}))
       ->excludes(disturb);
+  app.add_option("--during-rate", disturbance.task_rate,
+                 "Its entries per second; default as many as it can");
   app.add_option("--during-env", disturbance.environment,
                  "Environment of the rotation; default that of --mount");
   app.add_option("--during-environments", disturbance.environments,
