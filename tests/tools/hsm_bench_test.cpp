@@ -104,7 +104,7 @@ TEST_F(HsmBench, LoadGoesOnUntilEachTaskIsDone) {
       return Data({{"task", request.target.substr(21, 3)}});
     }
     if (request.target.find("/v1/sys/tasks/") == 0) {
-      return Data({{"state", ++asked > 2 ? "done" : "running"}, {"done", 10}});
+      return Data({{"state", ++asked > 2 ? "done" : "running"}, {"entries", 10}});
     }
     return Answer(request);
   });
@@ -112,6 +112,7 @@ TEST_F(HsmBench, LoadGoesOnUntilEachTaskIsDone) {
       RunBench(server, {"--duration", "100ms", "--rate", "200", "--during", "rotate-master",
                         "--during-env", "e", "--during-environments", "2"});
   ASSERT_EQ(run.status, 0) << run.err << run.out;
+  EXPECT_EQ(json::parse(run.out)["tasks"], 2);
   EXPECT_EQ(json::parse(run.out)["task_entries"], 20);
   EXPECT_THAT(Targets(server), ::testing::IsSupersetOf({std::string("/v1/sys/mounts/e-0"),
                                                         std::string("/v1/sys/mounts/e-1")}));

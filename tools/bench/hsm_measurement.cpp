@@ -108,7 +108,7 @@ Result<bool> AllDone(ApiClient& api, std::vector<std::string>& tasks, std::uint6
     if (state != "done") {
       return false;
     }
-    entries += task.value("done", std::uint64_t{0});
+    entries += task.value("entries", std::uint64_t{0});
     tasks.pop_back();
   }
   return true;
@@ -121,6 +121,7 @@ Result<Measurement> LoadDuringTasks(LoadGroup& group, ApiClient& api,
                                     DisturbanceMeasurement& result) {
   const Time begin = std::chrono::steady_clock::now();
   std::vector<std::string> tasks = KMS_TRY(StartTasks(api, disturbance));
+  result.tasks = tasks.size();
   MeasurementOptions slice = options;
   slice.warmup = std::chrono::nanoseconds(0);
   slice.duration = kPollInterval;

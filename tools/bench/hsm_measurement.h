@@ -75,6 +75,7 @@ struct DisturbanceMeasurement {
   double throughput_ratio = 0;  // disturbed / quiet
   double p99_ratio = 0;
   std::chrono::nanoseconds task_elapsed{0};
+  std::size_t tasks = 0;
   std::uint64_t entries = 0;  // that the tasks worked on
 };
 // Runs the plan without and with the disturbance: rules for a duration, or tasks until all of them

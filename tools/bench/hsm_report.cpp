@@ -60,6 +60,7 @@ nlohmann::json ToJson(const DisturbanceMeasurement& measurement, const Verificat
           {"disturbed", ToJson(measurement.disturbed, {}, batch_items)},
           {"throughput_ratio", measurement.throughput_ratio},
           {"p99_ratio", measurement.p99_ratio},
+          {"tasks", measurement.tasks},
           {"task_seconds", Seconds(measurement.task_elapsed)},
           {"task_entries", measurement.entries},
           {"task_entries_per_second",
@@ -73,9 +74,9 @@ std::string ToText(const DisturbanceMeasurement& measurement, const Verification
                      Format("\np99 ratio      %.2f\npace ratio     %.3f\n", measurement.p99_ratio,
                             measurement.throughput_ratio);
   if (measurement.task_elapsed.count() != 0) {
-    text += Format("tasks          %llu entries in %.2f s, %.0f per second\n",
+    text += Format("tasks          %zu in %.2f s, %llu entries, %.0f per second\n",
+                   measurement.tasks, Seconds(measurement.task_elapsed),
                    static_cast<unsigned long long>(measurement.entries),
-                   Seconds(measurement.task_elapsed),
                    PerSecond(static_cast<double>(measurement.entries), measurement.task_elapsed));
   }
   return text;
