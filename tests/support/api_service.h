@@ -15,6 +15,7 @@
 #include "api/pipeline/pipeline.h"
 #include "kms/identity/identity.h"
 #include "kms/operations/environments.h"
+#include "kms/tasks/scrub.h"
 #include "kms/tasks/task_runner.h"
 #include "tests/fakes/fake_master_key_device.h"
 #include "tests/fakes/manual_clock.h"
@@ -57,10 +58,11 @@ class ApiService {
     AddEnvironment("transit", {});
     tasks_ = Require(TaskRunner::Open(*environments_, clock, TaskRunnerOptions{}));
     tasks_->Start();
+    scrub_ = std::make_unique<Scrub>(*environments_, clock, ScrubOptions{});
     pipeline_ = std::make_unique<api::Pipeline>(
         api::RouteTable(),
         api::Services{*environments_, audit, *identity_, limits, clock, std::move(options),
-                      tasks_.get()});
+                      tasks_.get(), nullptr, scrub_.get()});
   }
 
   void AddEnvironment(std::string_view name, EnvironmentSettings settings) {
@@ -136,6 +138,8 @@ class ApiService {
   Environments& environments() { return *environments_; }
   Identity& identity() { return *identity_; }
   TaskRunner& tasks() { return *tasks_; }
+  // Takes no step by itself.
+  Scrub& scrub() { return *scrub_; }
   TokenStore& tokens() { return identity_->tokens(); }
   api::Pipeline& pipeline() { return *pipeline_; }
 
@@ -190,6 +194,7 @@ class ApiService {
   std::unique_ptr<Environments> environments_;
   std::unique_ptr<Identity> identity_;
   std::unique_ptr<TaskRunner> tasks_;
+  std::unique_ptr<Scrub> scrub_;
   std::unique_ptr<api::Pipeline> pipeline_;
 };
 
