@@ -263,7 +263,7 @@ Status Serve(const Config& config, const ServeOptions& options) {
   const HsmReload reload_hsms = ReloadFrom(options, fleet, *environments, leases);
 
   const std::unique_ptr<TaskRunner> tasks = KMS_TRY(
-      TaskRunner::Open(*environments, clock, TaskRunnerOptionsFrom(config, *audit)));
+      TaskRunner::Open(*environments, clock, TaskRunnerOptionsFrom(config, *audit, *environments)));
   Scrub scrub(*environments, clock, ScrubOptionsFrom(config, *audit, *guard, *environments));
   PipelineOptions pipeline_options = PipelineOptionsFrom(config);
   pipeline_options.reload_hsms = reload_hsms;

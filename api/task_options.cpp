@@ -21,6 +21,21 @@ void LogEnd(const TaskRecord& record) {
   LogInfo(line);
 }
 
+// Lease proofs share the HSMs with tasks. Once a lease has used up this share of its grace, tasks
+// wait until it is proven again; when no HSM proves it, it ends and nobody waits for it.
+constexpr std::int64_t kLateShare = 4;
+
+bool LeasesAreLate(const Environments& environments) {
+  for (const EnvironmentStatus& status : environments.Statuses()) {
+    if (!status.sealed && status.lease_grace_ms && status.lease_age_ms &&
+        *status.lease_age_ms > *status.lease_grace_ms / kLateShare &&
+        *status.lease_age_ms > 2 * status.lease_interval_ms) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void Alarm(std::string_view what) { LogWarning(std::string(what)); }
 
 // One line per directory whose entries are not what its sum says.
@@ -38,7 +53,8 @@ std::vector<std::string> DifferencesOf(const DigestReport& report) {
 
 }  // namespace
 
-TaskRunnerOptions TaskRunnerOptionsFrom(const Config& config, ChainedAuditLog& audit) {
+TaskRunnerOptions TaskRunnerOptionsFrom(const Config& config, ChainedAuditLog& audit,
+                                        const Environments& environments) {
   TaskRunnerOptions options;
   options.hsm_timeout = config.hsm.call_timeout;
   options.audit = &audit;
@@ -46,6 +62,7 @@ TaskRunnerOptions TaskRunnerOptionsFrom(const Config& config, ChainedAuditLog& a
     const AuditHead head = audit.head();
     return std::to_string(head.seq) + ":" + HexEncode(head.hash);
   };
+  options.busy = [&environments] { return LeasesAreLate(environments); };
   options.ended = LogEnd;
   options.alarm = Alarm;
   return options;

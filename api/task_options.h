@@ -10,8 +10,9 @@
 
 namespace kms::api {
 
-// `audit` must outlive what is made with them.
-TaskRunnerOptions TaskRunnerOptionsFrom(const Config& config, ChainedAuditLog& audit);
+// Both must outlive what is made with them.
+TaskRunnerOptions TaskRunnerOptionsFrom(const Config& config, ChainedAuditLog& audit,
+                                        const Environments& environments);
 
 // All must outlive what is made with them.
 ScrubOptions ScrubOptionsFrom(const Config& config, ChainedAuditLog& audit, StoreGuard& guard,

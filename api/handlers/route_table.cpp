@@ -299,9 +299,12 @@ constexpr std::array kCapabilitiesFields = {
 constexpr std::array kWrappingTokenFields = {
     FieldSpec{.name = "token", .kind = kString},
 };
+// Entries per second, so that rotations stay in the background; 0: as fast as it goes.
+constexpr std::string_view kTaskRate = "3000";
+
 constexpr std::array kStartTaskFields = {
     FieldSpec{.name = "dry_run", .kind = kBoolean},
-    FieldSpec{.name = "rate", .kind = kInteger},
+    FieldSpec{.name = "rate", .kind = kInteger, .fallback = kTaskRate},
 };
 constexpr std::array kRotateMasterFields = {
     FieldSpec{.name = "to_hsm", .kind = kString},

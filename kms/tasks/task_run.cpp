@@ -21,8 +21,8 @@ constexpr double kLoadedFactor = 2;
 constexpr double kLeastPatience = 0.5;
 constexpr double kMostPatience = 8;
 constexpr milliseconds kLongestLoadPause{500};
-constexpr milliseconds kBusyPause{20};
-constexpr int kMostBusyPauses = 50;
+constexpr milliseconds kBusyPause{100};
+constexpr int kMostBusyPauses = 300;
 
 }  // namespace
 
@@ -50,7 +50,9 @@ Status TaskRun::Begin(const std::string& step, std::uint64_t total) {
   ++progress_;
   saved_ = std::chrono::steady_clock::now();
   unsaved_ = 0;
-  return SaveTask(sys(), task_);
+  KMS_TRY(SaveTask(sys(), task_));
+  WaitWhileBusy();
+  return CheckInterrupted();
 }
 
 void TaskRun::Restart() {
@@ -79,10 +81,18 @@ Status TaskRun::Advance(std::uint64_t seen, std::uint64_t changed, const std::st
     unsaved_ = 0;
   }
   Pause(PauseFor(seen, changed, took));
-  for (int round = 0; round < kMostBusyPauses && options_.busy && options_.busy(); ++round) {
+  WaitWhileBusy();
+  return CheckInterrupted();
+}
+
+// Not for ever: what keeps the service busy may never end.
+void TaskRun::WaitWhileBusy() {
+  for (int round = 0; round < kMostBusyPauses && !task_.interrupted(); ++round) {
+    if (!options_.busy || !options_.busy()) {
+      return;
+    }
     Pause(kBusyPause);
   }
-  return CheckInterrupted();
 }
 
 // Steps take turns with what clients ask for: after each there is a pause of about its own length,

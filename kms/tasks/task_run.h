@@ -34,7 +34,8 @@ struct TaskRunnerOptions {
   AuditLog* audit = nullptr;                      // begin and end of each run are recorded here
   // The head of the audit log for statements, in hexadecimal; empty: they have none.
   std::function<std::string()> audit_head;
-  // Whether the service has more to answer than it can: tasks wait meanwhile. Empty: never.
+  // Whether something must not wait for tasks, for example leases that get old while tasks keep
+  // the HSMs occupied: tasks wait meanwhile, half a minute at most. Empty: never.
   std::function<bool()> busy;
   // Told how each run ended: for the service log. Empty: nobody is told.
   std::function<void(const TaskRecord& record)> ended;
@@ -101,6 +102,7 @@ class TaskRun {
   void Pause(std::chrono::nanoseconds pause);
 
  private:
+  void WaitWhileBusy();
   [[nodiscard]] std::chrono::nanoseconds PauseFor(std::uint64_t seen, std::uint64_t changed,
                                                   std::chrono::nanoseconds took);
 

@@ -23,7 +23,7 @@ struct MasterArguments {
   std::string environment;
   std::string to_token;
   std::int64_t version = 0;
-  std::int64_t rate = 0;
+  std::optional<std::int64_t> rate;
   bool dry_run = false;
   bool detach = false;
   bool yes = false;
@@ -41,8 +41,8 @@ nlohmann::json BodyOf(const MasterArguments& arguments) {
   if (arguments.dry_run) {
     body["dry_run"] = true;
   }
-  if (arguments.rate != 0) {
-    body["rate"] = arguments.rate;
+  if (arguments.rate) {
+    body["rate"] = *arguments.rate;
   }
   return body;
 }
@@ -214,7 +214,8 @@ void AddTaskOptions(CLI::App& command, MasterArguments& arguments) {
 void AddRateOption(CLI::App& command, MasterArguments& arguments) {
   command
       .add_option("--rate", arguments.rate,
-                  "At most so many entries per second; `kmsctl task throttle` changes it later")
+                  "At most so many entries per second, 3000 if not given, 0: no limit; `kmsctl task "
+                  "throttle` changes it later")
       ->type_name("N");
 }
 

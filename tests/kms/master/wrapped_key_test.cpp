@@ -85,7 +85,7 @@ TEST(WrappedKey, C17_NamesAnUnknownFormat) {
 
 TEST(WrappedKey, C17_NamesAnUnknownMechanism) {
   Bytes newer = SampleWrappedKey().Encode();
-  for (const std::uint8_t number : Bytes{0, 7, 255}) {
+  for (const std::uint8_t number : Bytes{0, 8, 255}) {
     newer[2] = number;
     EXPECT_THAT(WrappedKey::Decode(newer),
                 HasError(ErrorCode::kCorrupted,
