@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of a task: begun, throttled, cancelled, resumed, cut short by the end of the process.
+#include <atomic>
+
 #include "tests/kms/tasks/task_world.h"
 
 namespace kms {
@@ -105,6 +107,28 @@ TEST_F(TaskRunnerTest, TriesAgainWhatMayPass) {
   EXPECT_EQ(world_.Do(TaskKind::kRotateEnvironmentKey).state, TaskState::kDone);
   world_.ExpectOnlyEnvironmentKey(2);
   world_.ExpectPromisesKept();
+}
+
+TEST_F(TaskRunnerTest, WaitsWhileSomethingMustNotWaitForIt) {
+  world_.Stop();
+  std::atomic<bool> busy = true;
+  std::atomic<int> asked = 0;
+  world_.task_options.busy = [&] {
+    ++asked;
+    return busy.load();
+  };
+  world_.Run();
+  KMS_ASSERT_OK_AND_ASSIGN(const TaskRecord record, world_.Submit(TaskKind::kRotateMasterKey));
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (asked < 3 && std::chrono::steady_clock::now() < until) {
+    std::this_thread::yield();
+  }
+  EXPECT_GE(asked, 3);
+  KMS_ASSERT_OK_AND_ASSIGN(const GroupMaterial keys, world_.environments().ReadKeys("prod"));
+  EXPECT_FALSE(keys.members.at("default").masters.contains(2)) << "nothing is made meanwhile";
+  busy = false;
+  EXPECT_EQ(world_.Await(record.id).state, TaskState::kDone);
+  world_.Stop();
 }
 
 TEST_F(TaskRunnerTest, DoesNothingThatCannotBeRecorded) {
