@@ -30,7 +30,6 @@ namespace {
 
 constexpr std::size_t kProvenEntries = 200;
 constexpr Milliseconds kAuditTimeout{10000};
-constexpr std::size_t kPage = 1000;
 constexpr std::string_view kListed = "environments/";
 
 void Say(const std::string& line) { std::printf("%s\n", line.c_str()); }
