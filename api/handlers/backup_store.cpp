@@ -14,7 +14,7 @@ constexpr std::int64_t kLongestKeepSeconds = std::int64_t{3660} * 24 * 3600;  //
 Result<Backups*> BackupsOf(const Call& call) {
   Backups* const backups = call.services.backups;
   return backups != nullptr ? Result<Backups*>(backups)
-                            : FailedPrecondition("this service keeps no store to back up");
+                            : InvalidArgument("this service keeps no store to back up");
 }
 
 void AppendMasterKeys(const std::vector<BackupMasterKey>& keys, std::string& out) {

@@ -26,8 +26,7 @@ Result<KeyProtection> ProtectionOf(const Fields& fields) {
   }
   const std::string_view name = fields.Text("protection");
   if (!name.empty() && name != "software" && name != "hsm") {
-    return InvalidArgument("unknown protection " + std::string(name.substr(0, 64)) +
-                           R"(; it must be "software" or "hsm")");
+    return InvalidArgument("protection must be \"software\" or \"hsm\"");
   }
   if (external && name == "software") {
     return InvalidArgument("external keys are protected by their HSM, not by software");

@@ -21,7 +21,7 @@ constexpr std::string_view kAdministrator = R"(
 path "guarded/*" { capabilities = ["create", "read", "update", "delete", "list"] }
 path "sys/mounts/guarded" { capabilities = ["read", "delete"] }
 path "sys/mounts/guarded/tune" { capabilities = ["read", "update"] }
-path "sys/environments/guarded/*" { capabilities = ["update", "sudo"] }
+path "sys/environments/guarded/*" { capabilities = ["update", "delete", "sudo"] }
 path "sys/approvals" { capabilities = ["list"] }
 path "sys/approvals/*" { capabilities = ["read", "update", "delete"] }
 )";

@@ -140,7 +140,7 @@ TEST_F(ResidentKeys, RefuseWhatTheyCannot) {
     const char* fields;
     const char* text;
   } kRows[] = {
-      {R"("protection":"vault")", R"(unknown protection vault; it must be "software" or "hsm")"},
+      {R"("protection":"vault")", R"(protection must be "software" or "hsm")"},
       {R"("hsm":"default")", R"(hsm is only for keys of protection "hsm")"},
       {R"("protection":"hsm","hsm":"elsewhere")",
        "HSM elsewhere does not serve this environment; it is served by default"},
