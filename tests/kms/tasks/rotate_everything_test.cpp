@@ -18,7 +18,10 @@ constexpr TaskKind kKind = TaskKind::kRotateEverything;
 
 class RotateEverythingTest : public ::testing::Test {
  protected:
-  void SetUp() override { world_.Begin(); }
+  void SetUp() override {
+    world_.options.audit = &world_.audit;
+    world_.Begin();
+  }
 
   KeyVersionNumber LatestOf(const std::string& name) {
     const Result<KeyHandle> key = world_.FindKey("prod", name);
