@@ -143,8 +143,19 @@ ConnectionEvent Token::Impl::StepReady() {
   return ConnectionEvent::kDeviceFailed;
 }
 
-// One sentinel of every key that calls have used; without any, the token itself.
+// Whether an RSA key is being made: many a library lets nothing else in for as long as that takes.
+bool Token::Impl::MakesRsaKey() {
+  if (!import_key_mutex_.try_lock()) {
+    return true;
+  }
+  import_key_mutex_.unlock();
+  return false;
+}
+
+// One sentinel of every key that calls have used; without any, the token itself. What is not
+// answered because a key is being made does not count: that call has a deadline of its own.
 void Token::Impl::ProbeKnownMasters() {
+  const bool was_making_a_key = MakesRsaKey();
   const Deadline deadline = Now() + timings_.probe_deadline;
   std::vector<MasterKeyRecord> records;
   {
@@ -164,7 +175,11 @@ void Token::Impl::ProbeKnownMasters() {
     const auto admission = Admit(deadline);
     answered = !admission.has_value() || admission->connection().CheckPresent().ok();
   }
-  failed_probes_ = answered ? 0 : failed_probes_ + 1;
+  if (answered) {
+    failed_probes_ = 0;
+  } else if (!was_making_a_key && !MakesRsaKey()) {
+    ++failed_probes_;
+  }
 }
 
 ConnectionEvent Token::Impl::StepDrain() {

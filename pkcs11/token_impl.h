@@ -133,6 +133,7 @@ class Token::Impl {
   ConnectionEvent StepLockedOut();
   ConnectionEvent Judged(const Status& status);
   void ProbeKnownMasters();
+  bool MakesRsaKey();
   void SetReason(const std::string& reason);
   // Waits for a stop or `pause`; true when stopping.
   bool Pause(std::chrono::milliseconds pause);
