@@ -61,6 +61,14 @@ struct Environment::Impl {
     encryption_limit = std::min(configured_limit, OptionLimit(settings));
   }
 
+  // Secret memory is one for all environments: warm keys of this one must not keep another from
+  // making or reading its first.
+  void LeaveRoom() {
+    if (SecretMemoryIsShort()) {
+      cache.Shrink();
+    }
+  }
+
   // Makes room among the counters: those of keys that are not in memory go.
   void DropIdleUsages() KMS_REQUIRES(usage_mutex) {
     std::erase_if(usages, [](const auto& entry) {
@@ -137,6 +145,7 @@ Result<KeyHandle> Environment::FindKey(const KeyName& name) {
     }
     return loaded;
   });
+  impl_->LeaveRoom();
   // A key that was being read while the environment was sealed must not be used any more.
   if (found.has_value() && sealed()) {
     return Unavailable("environment is sealed");
@@ -148,6 +157,7 @@ void Environment::ForgetKey(std::string_view name) { impl_->cache.Forget(name); 
 
 void Environment::PublishKey(KeyHandle key, Revision revision) {
   impl_->cache.Publish(std::move(key), revision);
+  impl_->LeaveRoom();
 }
 
 Mutex& Environment::KeyWriteMutex(std::string_view name) {

@@ -132,8 +132,8 @@ TEST_F(StoreBackupApi, ItTakesSudoAndIsRecordedBeforeItIsMade) {
 }
 
 TEST_F(StoreBackupApi, AServiceWithoutAStoreSaysSo) {
-  EXPECT_EQ(api_.Get("/v1/sys/backup").status, 503);
-  EXPECT_EQ(api_.List("/v1/sys/backups").status, 503);
+  EXPECT_EQ(api_.Get("/v1/sys/backup").status, 400);
+  EXPECT_EQ(api_.List("/v1/sys/backups").status, 400);
 }
 
 }  // namespace
