@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // sys/backup and sys/backups/…: the whole store as one file, and which of them still count.
 #include "api/handlers/handlers.h"
+#include "api/handlers/record_list.h"
 #include "api/pipeline/call.h"
 #include "api/pipeline/json_writer.h"
 #include "kms/backup/backups.h"
@@ -82,25 +83,12 @@ Result<Reply> HandleListStoreBackups(Call& call) {
   if (records.empty()) {
     return Reply::Absent();
   }
-  std::string data;
-  JsonObject object(data);
-  object.Key("keys");
-  JsonArray keys(data);
-  for (const BackupRecord& record : records) {
-    AppendJsonString(record.id.ToString(), keys.Next());
-  }
-  keys.Close();
-  object.Key("key_info");
-  JsonObject info(data);
-  for (const BackupRecord& record : records) {
-    info.Key(record.id.ToString());
-    JsonObject one(data);
-    AppendRecord(record, call.services.clock.Now(), one, data);
+  const WallTime now = call.services.clock.Now();
+  return Reply::Data(KeysWithInfo(records, [now](const BackupRecord& record, std::string& out) {
+    JsonObject one(out);
+    AppendRecord(record, now, one, out);
     one.Close();
-  }
-  info.Close();
-  object.Close();
-  return Reply::Data(std::move(data));
+  }));
 }
 
 Result<Reply> HandleForgetStoreBackup(Call& call) {

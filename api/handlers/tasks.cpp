@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // sys/tasks/…: long work under way and over; sys/statements/…: what was destroyed for good.
 #include "api/handlers/handlers.h"
+#include "api/handlers/record_list.h"
 #include "api/handlers/task_reply.h"
 #include "api/pipeline/call.h"
 #include "api/pipeline/json_writer.h"
@@ -45,23 +46,7 @@ Result<Reply> HandleListTasks(Call& call) {
   if (records.empty()) {
     return Reply::Absent();
   }
-  std::string data;
-  JsonObject object(data);
-  object.Key("keys");
-  JsonArray keys(data);
-  for (const TaskRecord& record : records) {
-    AppendJsonString(record.id.ToString(), keys.Next());
-  }
-  keys.Close();
-  object.Key("key_info");
-  JsonObject info(data);
-  for (const TaskRecord& record : records) {
-    info.Key(record.id.ToString());
-    AppendTask(record, data);
-  }
-  info.Close();
-  object.Close();
-  return Reply::Data(std::move(data));
+  return Reply::Data(KeysWithInfo(records, AppendTask));
 }
 
 Result<Reply> HandleReadTask(Call& call) {
@@ -106,23 +91,7 @@ Result<Reply> HandleListStatements(Call& call) {
   if (statements.empty()) {
     return Reply::Absent();
   }
-  std::string data;
-  JsonObject object(data);
-  object.Key("keys");
-  JsonArray keys(data);
-  for (const DestructionStatement& statement : statements) {
-    AppendJsonString(statement.id.ToString(), keys.Next());
-  }
-  keys.Close();
-  object.Key("key_info");
-  JsonObject info(data);
-  for (const DestructionStatement& statement : statements) {
-    info.Key(statement.id.ToString());
-    AppendStatement(statement, data);
-  }
-  info.Close();
-  object.Close();
-  return Reply::Data(std::move(data));
+  return Reply::Data(KeysWithInfo(statements, AppendStatement));
 }
 
 Result<Reply> HandleReadStatement(Call& call) {
