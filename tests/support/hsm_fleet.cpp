@@ -240,6 +240,17 @@ void HsmFleet::StopWriters() {
   }
 }
 
+void HsmFleet::Stop() {
+  StopWriters();
+  EXPECT_EQ(kmsd_.Terminate(), 0) << kmsd_.Log();
+}
+
+bool HsmFleet::Serve() {
+  const bool serves = kmsd_.Serve(config_path());
+  EXPECT_TRUE(serves) << kmsd_.Log();
+  return serves;
+}
+
 void HsmFleet::ExpectNothingLost() {
   StopWriters();
   EXPECT_TRUE(kmsd_.running()) << kmsd_.Log();

@@ -81,6 +81,9 @@ class HsmFleet {
   bool Start(const std::string& lease_grace = "2s");
   void StartWriters();  // prod, staging and dev
   void StopWriters();
+  // Ends kmsd, which the writers do not survive, and serves the same state again.
+  void Stop();
+  bool Serve();
   [[nodiscard]] FleetWriter& prod() { return *writers_[0]; }
   [[nodiscard]] FleetWriter& staging() { return *writers_[1]; }
   [[nodiscard]] FleetWriter& neighbour() { return *writers_[2]; }
@@ -101,6 +104,9 @@ class HsmFleet {
   // Runs pkcs11-tool on the second token's SoftHSM; the arguments after module, token and PIN.
   void Pkcs11Tool(const std::vector<std::string>& arguments);
 
+  // Of kmsd: `<directory>/kms.json` and what `kmsd dev` keeps.
+  [[nodiscard]] std::string config_path() const { return directory_.path() + "/kms.json"; }
+  [[nodiscard]] const std::string& state() const { return state_; }
   // The second token's directory, its PIN file.
   [[nodiscard]] std::string tokens() const { return state_ + "/hsm-2/tokens"; }
   [[nodiscard]] std::string pin_file() const { return state_ + "/hsm-2/pin"; }
