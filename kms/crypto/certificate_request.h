@@ -3,11 +3,14 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 
+#include "kms/base/bytes.h"
 #include "kms/base/result.h"
 #include "kms/crypto/asymmetric_key.h"
+#include "kms/crypto/hash.h"
 
 namespace kms {
 
@@ -20,5 +23,16 @@ inline constexpr std::size_t kMaxRequestTemplateBytes = std::size_t{64} << 10U;
 // Errors: kInvalidArgument "could not decode PEM CSR", "could not parse the CSR: …", "could not
 // create the csr: private key not imported for key version selected"; kInternal. Any thread.
 Result<std::string> SignCertificateRequest(const AsymmetricKey& key, std::string_view template_pem);
+
+// Signs a digest where the private half is: ECDSA in DER form, RSA PKCS #1 v1.5.
+using DigestSigner = std::function<Result<Bytes>(HashAlgorithm hash, ByteView digest)>;
+
+// The same for an EC or RSA key whose private half is elsewhere: `sign` is called once, and what it
+// returns must verify under `key`.
+// Errors: as above and those of `sign`; kInvalidArgument for an Ed25519 key; kUnavailable for a
+// signature that does not verify, which is not given out.
+Result<std::string> SignCertificateRequestElsewhere(const AsymmetricKey& key,
+                                                    std::string_view template_pem,
+                                                    const DigestSigner& sign);
 
 }  // namespace kms

@@ -54,21 +54,30 @@ Result<SecretBytes> EcdhSharedSecret(const AsymmetricKey& own, const AsymmetricK
 
 }  // namespace internal
 
-Result<SecretBytes> AgreeEcdh(const AsymmetricKey& own, std::string_view peer_pem,
-                              std::size_t out_bytes) {
-  if (!IsEcdsa(own.algorithm())) {
-    return InvalidArgument("base key type " + std::string(KeyTypeName(own.algorithm())) +
+Result<AsymmetricKey> ParsePeerKey(AsymmetricAlgorithm own, std::string_view peer_pem) {
+  if (!IsEcdsa(own)) {
+    return InvalidArgument("base key type " + std::string(KeyTypeName(own)) +
                            " does not support key agreement");
   }
-  if (!own.has_private()) {
-    return InvalidArgument("base key version does not have a private counterpart");
-  }
-  Result<AsymmetricKey> peer = ImportPublicKey(own.algorithm(), peer_pem);
+  Result<AsymmetricKey> peer = ImportPublicKey(own, peer_pem);
   if (!peer.has_value()) {
     return AboutThePeer(std::move(peer).error());
   }
-  const SecretBytes shared_secret = KMS_TRY(internal::EcdhSharedSecret(own, *peer));
+  return peer;
+}
+
+Result<SecretBytes> KeyFromSharedSecret(const SecretBytes& shared_secret, std::size_t out_bytes) {
   return HkdfSha256(shared_secret.View(), {}, {}, out_bytes);
+}
+
+Result<SecretBytes> AgreeEcdh(const AsymmetricKey& own, std::string_view peer_pem,
+                              std::size_t out_bytes) {
+  if (IsEcdsa(own.algorithm()) && !own.has_private()) {
+    return InvalidArgument("base key version does not have a private counterpart");
+  }
+  const AsymmetricKey peer = KMS_TRY(ParsePeerKey(own.algorithm(), peer_pem));
+  const SecretBytes shared_secret = KMS_TRY(internal::EcdhSharedSecret(own, peer));
+  return KeyFromSharedSecret(shared_secret, out_bytes);
 }
 
 }  // namespace kms

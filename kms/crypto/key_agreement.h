@@ -19,6 +19,11 @@ namespace kms {
 Result<SecretBytes> AgreeEcdh(const AsymmetricKey& own, std::string_view peer_pem,
                               std::size_t out_bytes);
 
+// The parts of AgreeEcdh, with its errors, for a key that agrees elsewhere: the peer's key, whose
+// point was checked, and what is made of Z.
+Result<AsymmetricKey> ParsePeerKey(AsymmetricAlgorithm own, std::string_view peer_pem);
+Result<SecretBytes> KeyFromSharedSecret(const SecretBytes& shared_secret, std::size_t out_bytes);
+
 namespace internal {
 
 // Z itself, as long as the curve's field. For AgreeEcdh and for published vectors. Both keys are on

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "kms/crypto/pem_text.h"
+#include "kms/crypto/signature.h"
 #include "tests/support/asymmetric_keys.h"
 #include "tests/support/matchers.h"
 #include "tests/support/openssl_command.h"
@@ -17,6 +18,7 @@ namespace {
 
 using ::kms::testing::HasError;
 using ::kms::testing::OpensslCommand;
+using ::kms::testing::PublicHalf;
 using ::kms::testing::TestKey;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -147,6 +149,76 @@ TEST(CertificateRequest, NeedsAPrivateHalf) {
               HasError(ErrorCode::kInvalidArgument,
                        "could not create the csr: private key not imported for key version "
                        "selected"));
+}
+
+// ---- signed elsewhere ---------------------------------------------------------------------------
+
+// As a token signs: a digest alone.
+DigestSigner SignerOf(const AsymmetricKey& key) {
+  return [key](HashAlgorithm hash, ByteView digest) {
+    return CreateSignature(
+        key, {.hash = hash, .prehashed = true, .rsa = RsaSignatureScheme::kPkcs1v15}, digest);
+  };
+}
+
+TEST(CertificateRequestElsewhere, IsVerifiedByOpenssl) {
+  for (const AsymmetricAlgorithm algorithm : {kEcdsaP256, kEcdsaP384, kEcdsaP521, kRsa2048}) {
+    const AsymmetricKey key = TestKey(algorithm);
+    // Among so many signatures are some whose last bits are zeros.
+    for (int round = 0; round < 16; ++round) {
+      KMS_ASSERT_OK_AND_ASSIGN(
+          const std::string pem,
+          SignCertificateRequestElsewhere(PublicHalf(key), Template(), SignerOf(key)));
+      if (round != 0) {
+        continue;
+      }
+      OpensslCommand openssl;
+      openssl.Write("request.pem", pem);
+      EXPECT_TRUE(openssl.Run("req -verify -noout -in request.pem"));
+      ASSERT_TRUE(openssl.Run("req -noout -text -in request.pem"));
+      EXPECT_THAT(openssl.Output(), HasSubstr("DNS:service.example"));
+    }
+  }
+}
+
+TEST(CertificateRequestElsewhere, IsByteForByteTheOneThatIsSignedHere) {
+  const AsymmetricKey key = TestKey(kRsa2048);  // whose signatures have no randomness
+  for (const std::string& csr_template : {std::string(), Template()}) {
+    KMS_ASSERT_OK_AND_ASSIGN(const std::string here, SignCertificateRequest(key, csr_template));
+    KMS_ASSERT_OK_AND_ASSIGN(
+        const std::string elsewhere,
+        SignCertificateRequestElsewhere(PublicHalf(key), csr_template, SignerOf(key)));
+    EXPECT_EQ(elsewhere, here);
+  }
+}
+
+TEST(CertificateRequestElsewhere, H20_WithASignatureThatDoesNotVerifyIsNotGivenOut) {
+  const AsymmetricKey key = TestKey(kEcdsaP256);
+  const DigestSigner signers[] = {
+      SignerOf(TestKey(kEcdsaP256, 1)),
+      [](HashAlgorithm, ByteView) -> Result<Bytes> { return Bytes(); },
+      [](HashAlgorithm, ByteView) -> Result<Bytes> { return Bytes(70, 0x30); },
+      [&](HashAlgorithm hash, ByteView) { return SignerOf(key)(hash, Bytes(32, 1)); }};
+  for (const DigestSigner& sign : signers) {
+    EXPECT_THAT(SignCertificateRequestElsewhere(key, {}, sign),
+                HasError(ErrorCode::kUnavailable, HasSubstr("does not verify")));
+  }
+}
+
+TEST(CertificateRequestElsewhere, GivesTheSignersErrorAndAsksItForNothingElse) {
+  const DigestSigner absent = [](HashAlgorithm, ByteView) -> Result<Bytes> {
+    return Unavailable("away");
+  };
+  EXPECT_THAT(SignCertificateRequestElsewhere(TestKey(kEcdsaP256), {}, absent),
+              HasError(ErrorCode::kUnavailable, "away"));
+  const DigestSigner never = [](HashAlgorithm, ByteView) -> Result<Bytes> {
+    ADD_FAILURE() << "asked";
+    return Bytes();
+  };
+  EXPECT_THAT(SignCertificateRequestElsewhere(TestKey(kEd25519), {}, never),
+              HasError(ErrorCode::kInvalidArgument, StartsWith("could not create the csr")));
+  EXPECT_THAT(SignCertificateRequestElsewhere(TestKey(kEcdsaP256), "nonsense", never),
+              HasError(ErrorCode::kInvalidArgument, "could not decode PEM CSR"));
 }
 
 }  // namespace
