@@ -15,6 +15,7 @@
 #include "pkcs11/libp11_tenant.h"
 #include "pkcs11/qualification_bench.h"
 #include "pkcs11/resident_object.h"
+#include "pkcs11/resident_use.h"
 
 namespace kms::pkcs11 {
 namespace {
@@ -180,6 +181,28 @@ Status TryPair(QualificationBench& bench, const KeyMaker& make, ResidentKeyType 
   return tried.has_value() ? tried : TryPairAt(bench, make, type, /*in_token=*/true);
 }
 
+// Which EC keys agree on secrets with others (ECDH), as `derive-key` asks of them.
+void QualifyKeyAgreement(QualificationBench& bench) {
+  std::string agreeing;
+  std::string refusal;
+  for (const Curve& curve : kCurves) {
+    auto session = bench.Open();
+    const Status tried = session.has_value() ? TryAgreement(bench.slot(), *session, curve.type)
+                                             : Status(session.error());
+    if (tried.has_value()) {
+      agreeing += (agreeing.empty() ? "" : " ") + std::string(curve.name);
+    } else {
+      refusal = ToldError(tried.error());
+    }
+  }
+  bench.Learn("key_agreement", agreeing);
+  if (agreeing.empty()) {
+    bench.Note("key agreement", "not possible: " + refusal);
+  } else {
+    bench.Good("key agreement", "ECDH with keys of " + agreeing);
+  }
+}
+
 Status TryAesGcm(QualificationBench& bench) {
   Session session = KMS_TRY(bench.Open());
   const auto key = KMS_TRY(GenerateMasterKeyObject(session,
@@ -268,6 +291,7 @@ Status QualifyResidentKeys(QualificationBench& bench) {
   }
   tell("aes256-gcm96", TryAesGcm(bench));
   bench.Learn("resident_keys", possible);
+  QualifyKeyAgreement(bench);
   return Ok();
 }
 

@@ -203,6 +203,7 @@ std::string QualificationJson(const QualificationOptions& options,
   json["recovery"] = Group(report, "recovery.");
   json["signing"] = FactOf(report, "signing") == "yes";
   json["resident_keys"] = WordsOf(report, "resident_keys");
+  json["key_agreement"] = WordsOf(report, "key_agreement");
   json["findings"] = Json::array();
   for (const Finding& finding : report.findings) json["findings"].push_back(FindingJson(finding));
   json["performance"] = Json::array();

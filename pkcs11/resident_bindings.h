@@ -15,6 +15,9 @@
 
 namespace kms::pkcs11 {
 
+// How a token takes the point of a peer: PKCS #11 allows both, modules often one.
+enum class PointForm : std::uint8_t { kBare, kOctetString };
+
 struct BoundResident {
   CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
   ResidentKeyRecord record;
@@ -66,11 +69,33 @@ class ResidentBindings {
     places_.insert_or_assign({id, hash}, place);
   }
 
+  // How the key agrees; nullopt when that was not found out yet.
+  [[nodiscard]] std::optional<PointForm> PointFormOf(const Bytes& id) const {
+    ScopedSharedLock lock(mutex_);
+    const auto found = point_forms_.find(id);
+    return found == point_forms_.end() ? std::nullopt : std::optional(found->second);
+  }
+  void KeepPointForm(const Bytes& id, PointForm form) {
+    ScopedLock lock(mutex_);
+    point_forms_.insert_or_assign(id, form);
+  }
+  // Whether the token was seen to make keys of this type that agree.
+  [[nodiscard]] bool MakesAgreeing(ResidentKeyType type) const {
+    ScopedSharedLock lock(mutex_);
+    return makes_agreeing_.contains(type);
+  }
+  void KeepMakesAgreeing(ResidentKeyType type) {
+    ScopedLock lock(mutex_);
+    makes_agreeing_.insert(type);
+  }
+
  private:
   mutable SharedMutex mutex_;
   std::map<Bytes, BoundResident> bound_ KMS_GUARDED_BY(mutex_);
   std::set<std::tuple<Bytes, CK_MECHANISM_TYPE, int>> refused_ KMS_GUARDED_BY(mutex_);
   std::map<std::pair<Bytes, HashAlgorithm>, OaepPlace> places_ KMS_GUARDED_BY(mutex_);
+  std::map<Bytes, PointForm> point_forms_ KMS_GUARDED_BY(mutex_);
+  std::set<ResidentKeyType> makes_agreeing_ KMS_GUARDED_BY(mutex_);
 };
 
 }  // namespace kms::pkcs11

@@ -16,6 +16,11 @@ bool IsRsaType(ResidentKeyType type) {
   return algorithm.has_value() && IsRsa(*algorithm);
 }
 
+bool IsEcType(ResidentKeyType type) {
+  const auto algorithm = AsymmetricAlgorithmOf(type);
+  return algorithm.has_value() && IsEcdsa(*algorithm);
+}
+
 // A step was refused, as far as a return value tells: another way may be tried.
 bool IsRefusal(const Rv& rv) {
   return rv.kind() == RvKind::kPolicy || rv.kind() == RvKind::kAmbiguous;
@@ -121,12 +126,16 @@ Result<bool> ResidentKeyMaker::CopyOnce(const Session::KeyPair& pair, ExtraAttri
 }
 
 Status ResidentKeyMaker::MakeInToken() {
+  ResidentTemplate wanted = wanted_;
+  if (IsEcType(wanted.type)) {
+    wanted.agrees = KMS_TRY(MakesAgreeingKeys(connection_, call_, wanted.type));
+  }
   Rv refusal;
   for (const ExtraAttributes extras : kExtrasToTry) {
     std::optional<Session> session;
     const Rv opened = Session::Open(connection_.module(), connection_.facts().slot, session);
     if (!opened.ok()) return call_.Fail(opened);
-    if (GenerateResidentObjects(*session, wanted_, extras).has_value()) return Ok();
+    if (GenerateResidentObjects(*session, wanted, extras).has_value()) return Ok();
     refusal = *session->failure();
     if (!IsRefusal(refusal)) return call_.Fail(refusal);
   }

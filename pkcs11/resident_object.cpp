@@ -55,7 +55,6 @@ constexpr UsageRow kUsage[] = {
     {CKK_RSA, CKA_DECRYPT, true, "CKA_DECRYPT"}, {CKK_RSA, CKA_UNWRAP, false, "CKA_UNWRAP"},
     {CKK_RSA, CKA_DERIVE, false, "CKA_DERIVE"},  {CKK_EC, CKA_SIGN, true, "CKA_SIGN"},
     {CKK_EC, CKA_DECRYPT, false, "CKA_DECRYPT"}, {CKK_EC, CKA_UNWRAP, false, "CKA_UNWRAP"},
-    {CKK_EC, CKA_DERIVE, false, "CKA_DERIVE"},
 };
 
 Error Refused(const std::string& wrong) {
@@ -93,6 +92,7 @@ AttributeList SecretTemplate(const ResidentTemplate& key, ExtraAttributes extras
   for (const UsageRow& usage : kUsage) {
     if (usage.key_type == row.key_type) list.Flag(usage.attribute, usage.value);
   }
+  if (row.key_type == CKK_EC) list.Flag(CKA_DERIVE, key.agrees);
   // What cannot be modified cannot be copied either.
   if (extras != ExtraAttributes::kNone && key.in_token) list.Flag(CKA_MODIFIABLE, false);
   return list;
@@ -283,9 +283,11 @@ Status CheckExternalAttributes(Session& session, CK_OBJECT_HANDLE key, ResidentK
   const bool encrypts = KMS_TRY(session.ReadFlag(key, CKA_ENCRYPT));
   const bool decrypts = KMS_TRY(session.ReadFlag(key, CKA_DECRYPT));
   const bool signs = KMS_TRY(session.ReadFlag(key, CKA_SIGN));
-  const bool useful =
-      type == ResidentKeyType::kAes256Gcm ? encrypts && decrypts : signs || decrypts;
-  if (!useful) wrong += " CKA_SIGN, CKA_ENCRYPT or CKA_DECRYPT";
+  const bool derives = KMS_TRY(session.ReadFlag(key, CKA_DERIVE));
+  const bool useful = type == ResidentKeyType::kAes256Gcm ? encrypts && decrypts
+                      : RowOf(type).key_type == CKK_EC    ? signs || derives
+                                                          : signs || decrypts;
+  if (!useful) wrong += " CKA_SIGN, CKA_DERIVE, CKA_ENCRYPT or CKA_DECRYPT";
   if (!wrong.empty()) return Refused(wrong);
   return Ok();
 }

@@ -18,6 +18,7 @@ struct ResidentTemplate {
   ResidentKeyType type = ResidentKeyType::kEcdsaP256;
   std::string label;
   bool in_token = true;  // false: of the session, until it is copied
+  bool agrees = false;   // of an EC key: whether it may derive, which not every token does
 };
 
 // What the token has under an id.
@@ -40,7 +41,7 @@ Status CopyResidentPair(Session& session, const Session::KeyPair& pair, ExtraAtt
 Result<ResidentKeyType> ReadResidentType(Session& session, CK_OBJECT_HANDLE key);
 
 // Of a key made here: private, sensitive, never extractable, local, and for what its type does
-// alone (H16). Errors: kFailedPrecondition, naming every wrong attribute.
+// alone (H16): an EC key signs, and derives or not. Errors: kFailedPrecondition, naming every wrong attribute.
 Status CheckOwnAttributes(Session& session, CK_OBJECT_HANDLE key, ResidentKeyType type,
                           const KeyDemands& demands);
 // Of a key that existed before: it may come from elsewhere and do less, but not leave the token,

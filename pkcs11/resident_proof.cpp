@@ -40,7 +40,7 @@ Status ProveSignature(const ResidentUse& use) {
   return Ok();
 }
 
-// A key that signs nothing (an external one) opens what was encrypted to it.
+// An RSA key that signs nothing (an external one) opens what was encrypted to it.
 Status ProveDecryption(const ResidentUse& use) {
   const ImportKeyObject key{.handle = use.key.handle,
                             .modulus = use.key.modulus,
@@ -106,7 +106,9 @@ Status Prove(Connection& connection, Session& session, BoundResident& key) {
   if (key.record.type == ResidentKeyType::kAes256Gcm) return ProveCipher(connection, session, key);
   const ResidentUse use{.connection = connection, .session = session, .key = key};
   const bool signs = KMS_TRY(session.ReadFlag(key.handle, CKA_SIGN));
-  return signs ? ProveSignature(use) : ProveDecryption(use);
+  if (signs) return ProveSignature(use);
+  return key.modulus.empty() ? ProveAgreement(connection.facts().slot, session, key)
+                             : ProveDecryption(use);
 }
 
 Result<CK_OBJECT_HANDLE> FindRecorded(Session& session, const ResidentKeyRecord& record) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a resident key does in its token: sign, decrypt, encrypt, and prove that it is the recorded
-// one.
+// What a resident key does in its token: sign, decrypt, encrypt, agree, and prove that it is the
+// recorded one.
 #pragma once
 
 #include <optional>
@@ -40,6 +40,20 @@ Result<SecretBytes> DecryptGcm(Session& session, const BoundResident& key,
 // Errors: kDecryptionFailed as above; as the session.
 Result<SecretBytes> DecryptResident(const ResidentUse& use, const ResidentCiphertext& ciphertext,
                                     ByteView aad);
+
+// ---- resident_agreement.cpp
+// The shared secret, after a known answer. Errors: kInvalidArgument for a peer that is no point of
+// the key's curve, and for a key or token that does not agree; kUnavailable for a wrong answer; as
+// the session.
+Result<SecretBytes> AgreeResident(const ResidentUse& use, ByteView peer_public_key);
+// That an EC key which may derive does so, by known answer in sessions of its own. Errors:
+// kInvalidArgument when the token does not do it; kUnavailable for a wrong answer; as the session,
+// recorded in `call`.
+Status ProveAgreement(CK_SLOT_ID slot, Session& call, const BoundResident& key);
+// The same of keys of this type, with one of a session, which does not stay.
+Status TryAgreement(CK_SLOT_ID slot, Session& call, ResidentKeyType type);
+// Whether TryAgreement succeeds, tried until it does. Errors: as the session, recorded in `call`.
+Result<bool> MakesAgreeingKeys(Connection& connection, Session& call, ResidentKeyType type);
 
 // ---- resident_proof.cpp
 // The recorded key, found by its id, judged and proven by a known answer, or as it was bound

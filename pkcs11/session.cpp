@@ -221,6 +221,15 @@ Result<CK_OBJECT_HANDLE> Session::Unwrap(CK_MECHANISM& mechanism, CK_OBJECT_HAND
   return key;
 }
 
+Result<CK_OBJECT_HANDLE> Session::Derive(CK_MECHANISM& mechanism, CK_OBJECT_HANDLE base,
+                                         std::span<CK_ATTRIBUTE> attributes) {
+  CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+  KMS_TRY(Check(module_->functions().C_DeriveKey(handle_, &mechanism, base, attributes.data(),
+                                                 attributes.size(), &key),
+                "C_DeriveKey"));
+  return key;
+}
+
 Result<SecretBytes> Session::Random(std::size_t size) {
   SecretBytes out = KMS_TRY(SecretBytes::OfSize(size));
   KMS_TRY(Check(module_->functions().C_GenerateRandom(handle_, out.MutableView().data(), size),

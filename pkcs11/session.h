@@ -54,7 +54,7 @@ class Session {
   // Empty when the object lacks the attribute. At most `limit` bytes.
   Result<Bytes> ReadAttribute(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
                               std::size_t limit = 4096);
-  // Reads CKA_VALUE of a session key that was unwrapped to be read.
+  // Reads CKA_VALUE of a session key that was unwrapped or derived to be read.
   Result<SecretBytes> ReadKeyValue(CK_OBJECT_HANDLE key, std::size_t limit);
 
   // ---- cryptography. Output buffers are input + 64 bytes or `limit`; size queries lie.
@@ -65,6 +65,8 @@ class Session {
                      std::size_t key_bytes);
   Result<CK_OBJECT_HANDLE> Unwrap(CK_MECHANISM& mechanism, CK_OBJECT_HANDLE unwrapping,
                                   ByteView wrapped, std::span<CK_ATTRIBUTE> attributes);
+  Result<CK_OBJECT_HANDLE> Derive(CK_MECHANISM& mechanism, CK_OBJECT_HANDLE base,
+                                  std::span<CK_ATTRIBUTE> attributes);
   Result<SecretBytes> Random(std::size_t size);
 
   // Records a failure that the module did not report itself, such as an impossible length.

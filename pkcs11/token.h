@@ -19,6 +19,7 @@ struct TokenTimings {
   std::chrono::milliseconds first_backoff{200};       // doubles up to the longest, with jitter
   std::chrono::milliseconds longest_backoff{5000};
   std::chrono::milliseconds pin_poll_interval{2000};  // looking for a new PIN when locked out
+  std::chrono::milliseconds refused_pause{10000};     // looking again at a token that is refused
   std::chrono::milliseconds connect_limit{60000};     // one connection attempt, key making included
   std::chrono::milliseconds stuck_grace{5000};        // past its deadline a call counts as stuck
 };
@@ -88,6 +89,8 @@ class Token final : public MasterKeyDevice, public EpochCounter, public Resident
   Result<SecretBytes> ResidentDecrypt(const ResidentKeyRecord& key,
                                       const ResidentCiphertext& ciphertext, ByteView aad,
                                       Deadline deadline) override;
+  Result<SecretBytes> ResidentAgree(const ResidentKeyRecord& key, ByteView peer_public_key,
+                                    Deadline deadline) override;
 
  private:
   class Impl;

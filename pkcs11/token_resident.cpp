@@ -195,6 +195,17 @@ Result<ResidentCiphertext> Token::ResidentEncrypt(const ResidentKeyRecord& key,
   return ciphertext;
 }
 
+Result<SecretBytes> Token::ResidentAgree(const ResidentKeyRecord& key, ByteView peer_public_key,
+                                         Deadline deadline) {
+  SecretBytes shared_secret;
+  const auto operation = [&](const ResidentUse& use) -> Status {
+    shared_secret = KMS_TRY(AgreeResident(use, peer_public_key));
+    return Ok();
+  };
+  KMS_TRY(UseResident(key, deadline, operation));
+  return shared_secret;
+}
+
 Result<SecretBytes> Token::ResidentDecrypt(const ResidentKeyRecord& key,
                                            const ResidentCiphertext& ciphertext, ByteView aad,
                                            Deadline deadline) {

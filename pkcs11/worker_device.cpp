@@ -241,6 +241,12 @@ Result<SecretBytes> WorkerDevice::ResidentDecrypt(const ResidentKeyRecord& key,
       ResidentDecryptRequest{.key = key, .ciphertext = ciphertext, .aad = CopyOf(aad)}, deadline);
 }
 
+Result<SecretBytes> WorkerDevice::ResidentAgree(const ResidentKeyRecord& key,
+                                                ByteView peer_public_key, Deadline deadline) {
+  return Ask<SecretBytes>(
+      ResidentAgreeRequest{.key = key, .peer_public_key = CopyOf(peer_public_key)}, deadline);
+}
+
 DeviceStatistics WorkerDevice::Statistics() const {
   DeviceStatistics statistics = supervisor_->Statistics();
   statistics.calls = asked_;

@@ -105,6 +105,8 @@ class WorkerDevice final : public MasterKeyDevice,
   Result<SecretBytes> ResidentDecrypt(const ResidentKeyRecord& key,
                                       const ResidentCiphertext& ciphertext, ByteView aad,
                                       Deadline deadline) override;
+  Result<SecretBytes> ResidentAgree(const ResidentKeyRecord& key, ByteView peer_public_key,
+                                    Deadline deadline) override;
 
  private:
   explicit WorkerDevice(std::unique_ptr<WorkerSupervisor> supervisor);

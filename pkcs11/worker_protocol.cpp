@@ -124,6 +124,11 @@ void Put(FrameWriter& out, const ResidentDecryptRequest& request) {
   out.PutBytes(request.aad);
 }
 
+void Put(FrameWriter& out, const ResidentAgreeRequest& request) {
+  Put(out, request.key);
+  out.PutBytes(request.peer_public_key);
+}
+
 void PutCut(FrameWriter& out, std::string_view text) {
   out.PutText(text.substr(0, kMaxErrorTextBytes));
 }
@@ -341,6 +346,12 @@ Status Get(FrameReader& in, ResidentDecryptRequest& request) {
   KMS_TRY(Get(in, request.key));
   KMS_TRY(Get(in, request.ciphertext));
   request.aad = KMS_TRY(in.GetBytes());
+  return Ok();
+}
+
+Status Get(FrameReader& in, ResidentAgreeRequest& request) {
+  KMS_TRY(Get(in, request.key));
+  request.peer_public_key = KMS_TRY(in.GetBytes());
   return Ok();
 }
 

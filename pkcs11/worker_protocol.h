@@ -22,7 +22,7 @@
 
 namespace kms::pkcs11 {
 
-inline constexpr std::uint8_t kWorkerProtocolVersion = 3;
+inline constexpr std::uint8_t kWorkerProtocolVersion = 4;
 inline constexpr std::size_t kMaxWorkerFrameBytes = std::size_t{64} << 10U;
 // The longest time left that a request can carry; a later deadline is cut to it.
 inline constexpr std::chrono::milliseconds kMaxWorkerBudget = std::chrono::hours(1);
@@ -117,6 +117,11 @@ struct ResidentDecryptRequest {
   Bytes aad;
 };
 
+struct ResidentAgreeRequest {
+  ResidentKeyRecord key;
+  Bytes peer_public_key;
+};
+
 using WorkerRequestBody =
     std::variant<HelloRequest, DescribeRequest, GenerateRequest, WrapRequest, UnwrapRequest,
                  CheckSentinelRequest, DestroyRequest, SignRequest, PublicKeyRequest, RandomRequest,
@@ -124,7 +129,7 @@ using WorkerRequestBody =
                  DestroyImportKeyRequest, ReadEpochRequest, RaiseEpochRequest,
                  DestroyEpochRequest, GenerateResidentRequest, FindResidentRequest,
                  DestroyResidentRequest, ResidentSignatureRequest, ResidentRsaDecryptRequest,
-                 ResidentEncryptRequest, ResidentDecryptRequest>;
+                 ResidentEncryptRequest, ResidentDecryptRequest, ResidentAgreeRequest>;
 
 struct WorkerRequest {
   std::uint64_t id = 0;

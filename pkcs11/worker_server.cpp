@@ -139,6 +139,11 @@ class Execute {
       return keys.ResidentDecrypt(request.key, request.ciphertext, request.aad, deadline_);
     });
   }
+  WorkerReplyBody operator()(const ResidentAgreeRequest& request) const {
+    return WithResident([&](ResidentKeyDevice& keys) {
+      return keys.ResidentAgree(request.key, request.peer_public_key, deadline_);
+    });
+  }
 
  private:
   template <typename Call>

@@ -48,6 +48,11 @@ class GuardedResidentKeys final : public ResidentKeyDevice {
     return gate_.Run(deadline,
                      [&] { return keys_.ResidentDecrypt(key, ciphertext, aad, deadline); });
   }
+  Result<SecretBytes> ResidentAgree(const ResidentKeyRecord& key, ByteView peer_public_key,
+                                    Deadline deadline) override {
+    return gate_.Run(deadline,
+                     [&] { return keys_.ResidentAgree(key, peer_public_key, deadline); });
+  }
 
  private:
   ResidentKeyDevice& keys_;

@@ -77,6 +77,11 @@ class ResidentKeyDevice {
   virtual Result<SecretBytes> ResidentDecrypt(const ResidentKeyRecord& key,
                                               const ResidentCiphertext& ciphertext, ByteView aad,
                                               Deadline deadline) = 0;
+  // The x coordinate of ECDH with an EC key (NIST SP 800-56A, 5.7.1.2), as long as the curve's
+  // field. `peer_public_key` is a SubjectPublicKeyInfo on the key's curve. A known answer is taken
+  // first. Errors besides: kInvalidArgument for another peer, or for a key that may not agree.
+  virtual Result<SecretBytes> ResidentAgree(const ResidentKeyRecord& key, ByteView peer_public_key,
+                                            Deadline deadline) = 0;
 };
 
 }  // namespace kms

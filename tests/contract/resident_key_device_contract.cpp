@@ -12,6 +12,8 @@
 
 #include "kms/base/random.h"
 #include "kms/crypto/asymmetric_key.h"
+#include "kms/crypto/certificate_request.h"
+#include "kms/crypto/key_agreement.h"
 #include "kms/crypto/rsa_encryption.h"
 #include "kms/crypto/signature.h"
 
@@ -277,6 +279,59 @@ TEST_P(ResidentKeyDeviceContract, RefusesWhatTheTypeDoesNotDo) {
               HasError(ErrorCode::kInvalidArgument));
 }
 
+// ---- certificate requests and key agreement ----------------------------------------------------
+
+TEST_P(ResidentKeyDeviceContract, SignsCertificateRequests) {
+  for (const ResidentKeyType type :
+       {ResidentKeyType::kEcdsaP256, ResidentKeyType::kEcdsaP384, ResidentKeyType::kEcdsaP521,
+        ResidentKeyType::kRsa2048}) {
+    const ResidentKeyRecord key = Make(type);
+    const auto scheme = type == ResidentKeyType::kRsa2048 ? ResidentSignatureScheme::kRsaPkcs1v15
+                                                          : ResidentSignatureScheme::kEcdsa;
+    const DigestSigner sign = [&](HashAlgorithm hash, ByteView digest) {
+      return device().ResidentSign(
+          key, {.scheme = scheme, .hash = hash, .digest = CopyOf(digest)}, Soon());
+    };
+    // Verified by OpenSSL before it is returned.
+    EXPECT_THAT(SignCertificateRequestElsewhere(PublicKeyOf(key), {}, sign), IsOk())
+        << ResidentKeyTypeName(type);
+  }
+}
+
+TEST_P(ResidentKeyDeviceContract, AgreesAsThePeerDoes) {
+  for (const ResidentKeyType type : kEcTypes) {
+    const ResidentKeyRecord key = Make(type);
+    for (int round = 0; round < 3; ++round) {
+      KMS_ASSERT_OK_AND_ASSIGN(const AsymmetricKey peer,
+                               AsymmetricKey::Generate(*AsymmetricAlgorithmOf(type)));
+      KMS_ASSERT_OK_AND_ASSIGN(const SecretBytes of_peer,
+                               internal::EcdhSharedSecret(peer, PublicKeyOf(key)));
+      KMS_ASSERT_OK_AND_ASSIGN(const SecretBytes of_device,
+                               device().ResidentAgree(key, peer.PublicKey().value(), Soon()));
+      EXPECT_TRUE(of_device == of_peer) << ResidentKeyTypeName(type);
+    }
+  }
+}
+
+TEST_P(ResidentKeyDeviceContract, C14_AgreesWithNoPointOfAnotherCurveOrOfNone) {
+  const ResidentKeyRecord key = Make(ResidentKeyType::kEcdsaP256);
+  Bytes off_curve = Make(ResidentKeyType::kEcdsaP256).public_key;
+  off_curve.back() ^= 1U;
+  for (const Bytes& peer : {Bytes(), Bytes(91, 0), off_curve,
+                            Make(ResidentKeyType::kEcdsaP384).public_key,
+                            Make(ResidentKeyType::kRsa2048).public_key}) {
+    EXPECT_THAT(device().ResidentAgree(key, peer, Soon()), HasError(ErrorCode::kInvalidArgument));
+  }
+}
+
+TEST_P(ResidentKeyDeviceContract, OnlyEcKeysAgree) {
+  const Bytes peer = Make(ResidentKeyType::kEcdsaP256).public_key;
+  for (const ResidentKeyType type : {ResidentKeyType::kAes256Gcm, ResidentKeyType::kRsa2048}) {
+    EXPECT_THAT(device().ResidentAgree(Make(type), peer, Soon()),
+                HasError(ErrorCode::kInvalidArgument));
+  }
+}
+
 TEST_P(ResidentKeyDeviceContract, DestroyedKeyDoesNothing) {
   for (const ResidentKeyType type : {ResidentKeyType::kAes256Gcm, ResidentKeyType::kEcdsaP256}) {
     const ResidentKeyRecord doomed = Make(type);
@@ -307,6 +362,8 @@ TEST_P(ResidentKeyDeviceContract, H13_AnotherKeyThanTheRecordedOneIsNotUsed) {
   ResidentKeyRecord mixed = Make(ResidentKeyType::kEcdsaP256);
   mixed.public_key = Make(ResidentKeyType::kEcdsaP256).public_key;
   EXPECT_THAT(device().ResidentSign(mixed, {.digest = Bytes(32, 1)}, Soon()),
+              HasError(ErrorCode::kCorrupted));
+  EXPECT_THAT(device().ResidentAgree(mixed, mixed.public_key, Soon()),
               HasError(ErrorCode::kCorrupted));
 }
 

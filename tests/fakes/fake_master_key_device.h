@@ -360,6 +360,11 @@ class FakeMasterKeyDevice : public MasterKeyDevice,
     return Run<SecretBytes>(
         deadline, [&] { return token_->resident_keys.Decrypt(key, ciphertext, aad); });
   }
+  Result<SecretBytes> ResidentAgree(const ResidentKeyRecord& key, ByteView peer_public_key,
+                                    Deadline deadline) override {
+    return Run<SecretBytes>(deadline,
+                            [&] { return token_->resident_keys.Agree(key, peer_public_key); });
+  }
 
   // ---- EpochCounter ----------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 // The keys that live in a fake token, with the real cryptography of kms/crypto.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "kms/base/random.h"
 #include "kms/crypto/aead.h"
 #include "kms/crypto/asymmetric_key.h"
+#include "kms/crypto/key_agreement.h"
 #include "kms/crypto/rsa_encryption.h"
 #include "kms/crypto/signature.h"
 #include "kms/master/resident_key_device.h"
@@ -34,6 +36,7 @@ class FakeResidentKeys {
                   .public_key = {}};
     if (const auto algorithm = AsymmetricAlgorithmOf(type)) {
       key.pair = KMS_TRY(AsymmetricKey::Generate(*algorithm));
+      key.agrees = IsEcdsa(*algorithm) && makes_agreeing_keys;
       key.record.public_key = KMS_TRY(key.pair->PublicKey());
     } else {
       key.secret = KMS_TRY(SecretBytes::OfSize(32));
@@ -124,6 +127,20 @@ class FakeResidentKeys {
     return opened.has_value() ? Result<SecretBytes>(std::move(plaintext)) : DoesNotOpen();
   }
 
+  Result<SecretBytes> Agree(const ResidentKeyRecord& record, ByteView peer_public_key) {
+    const std::lock_guard lock(mutex_);
+    const FakeKey* key = KMS_TRY(FindKey(record));
+    if (!key->agrees) {
+      return InvalidArgument("the key in the HSM was made without key agreement");
+    }
+    const AsymmetricKey peer =
+        KMS_TRY(AsymmetricKey::FromPublicKey(key->pair->algorithm(), peer_public_key));
+    return internal::EcdhSharedSecret(*key->pair, peer);
+  }
+
+  // Whether EC keys made from now on agree.
+  std::atomic<bool> makes_agreeing_keys = true;
+
   // How many there are, external ones included.
   [[nodiscard]] std::size_t size() const {
     const std::lock_guard lock(mutex_);
@@ -135,6 +152,7 @@ class FakeResidentKeys {
     ResidentKeyRecord record;
     SecretBytes secret;
     std::optional<AsymmetricKey> pair;
+    bool agrees = false;
   };
 
   static Error DoesNotOpen() {
