@@ -22,9 +22,9 @@ struct CreateCsrOutcome {
   KeyVersionNumber version = 0;
 };
 
-// `key` is nullptr when there is none of that name. Any thread.
+// `key` is nullptr when there is none of that name. Any thread; of a key in an HSM it blocks.
 // Errors: those of CheckCertifiable and SignCertificateRequest; kInvalidArgument "could not create
-// the csr: no such key version".
+// the csr: no such key version"; of a key in an HSM those of ResidentKeys.
 Result<CreateCsrOutcome> CreateCsr(const Key* key, const KeyName& name,
                                    const CreateCsrRequest& request);
 

@@ -7,6 +7,7 @@
 #include "kms/crypto/key_agreement.h"
 #include "kms/operations/certifiable_key.h"
 #include "kms/operations/import_key.h"
+#include "kms/operations/resident_keys.h"
 #include "kms/operations/usable_key.h"
 
 namespace kms {
@@ -42,11 +43,28 @@ Result<KeyHandle> FindBase(Environment& environment, std::string_view name) {
     return InvalidArgument("base key type " + std::string(traits.name) +
                            " does not support key agreement");
   }
-  if (base->policy().is_resident()) {
-    return InvalidArgument("the base key lives in an HSM, which is not asked for key agreement; "
-                           "use a base key in software");
-  }
   return base;
+}
+
+// The peer's point is checked before the token sees it.
+Result<SecretBytes> AgreeInHsm(const Key& base, const KeyVersion& version,
+                               std::string_view peer_pem, std::size_t size) {
+  if (base.residence() == nullptr) {
+    return Unavailable("the base key lives in an HSM, and none is connected");
+  }
+  const AsymmetricAlgorithm algorithm = base.FindAsymmetric(version.number)->algorithm();
+  const AsymmetricKey peer = KMS_TRY(ParsePeerKey(algorithm, peer_pem));
+  const Bytes public_key = KMS_TRY(peer.PublicKey());
+  const SecretBytes shared_secret =
+      KMS_TRY(base.residence()->Agree(*version.resident, public_key));
+  return KeyFromSharedSecret(shared_secret, size);
+}
+
+Result<SecretBytes> AgreeWherever(const Key& base, const KeyVersion& version,
+                                  std::string_view peer_pem, std::size_t size) {
+  return version.resident.has_value()
+             ? AgreeInHsm(base, version, peer_pem, size)
+             : AgreeEcdh(*base.FindAsymmetric(version.number), peer_pem, size);
 }
 
 Error NamedKeyExists(const KeyName& name) {
@@ -60,10 +78,10 @@ Result<KeyHandle> DeriveKey(Environment& environment, const KeyName& name,
   KMS_TRY(CheckRequest(request));
   const KeyHandle base = KMS_TRY(FindBase(environment, request.base_key_name));
   const KeyVersion* base_version = KMS_TRY(FindVersionOrLatest(*base, request.base_key_version));
-  const AsymmetricKey* pair = base->FindAsymmetric(base_version->number);
   const KeyTypeTraits& traits = TraitsOf(request.type);
   const std::size_t size = traits.key_bytes == 0 ? kDerivedHmacBytes : traits.key_bytes;
-  SecretBytes material = KMS_TRY(AgreeEcdh(*pair, request.peer_public_key, size));
+  SecretBytes material =
+      KMS_TRY(AgreeWherever(*base, *base_version, request.peer_public_key, size));
   KeyVersion version = KMS_TRY(
       KeyVersion::FromRawKey(request.type, 1, environment.clock().Now(), std::move(material)));
   Result<KeyHandle> stored = StoreImportedKey(

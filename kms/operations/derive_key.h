@@ -24,7 +24,8 @@ struct DeriveKeyRequest {
 // Any thread. Errors, kInvalidArgument: "key derivation algorithm X not supported", "peer public
 // key not provided", "unknown key type T" (no AEAD or HMAC type), "specified base key not found",
 // "no such key version", "key "N" already exists" (kAlreadyExists), those of AgreeEcdh and
-// CheckUsable; store errors.
+// CheckUsable; of a base key in an HSM those of ResidentKeys, and it blocks; store errors. The new
+// key is one in software, wherever the base key lives.
 Result<KeyHandle> DeriveKey(Environment& environment, const KeyName& name,
                             const DeriveKeyRequest& request);
 

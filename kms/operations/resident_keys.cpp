@@ -66,6 +66,13 @@ Result<SecretBytes> ResidentKeys::Decrypt(const ResidentVersion& where,
   });
 }
 
+Result<SecretBytes> ResidentKeys::Agree(const ResidentVersion& where,
+                                        ByteView peer_public_key) const {
+  return Run(where.hsm, kUseTimeout, [&](ResidentKeyDevice& keys, Deadline deadline) {
+    return keys.ResidentAgree(where.record, peer_public_key, deadline);
+  });
+}
+
 Result<ResidentKeyRecord> ResidentKeys::Generate(std::string_view hsm, const Uuid& id,
                                                  ResidentKeyType type,
                                                  const std::string& label) const {

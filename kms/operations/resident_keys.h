@@ -36,6 +36,9 @@ class ResidentKeys {
   Result<SecretBytes> Decrypt(const ResidentVersion& where, const ResidentCiphertext& ciphertext,
                               ByteView associated_data) const;
 
+  // The shared secret of ECDH with the public key of a peer, which the caller has checked.
+  Result<SecretBytes> Agree(const ResidentVersion& where, ByteView peer_public_key) const;
+
   // As GenerateResidentKey; RSA takes up to seconds.
   Result<ResidentKeyRecord> Generate(std::string_view hsm, const Uuid& id, ResidentKeyType type,
                                      const std::string& label) const;

@@ -6,8 +6,6 @@
 #include "kms/crypto/rsa_encryption.h"
 #include "kms/operations/backup_key.h"
 #include "kms/operations/byok_export.h"
-#include "kms/operations/create_csr.h"
-#include "kms/operations/derive_key.h"
 #include "kms/operations/export_key.h"
 #include "kms/operations/generate_data_key.h"
 #include "kms/operations/hmac.h"
@@ -409,14 +407,6 @@ TEST(ResidentKey, RefusesWhatWouldBeDoneInSoftware) {
       VerifyHmac(*key,
                  {.algorithm = HashAlgorithm::kSha2_256, .input = {}, .hmac = "vault:v1:AAAA"}),
       HasError(ErrorCode::kInvalidArgument, HasSubstr("HMAC is not supported")));
-  EXPECT_THAT(CreateCsr(key.get(), Name("app"), {}),
-              HasError(ErrorCode::kInvalidArgument, HasSubstr("lives in an HSM")));
-  EXPECT_THAT(DeriveKey(world.environment(), Name("derived"),
-                        {.algorithm = "ecdh",
-                         .peer_public_key = "x",
-                         .base_key_name = "app",
-                         .type = KeyType::kAes256Gcm96}),
-              HasError(ErrorCode::kInvalidArgument, HasSubstr("lives in an HSM")));
 }
 
 }  // namespace
