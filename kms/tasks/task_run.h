@@ -13,14 +13,17 @@
 #include "kms/base/clock.h"
 #include "kms/base/mutex.h"
 #include "kms/base/result.h"
+#include "kms/master/guarded_device.h"
 #include "kms/operations/environments.h"
 #include "kms/tasks/task_record.h"
 
 namespace kms {
 
 struct TaskRunnerOptions {
-  std::size_t max_running = 4;                  // at once; others wait for their turn
-  std::size_t page = 100;                       // entries of one step
+  std::size_t max_running = 4;  // at once; others wait for their turn
+  // Entries of one step. Small, so that a step ends before the scheduler would let somebody else
+  // run: with 100 entries the p99 of other requests was four times as high as without a rotation.
+  std::size_t page = 8;
   std::chrono::milliseconds hsm_timeout{5000};  // per HSM call
   // How long writes under way are waited for before a key is forgotten.
   std::chrono::milliseconds commit_timeout{30000};
@@ -77,7 +80,10 @@ class TaskRun {
   [[nodiscard]] const Clock& clock() const { return clock_; }
   [[nodiscard]] const TaskRunnerOptions& options() const { return options_; }
   [[nodiscard]] SealedStore& sys() const { return environments_.sys()->store(); }
-  [[nodiscard]] Deadline HsmDeadline() const { return clock_.SteadyNow() + options_.hsm_timeout; }
+  // Of a call to that token which begins now.
+  [[nodiscard]] Deadline HsmDeadline(const GuardedDevice& device) const {
+    return device.DeadlineFrom(clock_.SteadyNow(), options_.hsm_timeout);
+  }
 
   // Says what comes next and saves it; a step that was interrupted keeps its cursor and count.
   // Errors: kUnavailable when the run is interrupted; store errors.
