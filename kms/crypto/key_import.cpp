@@ -231,7 +231,7 @@ Result<AsymmetricKey> ImportPublicKeyDer(AsymmetricAlgorithm algorithm, ByteView
 Result<AsymmetricKey> ImportPublicKey(AsymmetricAlgorithm algorithm, std::string_view pem) {
   const std::optional<internal::PemBlock> block = internal::DecodePem(pem);
   if (!block.has_value()) {
-    return InvalidArgument(std::string(kPublicKeyContext) + "not in PEM format");
+    return InvalidArgument(std::string(kPublicKeyContext).append("not in PEM format"));
   }
   return ImportPublicKeyDer(algorithm, block->content);
 }
