@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -40,6 +42,12 @@ class FaultyModule {
   // How many calls of `function` have returned, in all processes.
   [[nodiscard]] int CountCalls(const std::string& function) const {
     return static_cast<int>(LinesWith(function + " ").size());
+  }
+  // How many of them returned `result`.
+  [[nodiscard]] int CountAnswers(const std::string& function, unsigned long result) const {
+    std::ostringstream line;
+    line << function << " 0x" << std::hex << result;
+    return static_cast<int>(std::ranges::count(LinesWith(function + " "), line.str()));
   }
   // The errno of the last `call=name` that was tried, 0 when it was allowed; -1: none was.
   [[nodiscard]] int ErrnoOf(const std::string& name) const {

@@ -77,6 +77,12 @@ Output FindOutput(std::string_view function, const Arguments& arguments) {
       if (function == "C_GenerateRandom") {
         return {std::get<kCount - 2>(arguments), nullptr, std::get<kCount - 1>(arguments), nullptr};
       }
+    } else if constexpr (std::is_same_v<Bytes, CK_ATTRIBUTE*>) {
+      CK_ATTRIBUTE* const attribute = std::get<kCount - 2>(arguments);
+      if (function == "C_GetAttributeValue" && attribute != nullptr &&
+          attribute->type == CKA_VALUE) {
+        return {static_cast<CK_BYTE*>(attribute->pValue), &attribute->ulValueLen, 0, nullptr};
+      }
     }
   }
   return {};
@@ -84,6 +90,57 @@ Output FindOutput(std::string_view function, const Arguments& arguments) {
 
 // Set by `dead`; a module that has lost its server says this to everything but C_Finalize.
 std::atomic<bool> dead = false;
+
+// The open sessions, and those of them that the token has forgotten.
+class OpenSessions {
+ public:
+  void Add(CK_SESSION_HANDLE session) {
+    const std::lock_guard lock(mutex_);
+    open_[session] = false;
+  }
+  void Remove(CK_SESSION_HANDLE session) {
+    const std::lock_guard lock(mutex_);
+    open_.erase(session);
+  }
+  void Clear() {
+    const std::lock_guard lock(mutex_);
+    open_.clear();
+  }
+  void LoseAll() {
+    const std::lock_guard lock(mutex_);
+    for (auto& [session, lost] : open_) {
+      lost = true;
+    }
+  }
+  bool IsLost(CK_SESSION_HANDLE session) {
+    const std::lock_guard lock(mutex_);
+    const auto found = open_.find(session);
+    return found != open_.end() && found->second;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<CK_SESSION_HANDLE, bool> open_;
+};
+OpenSessions open_sessions;
+
+// Of every token, by a session of its own. Closing the lost sessions here would pull them from
+// under the module's other threads.
+void LogOut() {
+  std::array<CK_SLOT_ID, 16> slots{};
+  CK_ULONG count = slots.size();
+  if (Real()->C_GetSlotList(CK_TRUE, slots.data(), &count) != CKR_OK) {
+    return;
+  }
+  for (std::size_t index = 0; index < count; ++index) {
+    CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
+    if (Real()->C_OpenSession(slots[index], CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr,
+                              &session) == CKR_OK) {
+      Real()->C_Logout(session);
+      Real()->C_CloseSession(session);
+    }
+  }
+}
 
 void Leak(std::size_t kilobytes) {
   const std::size_t size = kilobytes << 10U;
@@ -124,6 +181,13 @@ void ApplyBefore(const Rule& rule) {
   }
   if (rule.dead) {
     dead = true;
+  }
+  if (rule.lose) {
+    open_sessions.LoseAll();
+    TheRules().AfterCloseAllSessions();
+  }
+  if (rule.lose || rule.logout) {
+    LogOut();
   }
 }
 
@@ -309,6 +373,39 @@ CK_RV Encrypt(CK_SESSION_HANDLE session, CK_BYTE* data, CK_ULONG data_bytes, CK_
   return result;
 }
 
+// The first argument of all functions but these is a session.
+constexpr std::string_view kWithoutSession[] = {
+    "C_Initialize",       "C_Finalize",         "C_GetInfo",     "C_GetSlotList",
+    "C_GetSlotInfo",      "C_GetTokenInfo",     "C_InitToken",   "C_GetMechanismList",
+    "C_GetMechanismInfo", "C_WaitForSlotEvent", "C_OpenSession", "C_CloseAllSessions"};
+
+template <typename First, typename... Rest>
+bool HasLostSession(std::string_view function, First first, Rest... /*rest*/) {
+  if constexpr (std::is_same_v<First, CK_SESSION_HANDLE>) {
+    const bool has_session =
+        std::ranges::find(kWithoutSession, function) == std::end(kWithoutSession);
+    return has_session && open_sessions.IsLost(first);
+  }
+  return false;
+}
+
+CK_RV OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, void* application, CK_NOTIFY notify,
+                  CK_SESSION_HANDLE* session) {
+  const CK_RV result = Real()->C_OpenSession(slot, flags, application, notify, session);
+  if (result == CKR_OK) {
+    open_sessions.Add(*session);
+  }
+  return result;
+}
+
+// A lost one is closed too: it is the module's still.
+CK_RV CloseSession(CK_SESSION_HANDLE session) {
+  const bool lost = open_sessions.IsLost(session);
+  open_sessions.Remove(session);
+  const CK_RV result = Real()->C_CloseSession(session);
+  return lost ? CKR_SESSION_HANDLE_INVALID : result;
+}
+
 // A function's name as a template argument.
 template <std::size_t Size>
 struct Name {
@@ -325,7 +422,18 @@ struct Shim<function, member> {
     const Output output = FindOutput(function.value, std::tuple<Arguments...>(arguments...));
     return Intercept(function.value, output, [&](const std::vector<Rule>& rules) {
       constexpr std::string_view kName = function.value;
-      if constexpr (kName == "C_EncryptInit") {
+      if constexpr (kName == "C_CloseSession") {
+        return CloseSession(arguments...);
+      }
+      if (HasLostSession(kName, arguments...)) {
+        return CK_RV{CKR_SESSION_HANDLE_INVALID};
+      }
+      if constexpr (kName == "C_OpenSession") {
+        return OpenSession(arguments...);
+      } else if constexpr (kName == "C_Finalize") {
+        open_sessions.Clear();
+        return (Real()->*member)(arguments...);
+      } else if constexpr (kName == "C_EncryptInit") {
         return EncryptInit(rules, arguments...);
       } else if constexpr (kName == "C_Encrypt") {
         return Encrypt(arguments...);

@@ -84,6 +84,8 @@ constexpr std::array kWords{
            rule.calls_per_second = static_cast<unsigned>(ToInt(value));
          }},
     Word{"dead", [](Rule& rule, const std::string&) { rule.dead = true; }},
+    Word{"logout", [](Rule& rule, const std::string&) { rule.logout = true; }},
+    Word{"lose", [](Rule& rule, const std::string&) { rule.lose = true; }},
     Word{"hang", [](Rule& rule, const std::string&) { rule.hang = true; }},
     Word{"exit", [](Rule& rule, const std::string& value) { rule.exit_status = ToInt(value); }},
     Word{"signal", [](Rule& rule, const std::string& value) { rule.signal = ToInt(value); }},

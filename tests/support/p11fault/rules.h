@@ -21,11 +21,16 @@
 //            hang         waits until the rule has gone from the file
 //            dead         this call and all later ones give CKR_DEVICE_ERROR until C_Finalize and
 //                         C_Initialize, as with a network HSM whose server has gone
+//            logout       somebody logs out first: all sessions lose the login and its handles
+//            lose         all sessions that are open, and the login with them, are gone first, as
+//                         when the HSM behind the module was restarted: they give
+//                         CKR_SESSION_HANDLE_INVALID, new ones work
 //            exit=5       exit(5)
 //            signal=11    raises this signal: 6 abort, 11 segmentation fault, 13 broken pipe
 //            after        hang, exit and signal come when the module has done the call
 //            length=+1    changes the length of the output: +N, -N, N or `unavailable`
-//            flip         flips the lowest bit of the output's first byte
+//            flip         flips the lowest bit of the output's first byte (C_GetAttributeValue has
+//                         an output when it reads CKA_VALUE: a secret that was derived to be read)
 //            constant     fills the output with 0x42
 //            drop         C_FindObjects finds no objects, C_GetSlotList no slots
 //            iv=overwrite C_EncryptInit with AES-GCM: the token's own IV replaces the caller's in
@@ -80,6 +85,8 @@ struct Rule {
   unsigned calls_per_second = 0;  // 0: no limit
   bool hang = false;
   bool dead = false;
+  bool logout = false;
+  bool lose = false;
   std::optional<int> exit_status;
   std::optional<int> signal;
   bool after = false;
