@@ -134,7 +134,11 @@ Result<bool> Connection::LoginAgain(std::uint64_t epoch, const SecretBytes& pin,
   ScopedLock exclusive(objects_);
   if (login_epoch() != epoch) return false;
   const auto file_lock = KMS_TRY(LockLogin(In(kLoginLockWait)));
-  const Rv rv = anchor_->Login(CKU_USER, pin);
+  Rv rv = anchor_->Login(CKU_USER, pin);
+  if (rv.kind() == RvKind::kSession) {  // it went with the login; the PIN was not looked at
+    anchor_ = KMS_TRY(Session::Open(module_, facts_.slot));
+    rv = anchor_->Login(CKU_USER, pin);
+  }
   verdict = VerdictOf(rv);
   if (!rv.ok()) return rv.ToError();
   residents_.Clear();

@@ -5,12 +5,23 @@
 #include <utility>
 
 namespace kms::pkcs11 {
+namespace {
+
+bool IsForgotten(const Session& session) {
+  const std::optional<Rv>& failure = session.failure();
+  return failure.has_value() && (failure->value == CKR_SESSION_HANDLE_INVALID ||
+                                 failure->value == CKR_SESSION_CLOSED);
+}
+
+}  // namespace
 
 SessionPool::Lease::Lease(Lease&& other) noexcept
-    : pool_(std::exchange(other.pool_, nullptr)), session_(std::move(other.session_)) {}
+    : pool_(std::exchange(other.pool_, nullptr)),
+      session_(std::move(other.session_)),
+      generation_(other.generation_) {}
 
 SessionPool::Lease::~Lease() {
-  if (pool_ != nullptr) pool_->Return(std::move(*session_));
+  if (pool_ != nullptr) pool_->Return(std::move(*session_), generation_);
 }
 
 Result<SessionPool::Lease> SessionPool::Acquire(Deadline deadline, std::optional<Rv>& failure) {
@@ -25,7 +36,7 @@ Result<SessionPool::Lease> SessionPool::Acquire(Deadline deadline, std::optional
       }
       --waiting_;
       if (!idle_.empty()) {
-        Lease lease(*this, std::move(idle_.back()));
+        Lease lease(*this, std::move(idle_.back()), generation_);
         idle_.pop_back();
         return lease;
       }
@@ -42,8 +53,13 @@ Result<SessionPool::Lease> SessionPool::Acquire(Deadline deadline, std::optional
 
 Result<SessionPool::Lease> SessionPool::OpenCounted(std::optional<Rv>& failure, bool& shrunk) {
   std::optional<Session> session;
+  std::uint64_t generation = 0;
+  {
+    ScopedLock lock(mutex_);
+    generation = generation_;  // before it is opened: it may be forgotten at once
+  }
   const Rv rv = Session::Open(module_, slot_, session);
-  if (rv.ok()) return Lease(*this, std::move(*session));
+  if (rv.ok()) return Lease(*this, std::move(*session), generation);
 
   ScopedLock lock(mutex_);
   --open_;
@@ -58,16 +74,20 @@ Result<SessionPool::Lease> SessionPool::OpenCounted(std::optional<Rv>& failure, 
   return rv.ToError();
 }
 
-void SessionPool::Return(Session session) {
-  std::optional<Session> failed;  // closed after the lock is released
+void SessionPool::Return(Session session, std::uint64_t generation) {
+  std::vector<Session> closing;  // after the lock is released
   ScopedLock lock(mutex_);
-  if (session.failure().has_value()) {
-    --open_;
-    failed = std::move(session);
+  if (generation == generation_ && IsForgotten(session)) {
+    ++generation_;
+    std::swap(closing, idle_);
+  }
+  if (session.failure().has_value() || generation != generation_) {
+    closing.push_back(std::move(session));
   } else {
     idle_.push_back(std::move(session));
   }
-  returned_.notify_one();
+  open_ -= static_cast<std::uint32_t>(closing.size());
+  closing.size() > 1 ? returned_.notify_all() : returned_.notify_one();
 }
 
 SessionPool::Gauge SessionPool::gauge() const {

@@ -15,6 +15,8 @@
 namespace kms::pkcs11 {
 
 // Opens sessions when they are first needed, keeps the good ones and closes every one that failed.
+// When the token has forgotten one of them, none that was opened before is used again: it has most
+// often forgotten all (H1).
 // When the token grants fewer than asked for, the pool makes do with what it got.
 // Thread rule: any thread. `module` must outlive it, and it every lease.
 class SessionPool {
@@ -28,10 +30,12 @@ class SessionPool {
 
    private:
     friend class SessionPool;
-    Lease(SessionPool& pool, Session session) : pool_(&pool), session_(std::move(session)) {}
+    Lease(SessionPool& pool, Session session, std::uint64_t generation)
+        : pool_(&pool), session_(std::move(session)), generation_(generation) {}
 
     SessionPool* pool_;
     std::optional<Session> session_;
+    std::uint64_t generation_;
   };
 
   SessionPool(const Module& module, CK_SLOT_ID slot, std::uint32_t size)
@@ -50,7 +54,7 @@ class SessionPool {
   [[nodiscard]] Gauge gauge() const;
 
  private:
-  void Return(Session session);
+  void Return(Session session, std::uint64_t generation);
   // Opens a session for a place that was counted already; gives the place back on failure.
   Result<Lease> OpenCounted(std::optional<Rv>& failure, bool& shrunk);
 
@@ -62,7 +66,8 @@ class SessionPool {
   std::uint32_t limit_ KMS_GUARDED_BY(mutex_);
   std::uint32_t open_ KMS_GUARDED_BY(mutex_) = 0;
   std::uint32_t waiting_ KMS_GUARDED_BY(mutex_) = 0;
-  std::vector<Session> idle_ KMS_GUARDED_BY(mutex_);
+  std::uint64_t generation_ KMS_GUARDED_BY(mutex_) = 0;  // how often sessions were forgotten
+  std::vector<Session> idle_ KMS_GUARDED_BY(mutex_);     // all of this generation
 };
 
 }  // namespace kms::pkcs11

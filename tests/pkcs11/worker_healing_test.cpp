@@ -131,6 +131,38 @@ TEST_F(WorkerHealing, H2_ALostLoginIsMadeGoodByOneLogin) {
   EXPECT_EQ(device_->Statistics().worker_restarts, 0U);
 }
 
+// As when the HSM was restarted behind its module: one call after the other meets a dead session.
+TEST_F(WorkerHealing, H1_AllSessionsAndTheLoginLostAtOnceAreSeenByNoCaller) {
+  options_.token.sessions = 8;
+  ASSERT_NO_FATAL_FAILURE(StartReady());
+  Load load(*device_, master_, 8);
+  for (int loss = 1; loss <= 3; ++loss) {
+    const int before = load.right;
+    ASSERT_TRUE(Eventually([&] { return load.right > before + 20; }));
+    module_.SetRules("C_DecryptInit once lose from=" + std::to_string(loss));
+    ASSERT_TRUE(Eventually([&] { return module_.CountAnswers("C_Login", CKR_OK) == 1 + loss; }));
+  }
+  load.End();
+  EXPECT_EQ(load.failed + load.wrong, 0);
+  EXPECT_EQ(module_.CountAnswers("C_Login", CKR_OK), 4);
+  EXPECT_EQ(module_.CountCalls("C_Finalize"), 0);
+  EXPECT_EQ(device_->Statistics().worker_restarts, 0U);
+}
+
+TEST_F(WorkerHealing, H2_ALogoutOfAllSessionsIsMadeGoodByOneLogin) {
+  options_.token.sessions = 8;
+  ASSERT_NO_FATAL_FAILURE(StartReady());
+  Load load(*device_, master_, 8);
+  module_.SetRules("C_Decrypt once logout");
+  ASSERT_TRUE(Eventually([&] { return module_.CountCalls("C_Login") == 2; }));
+  const int before = load.right;
+  ASSERT_TRUE(Eventually([&] { return load.right > before + 20; }));
+  load.End();
+  EXPECT_EQ(load.failed + load.wrong, 0);
+  EXPECT_EQ(module_.CountCalls("C_Login"), 2);
+  EXPECT_EQ(module_.CountCalls("C_Finalize"), 0);
+}
+
 TEST_F(WorkerHealing, H3_ATokenThatGoesAndComesBackHealsWithinFiveSeconds) {
   ASSERT_NO_FATAL_FAILURE(StartReady());
   const SecretBytes key = testing::RandomKey(32);
