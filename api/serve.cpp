@@ -25,6 +25,7 @@
 #include "api/pipeline/audit_gate.h"
 #include "api/pipeline/pipeline.h"
 #include "api/process.h"
+#include "api/recovery_notice.h"
 #include "api/service_log.h"
 #include "api/service_options.h"
 #include "api/task_options.h"
@@ -32,6 +33,7 @@
 #include "api/token_options.h"
 #include "kms/audit/chained_audit_log.h"
 #include "kms/backup/backups.h"
+#include "kms/backup/restore_store.h"
 #include "kms/backup/store_guard.h"
 #include "kms/base/clock.h"
 #include "kms/base/secret_source.h"
@@ -144,6 +146,19 @@ Status EnsureEnvironments(Environments& environments,
   return Ok();
 }
 
+// Once, and calmly where it does not matter.
+void TellWhatCannotBeRecovered(const Environments& environments, bool is_dev) {
+  const std::string notice = RecoveryNotice(environments);
+  if (notice.empty()) {
+    return;
+  }
+  if (is_dev) {
+    LogInfo(notice);
+  } else {
+    LogWarning(notice);
+  }
+}
+
 StoreGuardOptions StoreGuardOptionsFrom(const Config& config, const ServeOptions& options) {
   return {.accept_rollback = options.accept_rollback,
           .hsm_timeout = config.hsm.call_timeout,
@@ -151,10 +166,18 @@ StoreGuardOptions StoreGuardOptionsFrom(const Config& config, const ServeOptions
 }
 
 BackupsOptions BackupsOptionsFrom(const Config& config, SqliteStore& store, StoreGuard& guard) {
-  const std::string directory = std::filesystem::path(config.store.path).parent_path().string();
-  return {.copy_store = [&store](const std::string& path) { return store.CopyTo(path); },
+  const std::filesystem::path path(config.store.path);
+  const std::string directory = path.parent_path().string();
+  return {.copy_store = [&store](const std::string& copy) { return store.CopyTo(copy); },
           .directory = directory.empty() ? "." : directory,
+          .store_name = path.filename().string(),
           .epochs = &guard.epochs()};
+}
+
+// What a backup or a restore that was killed left beside the store, which nobody else has open.
+void RemoveLeftovers(const Config& config, const BackupsOptions& backups) {
+  RemoveInterruptedCopies(backups);
+  RemoveInterruptedRestore(config.store.path);
 }
 
 // Ends the process when an orderly stop takes too long: the exit status says that it was cut short.
@@ -224,7 +247,8 @@ void OnHangup(void* context) {
   }
   LogInfo("reloaded the HSM tokens: " + std::to_string(changes->added.size()) + " added, " +
           std::to_string(changes->removed.size()) + " removed, " +
-          std::to_string(changes->changed.size()) + " changed");
+          std::to_string(changes->changed.size()) + " changed, " +
+          std::to_string(changes->restarted.size()) + " begun again");
 }
 
 }  // namespace
@@ -234,7 +258,7 @@ Status Serve(const Config& config, const ServeOptions& options) {
   const SystemClock clock;
   const std::unique_ptr<SqliteStore> store = KMS_TRY(SqliteStore::Open(config.store.path));
   HsmRegistry hsms(clock);
-  TokenFleet fleet(hsms);
+  TokenFleet fleet(hsms, config.threads.workers);
   KMS_TRY(fleet.Apply(AllHsms(config), {}));
   const std::shared_ptr<RevisionWatch> watch = KMS_TRY(RevisionWatch::Watch(*store));
   const std::unique_ptr<ChainedAuditLog> audit =
@@ -257,8 +281,11 @@ Status Serve(const Config& config, const ServeOptions& options) {
   Limits limits(KMS_TRY(TrustedProxiesFrom(config.listener)));
   identity->limit_settings().Attach(limits);
   KMS_TRY(EnsureEnvironments(*environments, options.environments));
+  TellWhatCannotBeRecovered(*environments, /*is_dev=*/!options.environments.empty());
   SignAuditHead(*audit, *environments, clock, guard->Statement());
-  Backups backups(*store, *environments, clock, BackupsOptionsFrom(config, *store, *guard));
+  BackupsOptions backups_options = BackupsOptionsFrom(config, *store, *guard);
+  RemoveLeftovers(config, backups_options);
+  Backups backups(*store, *environments, clock, std::move(backups_options));
   LeaseKeepers leases(*environments);
   const HsmReload reload_hsms = ReloadFrom(options, fleet, *environments, leases);
 

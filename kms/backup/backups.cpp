@@ -22,11 +22,16 @@ namespace fs = std::filesystem;
 constexpr std::string_view kGroupPrefix = "group/";
 constexpr std::size_t kPage = 500;
 
+std::string CopyPrefix(const BackupsOptions& options) {
+  return ".kms-backup-" + options.store_name + "-";
+}
+
 // A directory for one copy, mode 0700, removed with everything in it.
 class CopyDirectory {
  public:
-  static Result<std::unique_ptr<CopyDirectory>> Make(const std::string& parent) {
-    std::string path = parent + "/.kms-backup-XXXXXX";
+  static Result<std::unique_ptr<CopyDirectory>> Make(const BackupsOptions& options) {
+    const std::string& parent = options.directory;
+    std::string path = parent + "/" + CopyPrefix(options) + "XXXXXX";
     if (::mkdtemp(path.data()) == nullptr) {
       return Unavailable(
           "the backup cannot be written: check free space and permissions of the "
@@ -184,6 +189,20 @@ std::map<Uuid, std::string> Backups::EnvironmentNames() const {
 
 BackupList Backups::list() { return {environments_.sys()->store(), clock_}; }
 
+void RemoveInterruptedCopies(const BackupsOptions& options) {
+  std::error_code failed;
+  std::vector<fs::path> left;
+  for (fs::directory_iterator entry(options.directory, failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    if (entry->path().filename().string().starts_with(CopyPrefix(options))) {
+      left.push_back(entry->path());
+    }
+  }
+  for (const fs::path& path : left) {
+    fs::remove_all(path, failed);  // what stays is as sealed as the store itself
+  }
+}
+
 Result<Backups::Made> Backups::Make(std::chrono::seconds keep) {
   const ScopedLock lock(mutex_);
   const std::int64_t now = ToUnixSeconds(clock_.Now());
@@ -194,7 +213,7 @@ Result<Backups::Made> Backups::Make(std::chrono::seconds keep) {
   record.revision = KMS_TRY(store_.CurrentRevision());
   record.master_keys = KMS_TRY(MasterKeysOf(store_, EnvironmentNames()));
   KMS_TRY(list().Put(record));
-  const auto directory = KMS_TRY(CopyDirectory::Make(options_.directory));
+  const auto directory = KMS_TRY(CopyDirectory::Make(options_));
   Result<Made> made = options_.copy_store ? Result<Made>(Made{})
                                           : Result<Made>(Internal("nothing copies the store"));
   const Status copied =

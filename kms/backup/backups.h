@@ -21,7 +21,8 @@ namespace kms {
 struct BackupsOptions {
   // Writes a consistent copy of the store as a file of its own (SqliteStore::CopyTo).
   std::function<Status(const std::string& path)> copy_store;
-  std::string directory;  // where the copy stands meanwhile, in a directory of its own
+  std::string directory;             // where the copy stands meanwhile, in a directory of its own
+  std::string store_name = "store";  // in the name of that directory: several stores may be beside
   std::uint64_t max_bytes = std::uint64_t{1} << 30U;
   Epochs* epochs = nullptr;  // null: the backup names none
 };
@@ -30,6 +31,10 @@ struct BackupsOptions {
 // the environment is wrapped under. `names` gives names to ids. Errors: store errors, kCorrupted.
 Result<std::vector<BackupMasterKey>> MasterKeysOf(Store& store,
                                                   const std::map<Uuid, std::string>& names);
+
+// Removes the copies that a process which was killed in the middle of a backup left there. The
+// caller holds the store's lock, so that none is under way.
+void RemoveInterruptedCopies(const BackupsOptions& options);
 
 // Thread rule: any thread; one backup at a time, its lock is held over the copy and commits.
 class Backups {

@@ -148,6 +148,8 @@ class StagedStore {
   const std::string path_;
 };
 
+std::string StagedPath(const std::string& store_path) { return store_path + ".restoring"; }
+
 struct OpenedBackup {
   UniqueFd file;
   Bytes head;
@@ -249,7 +251,7 @@ Result<RestoreReport> RestoreStore(const RestoreOptions& options, HsmRegistry& h
   if (!options.without_hsm) {
     KMS_TRY(Authenticate(backup, options, hsms));
   }
-  const StagedStore staged(options.store_path + ".restoring");
+  const StagedStore staged(StagedPath(options.store_path));
   KMS_TRY(staged.Fill(backup.file.get(), backup.envelope));
   RestoreReport report;
   report.header = backup.header;
@@ -263,8 +265,13 @@ Result<RestoreReport> RestoreStore(const RestoreOptions& options, HsmRegistry& h
   }
   KMS_TRY(staged.Sync());
   KMS_TRY(replacement.Replace(staged.path(), options.step));
-  report.kept = live.exists ? replacement.kept() : std::string();
+  const bool kept = live.exists && ::access(replacement.kept().c_str(), F_OK) == 0;
+  report.kept = kept ? replacement.kept() : std::string();
   return report;
+}
+
+void RemoveInterruptedRestore(const std::string& store_path) {
+  const StagedStore interrupted(StagedPath(store_path));
 }
 
 }  // namespace kms

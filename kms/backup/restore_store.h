@@ -42,4 +42,8 @@ struct RestoreReport {
 // opens it), kUnavailable (disk, HSM).
 Result<RestoreReport> RestoreStore(const RestoreOptions& options, HsmRegistry& hsms);
 
+// Removes what a restore that was killed left beside the store. The caller holds the store's lock,
+// so that none is under way.
+void RemoveInterruptedRestore(const std::string& store_path);
+
 }  // namespace kms

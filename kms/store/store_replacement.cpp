@@ -6,9 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <system_error>
 
 #include "kms/base/unique_fd.h"
@@ -22,6 +25,24 @@ namespace {
 bool Exists(const std::string& path) {
   struct stat file{};
   return ::lstat(path.c_str(), &file) == 0;
+}
+
+bool IsEmptyOrAbsent(const std::string& path) {
+  struct stat file{};
+  return ::stat(path.c_str(), &file) != 0 || file.st_size == 0;
+}
+
+bool SameBytes(const std::string& one, const std::string& other) {
+  std::error_code failed;
+  if (std::filesystem::file_size(one, failed) != std::filesystem::file_size(other, failed) ||
+      failed) {
+    return false;
+  }
+  std::ifstream first(one, std::ios::binary);
+  std::ifstream second(other, std::ios::binary);
+  return first && second &&
+         std::equal(std::istreambuf_iterator<char>(first), std::istreambuf_iterator<char>(),
+                    std::istreambuf_iterator<char>(second), std::istreambuf_iterator<char>());
 }
 
 Error Failed(const std::string& what, const std::string& path) {
@@ -88,6 +109,11 @@ Result<LiveStore> StoreReplacement::Inspect() const {
 Status StoreReplacement::Replace(const std::string& staged,
                                  const std::function<void(int)>& step) const {
   Tell(step, 1);
+  // One that was interrupted after its last step and is run again: what was there before must not
+  // be replaced by what it put there.
+  if (IsEmptyOrAbsent(path_ + "-wal") && SameBytes(path_, staged)) {
+    return SyncDirectoryOf(path_);
+  }
   if (Exists(path_)) {
     KMS_TRY(SettleLog());
     Tell(step, 2);
@@ -108,8 +134,7 @@ Status StoreReplacement::SettleLog() const {
     KMS_TRY(MoveAside(log, kept() + "-wal"));
   }
   // SQLite has deleted both when it closed the file, unless it could not read it.
-  struct stat file{};
-  if (::stat(log.c_str(), &file) == 0 && file.st_size != 0) {
+  if (!IsEmptyOrAbsent(log)) {
     return Unavailable("the write-ahead log of " + path_ +
                        " could not be emptied: stop whatever reads the store");
   }

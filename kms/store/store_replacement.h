@@ -32,7 +32,8 @@ class StoreReplacement {
   Result<LiveStore> Inspect() const;
 
   // Puts the file `staged` (synced, in the same directory, without a log of its own) in the store's
-  // place. What was there stays as kept(). Whatever interrupts it, the old store or the new one is
+  // place. What was there stays as kept(), unless it is the same, byte by byte: then nothing is
+  // changed, and kept() is still what an earlier call left there. Whatever interrupts it, the old store or the new one is
   // there whole; `step` is told of each step. Errors: kUnavailable; the old store is there then.
   Status Replace(const std::string& staged, const std::function<void(int step)>& step = {}) const;
 

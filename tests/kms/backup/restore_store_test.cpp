@@ -68,6 +68,25 @@ TEST_F(RestoreStoreTest, ARestoredStoreHasWhatItHadThen) {
   ASSERT_THAT(world_.TryStart(), IsOk());
 }
 
+TEST_F(RestoreStoreTest, D28_ARestoreThatIsRunAgainKeepsTheStoreThatWasThereFirst) {
+  world_.Stop();
+  const std::string before = ReadAll(world_.store_path());
+  KMS_ASSERT_OK_AND_ASSIGN(const RestoreReport first, Restore({.accept_rollback = true}));
+  KMS_ASSERT_OK_AND_ASSIGN(const RestoreReport again, Restore({.accept_rollback = true}));
+  EXPECT_EQ(again.kept, first.kept);
+  EXPECT_EQ(ReadAll(again.kept), before);
+}
+
+TEST_F(RestoreStoreTest, D28_WhatAnInterruptedRestoreLeftIsRemoved) {
+  world_.Stop();
+  const auto before = Files();
+  for (const char* suffix : {"", "-wal", "-shm"}) {
+    WriteFile(std::string("store.db.restoring") + suffix, "half");
+  }
+  RemoveInterruptedRestore(world_.store_path());
+  EXPECT_EQ(Files(), before);
+}
+
 TEST_F(RestoreStoreTest, D12_AnOlderBackupNeedsToBeAcceptedAndNamesBothFigures) {
   world_.Stop();
   const auto before = Files();
@@ -236,6 +255,25 @@ TEST_F(RestoreStoreTest, D2_WhateverCommitOfABackupFailsAnotherOneWorks) {
   EXPECT_THAT(failing.Make(std::chrono::hours(1)), HasError(ErrorCode::kUnavailable));
   EXPECT_THAT(world_.backups->list().List(), IsOkAndHolds(SizeIs(1)));
   EXPECT_THAT(world_.backups->Make(std::chrono::hours(1)), IsOk());
+}
+
+TEST_F(RestoreStoreTest, D2_TheCopyOfAnInterruptedBackupIsRemovedAndNoOther) {
+  BackupsOptions options;
+  options.directory = world_.directory.path();
+  options.store_name = "store.db";
+  namespace fs = std::filesystem;
+  const fs::path own = fs::path(options.directory) / ".kms-backup-store.db-a1B2c3";
+  const fs::path other = fs::path(options.directory) / ".kms-backup-other.db-a1B2c3";
+  for (const fs::path& path : {own, other}) {
+    fs::create_directory(path);
+    WriteFile(path.filename().string() + "/store.db", "half");
+  }
+  RemoveInterruptedCopies(options);
+  EXPECT_FALSE(fs::exists(own));
+  EXPECT_TRUE(fs::exists(other));
+  EXPECT_TRUE(fs::exists(world_.store_path()));
+  options.directory += "/none";
+  RemoveInterruptedCopies(options);
 }
 
 TEST_F(RestoreStoreTest, ABackupIsRegisteredWithTheMasterKeysThatOpenIt) {
