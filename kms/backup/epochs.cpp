@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kms/base/record_codec.h"
+#include "kms/master/epoch_counter.h"
 #include "kms/master/guarded_device.h"
 
 namespace kms {
@@ -15,10 +16,8 @@ namespace {
 constexpr char kKind = 'E';
 constexpr std::uint8_t kFormat = 1;
 
-std::string PathOf(const std::string& hsm) { return "epochs/" + hsm; }
-
 Result<EpochRecord> ReadRecord(SealedStore& sys, const std::string& hsm) {
-  const std::optional<OpenedEntry> entry = KMS_TRY(sys.Get(PathOf(hsm)));
+  const std::optional<OpenedEntry> entry = KMS_TRY(sys.Get(EpochPath(hsm)));
   return entry ? EpochRecord::Decode(entry->value.View()) : Result<EpochRecord>(EpochRecord());
 }
 
@@ -102,7 +101,7 @@ Result<EpochReading> ReadEpochs(SealedStore& sys, const Uuid& sys_id, HsmRegistr
 Status ForgetEpoch(SealedStore& sys, const std::string& hsm) {
   std::vector<SealedMutation> mutations;
   mutations.push_back(
-      {.path = PathOf(hsm), .value = std::nullopt, .expected_revision = std::nullopt});
+      {.path = EpochPath(hsm), .value = std::nullopt, .expected_revision = std::nullopt});
   KMS_TRY(sys.Commit(std::move(mutations)));
   return Ok();
 }
@@ -179,7 +178,7 @@ Status Epochs::RaiseOne(const std::string& hsm, Revision revision,
     return Ok();
   }
   const EpochRecord next{.value = *value, .token_serial = token->serial};
-  records.push_back({.path = PathOf(hsm),
+  records.push_back({.path = EpochPath(hsm),
                      .value = KMS_TRY(SecretBytes::CopyOf(next.Encode())),
                      .expected_revision = std::nullopt});
   return Ok();

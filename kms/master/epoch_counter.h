@@ -5,12 +5,17 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "kms/base/clock.h"
 #include "kms/base/ids.h"
 #include "kms/base/result.h"
 
 namespace kms {
+
+// Sealed in `sys`: what was last written to a token (kms/backup/epochs.h).
+inline std::string EpochPath(std::string_view hsm) { return "epochs/" + std::string(hsm); }
 
 // Thread rule and errors: as MasterKeyDevice.
 class EpochCounter {

@@ -13,7 +13,7 @@ namespace kms {
 struct GuardedDevice::Impl {
   Impl(const std::string& name, HsmParts its_parts, const BreakerOptions& options,
        const Clock& clock)
-      : parts(std::move(its_parts)), gate(name, options, clock) {
+      : parts(std::move(its_parts)), call_timeout(options.call_timeout), gate(name, options, clock) {
     if (parts.epochs != nullptr) {
       epochs.emplace(*parts.epochs, gate);
     }
@@ -25,6 +25,7 @@ struct GuardedDevice::Impl {
   MasterKeyDevice& device() const { return *parts.master_keys; }
 
   const HsmParts parts;
+  const std::chrono::milliseconds call_timeout;  // 0: none of its own
   CallGate gate;
   std::optional<GuardedEpochs> epochs;
   std::optional<GuardedResidentKeys> resident_keys;
@@ -42,7 +43,12 @@ HsmStatus GuardedDevice::State() const {
   status.name = name_;
   status.device = Statistics();
   impl_->gate.Describe(status);
+  status.call_timeout_ms = impl_->call_timeout.count();
   return status;
+}
+
+Deadline GuardedDevice::DeadlineFrom(SteadyTime now, std::chrono::milliseconds usual) const {
+  return now + (impl_->call_timeout.count() == 0 ? usual : impl_->call_timeout);
 }
 
 bool GuardedDevice::WouldTry() const { return impl_->gate.WouldTry(); }

@@ -3,6 +3,7 @@
 // not answer, its queue bounds those that wait, and what calls take is measured.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -32,6 +33,8 @@ class GuardedDevice final : public MasterKeyDevice {
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] HsmStatus State() const;
+  // When a call that begins at `now` is given up: after the token's own time, else after `usual`.
+  [[nodiscard]] Deadline DeadlineFrom(SteadyTime now, std::chrono::milliseconds usual) const;
   // Whether a call would be tried now; for choosing among the members of a group.
   [[nodiscard]] bool WouldTry() const;
 

@@ -31,6 +31,7 @@ Status HsmRegistry::Add(const std::string& name, HsmParts parts, const BreakerOp
   if (!devices_.emplace(name, std::move(device)).second) {
     return MakeError(ErrorCode::kAlreadyExists, "there is an HSM \"" + name + "\" already");
   }
+  set_aside_.erase(name);
   return Ok();
 }
 
@@ -44,6 +45,19 @@ Status HsmRegistry::Remove(std::string_view name) {
   last = std::move(found->second);
   devices_.erase(found);
   return Ok();
+}
+
+Status HsmRegistry::SetAside(const std::string& name, std::string reason) {
+  KMS_TRY(Remove(name));
+  const ScopedLock lock(mutex_);
+  set_aside_.insert_or_assign(name, std::move(reason));
+  return Ok();
+}
+
+std::string HsmRegistry::WhySetAside(std::string_view name) const {
+  const ScopedSharedLock lock(mutex_);
+  const auto found = set_aside_.find(name);
+  return found == set_aside_.end() ? "" : found->second;
 }
 
 std::shared_ptr<GuardedDevice> HsmRegistry::Find(std::string_view name) const {

@@ -34,10 +34,15 @@ struct HsmParts {
 struct BreakerOptions {
   std::uint32_t max_calls = 16;                // in flight at once; others wait for their turn
   std::uint32_t max_waiting = 64;              // and no more than these
+  // Calls that requests of callers wait for hold up so many threads at most while the token is slow:
+  // more than `slow_after` a call. Further ones fail at once.
+  std::uint32_t max_slow_requests = 4;
+  std::chrono::milliseconds slow_after{250};
   std::uint32_t failures_to_open = 3;          // in a row
   std::chrono::milliseconds hung_after{1000};  // one failure that took so long opens it at once
   std::chrono::milliseconds first_pause{500};  // doubles up to the longest, less up to a quarter
   std::chrono::milliseconds longest_pause{5000};
+  std::chrono::milliseconds call_timeout{0};  // of one call; 0: what the service says
 };
 
 enum class BreakerState : std::uint8_t {
@@ -65,6 +70,7 @@ struct HsmStatus {
   std::uint32_t calls_waiting = 0;
   std::uint64_t refused_calls = 0;  // failed at once, by the breaker or a full queue
   LatencySummary latency;
+  std::int64_t call_timeout_ms = 0;  // 0: what the service says
 };
 
 // Thread rule: any thread. Devices stay alive while anyone holds them.
@@ -80,10 +86,14 @@ class HsmRegistry {
   Status Add(const std::string& name, HsmParts parts, const BreakerOptions& options = {});
   // Forgets it; calls under way end on their own. Errors: kNotFound.
   Status Remove(std::string_view name);
+  // The same, and remembers why it is not used, until one of that name is added.
+  Status SetAside(const std::string& name, std::string reason);
 
   // nullptr when there is none of that name.
   [[nodiscard]] std::shared_ptr<GuardedDevice> Find(std::string_view name) const;
   [[nodiscard]] std::vector<std::string> Names() const;  // sorted
+  // Empty for those that were not set aside.
+  [[nodiscard]] std::string WhySetAside(std::string_view name) const;
   // Never blocks on a device.
   [[nodiscard]] std::vector<HsmStatus> Statuses() const;
 
@@ -92,6 +102,7 @@ class HsmRegistry {
   mutable SharedMutex mutex_;
   std::map<std::string, std::shared_ptr<GuardedDevice>, std::less<>> devices_
       KMS_GUARDED_BY(mutex_);
+  std::map<std::string, std::string, std::less<>> set_aside_ KMS_GUARDED_BY(mutex_);  // reasons
 };
 
 }  // namespace kms

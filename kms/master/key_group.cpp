@@ -4,6 +4,10 @@
 //   'G' | 1 | current master version(4)
 //       | number of members(4) | per member, by name: name text | order(4) | weight(4)
 //       | number of key checks(4) | per check, by version: key version(4) | check(16)
+//
+// Format 2 is written when a token was declared lost, and goes on with
+//
+//       | number of names(4) | per name, in order: name text | times it was lost(4)
 #include "kms/master/key_group.h"
 
 #include <algorithm>
@@ -23,6 +27,7 @@ namespace {
 
 constexpr std::uint8_t kGroupKind = 'G';
 constexpr std::uint8_t kGroupFormat = 1;
+constexpr std::uint8_t kGroupFormatWithLosses = 2;
 constexpr std::size_t kMaxHsmName = 32;
 constexpr std::size_t kPage = 500;
 constexpr std::size_t kVersionDigits = 10;
@@ -208,6 +213,35 @@ bool EveryVersionIsWrapped(const GroupMaterial& material, const Uuid& id) {
   });
 }
 
+using Losses = std::map<std::string, std::uint32_t, std::less<>>;
+
+void PutLosses(const Losses& losses, record_form::Writer& writer) {
+  writer.Put(static_cast<std::uint32_t>(losses.size()));
+  for (const auto& [hsm, times] : losses) {
+    writer.PutText(hsm);
+    writer.Put(times);
+  }
+}
+
+// One record has one encoding: names are in order, and none was lost zero times.
+Losses GetLosses(record_form::Reader& reader) {
+  Losses losses;
+  const auto count = reader.Get<std::uint32_t>();
+  for (std::uint32_t index = 0; index < count && !reader.failed(); ++index) {
+    std::string hsm = reader.GetText();
+    const auto times = reader.Get<std::uint32_t>();
+    const bool in_order = losses.empty() || losses.rbegin()->first < hsm;
+    if (!IsHsmName(hsm) || !in_order || times == 0) {
+      reader.Fail();
+    }
+    losses.insert_or_assign(std::move(hsm), times);
+  }
+  if (losses.empty()) {
+    reader.Fail();
+  }
+  return losses;
+}
+
 }  // namespace
 
 bool IsHsmName(std::string_view name) {
@@ -229,8 +263,13 @@ const GroupMember* KeyGroup::Find(std::string_view hsm) const {
   return found == members.end() ? nullptr : &*found;
 }
 
+std::uint32_t KeyGroup::LossesOf(std::string_view hsm) const {
+  const auto found = losses.find(hsm);
+  return found == losses.end() ? 0 : found->second;
+}
+
 Bytes KeyGroup::Encode() const {
-  record_form::Writer writer('G', kGroupFormat);
+  record_form::Writer writer('G', losses.empty() ? kGroupFormat : kGroupFormatWithLosses);
   writer.Put(current_master);
   writer.Put(static_cast<std::uint32_t>(members.size()));
   for (const GroupMember& member : members) {
@@ -243,13 +282,18 @@ Bytes KeyGroup::Encode() const {
     writer.Put(version);
     writer.PutRaw(check);
   }
+  if (!losses.empty()) {
+    PutLosses(losses, writer);
+  }
   return writer.Take();
 }
 
 Result<KeyGroup> KeyGroup::Decode(ByteView encoded) {
   constexpr std::string_view kWhat = "record of an environment's HSMs";
+  const bool has_losses = encoded.size() > 1 && encoded[1] == kGroupFormatWithLosses;
   record_form::Reader reader(encoded);
-  KMS_TRY(record_form::CheckHead(reader, kGroupKind, kGroupFormat, kWhat));
+  KMS_TRY(record_form::CheckHead(reader, kGroupKind,
+                                 has_losses ? kGroupFormatWithLosses : kGroupFormat, kWhat));
   KeyGroup group;
   group.current_master = reader.Get<MasterKeyVersion>();
   const auto members = reader.Get<std::uint32_t>();
@@ -273,6 +317,9 @@ Result<KeyGroup> KeyGroup::Decode(ByteView encoded) {
     }
     const ByteView check = reader.GetRaw(KeyCheck{}.size());
     std::ranges::copy(check, group.key_checks[version].begin());
+  }
+  if (has_losses) {
+    group.losses = GetLosses(reader);
   }
   if (!reader.Finished() || group.members.empty() || group.current_master == 0) {
     return record_form::Damaged(kWhat, "malformed");
@@ -343,13 +390,18 @@ std::string WrappedPath(const Uuid& environment_id, EnvironmentKeyVersion versio
          Digits(master);
 }
 
-Uuid DeriveMasterKeyId(const Uuid& environment_id, std::string_view hsm, MasterKeyVersion version) {
+Uuid DeriveMasterKeyId(const Uuid& environment_id, std::string_view hsm, MasterKeyVersion version,
+                       std::uint32_t losses) {
   RecordWriter parts;
   parts.PutText("kms master key v1");
   parts.PutSized(environment_id.View());
   parts.PutText(hsm);
   parts.Put(std::uint32_t{4});
   parts.Put(version);
+  if (losses != 0) {
+    parts.Put(std::uint32_t{4});
+    parts.Put(losses);
+  }
   Sha256Digest digest = Sha256(parts.Take());
   digest[6] = static_cast<std::uint8_t>((digest[6] & 0x0FU) | 0x80U);
   digest[8] = static_cast<std::uint8_t>((digest[8] & 0x3FU) | 0x80U);

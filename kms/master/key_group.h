@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -54,6 +55,10 @@ struct KeyGroup {
   MasterKeyVersion current_master = 1;  // what new wraps are made under
   // Of every key version; those of earlier releases are added when the key is opened.
   std::map<EnvironmentKeyVersion, KeyCheck> key_checks;
+  // How often a token of that name was declared lost: its successors have master keys of their own.
+  std::map<std::string, std::uint32_t, std::less<>> losses;
+
+  [[nodiscard]] std::uint32_t LossesOf(std::string_view hsm) const;
 
   [[nodiscard]] const GroupMember* Find(std::string_view hsm) const;
   [[nodiscard]] Bytes Encode() const;
@@ -100,8 +105,10 @@ std::string WrappedPath(const Uuid& environment_id, EnvironmentKeyVersion versio
 // CKA_ID of a master key that is not the first of its environment: the same whenever it is asked
 // for, so that a key made just before a crash is found again and no second one is made (H25).
 // The first 16 bytes of SHA-256 over "kms master key v1", environment, hsm and version, each with
-// its length, marked as a version 8 UUID (RFC 9562 section 5.8).
-Uuid DeriveMasterKeyId(const Uuid& environment_id, std::string_view hsm, MasterKeyVersion version);
+// its length, marked as a version 8 UUID (RFC 9562 section 5.8). After losses of tokens of that
+// name their number is part of it too: what a lost one holds is never adopted when it turns up.
+Uuid DeriveMasterKeyId(const Uuid& environment_id, std::string_view hsm, MasterKeyVersion version,
+                       std::uint32_t losses = 0);
 
 // Reads all of it, moving the form of earlier releases first. Errors: kCorrupted when the group or
 // every wrap of some version is missing or damaged, naming it; store errors.

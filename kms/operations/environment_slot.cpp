@@ -111,8 +111,13 @@ Result<EnvironmentKeys> EnvironmentSlot::OpenKeys(const GroupMaterial& material,
       break;
     }
     const SteadyTime started = clock_.SteadyNow();
-    const Status opened = OpenBy(hsm, material, versions, keys);
-    Note(hsm, opened, started);
+    std::optional<Error> newest_lost;
+    const Status opened = OpenBy(hsm, material, versions, keys, newest_lost);
+    if (opened.has_value() && newest_lost) {
+      NoteNewestLost(hsm, *newest_lost, started);
+    } else {
+      Note(hsm, opened, started);
+    }
     // What comes back by itself is the better reason to give.
     if (!opened.has_value() && (!failure || opened.error().code == ErrorCode::kUnavailable)) {
       failure = opened.error();
@@ -130,14 +135,14 @@ Result<EnvironmentKeys> EnvironmentSlot::OpenKeys(const GroupMaterial& material,
 // What one token says is believed as a whole or not at all.
 Status EnvironmentSlot::OpenBy(std::string_view hsm, const GroupMaterial& material,
                                const std::vector<EnvironmentKeyVersion>& versions,
-                               EnvironmentKeys& keys) {
+                               EnvironmentKeys& keys, std::optional<Error>& newest_lost) {
   EnvironmentKeys opened;
   bool lacks_some = false;
   for (const EnvironmentKeyVersion version : versions) {
     if (keys.contains(version)) {
       continue;
     }
-    Result<SecretBytes> key = OpenWrap(material, hsm, version);
+    Result<SecretBytes> key = OpenWrap(material, hsm, version, &newest_lost);
     if (key.has_value()) {
       opened.emplace(version, *std::move(key));
     } else if (key.error().code == ErrorCode::kNotFound) {
@@ -234,13 +239,20 @@ void EnvironmentSlot::ProveBy(std::string_view hsm) {
     return;
   }
   const SteadyTime started = clock_.SteadyNow();
-  Status proof = ProveLatest(hsm, *known);
+  std::optional<Error> newest_lost;
+  Status proof = ProveLatest(hsm, *known, newest_lost);
   // A master key that was retired meanwhile is no fault of the token.
-  if (const MaterialHandle now = material(); !proof.has_value() && now != known) {
-    proof = ProveLatest(hsm, *now);
+  if (const MaterialHandle now = material();
+      (!proof.has_value() || newest_lost) && now != known) {
+    newest_lost.reset();
+    proof = ProveLatest(hsm, *now, newest_lost);
   }
   if (!proof.has_value() && environment_->sealed()) {
     return;  // sealed meanwhile: the next round tries to open it
+  }
+  if (proof.has_value() && newest_lost) {
+    NoteNewestLost(hsm, *newest_lost, started);
+    return;
   }
   Note(hsm, proof, started);
   // One that has no wrap of the latest key yet proves itself by opening the one it is given.
@@ -265,9 +277,10 @@ bool EnvironmentSlot::IsDue(std::string_view hsm, const GroupMaterial& material)
   return clock_.SteadyNow() - *found->second.proven >= interval * 9 / 10;
 }
 
-Status EnvironmentSlot::ProveLatest(std::string_view hsm, const GroupMaterial& material) {
+Status EnvironmentSlot::ProveLatest(std::string_view hsm, const GroupMaterial& material,
+                                    std::optional<Error>& newest_lost) {
   const EnvironmentKeyVersion version = KMS_TRY(environment_->keyring().Latest());
-  const SecretBytes key = KMS_TRY(OpenWrap(material, hsm, version));
+  const SecretBytes key = KMS_TRY(OpenWrap(material, hsm, version, &newest_lost));
   if (!environment_->keyring().Holds(version, key) && !environment_->sealed()) {
     return Corrupted("environment " + environment_->identity().name +
                      ": the HSM opened the environment key to another value; it is not asked any "
@@ -313,6 +326,25 @@ void EnvironmentSlot::NoteNotHealed(std::string_view hsm, const Error& error) {
     member.reason = error.public_message;
     is_news = needs_operator && member.not_healed != error.public_message;
     member.not_healed = error.public_message;
+  }
+  if (is_news) {
+    Tell("hsm-refused", hsm, error.public_message, 0, true);
+  }
+}
+
+// The token is there, so the lease holds; but nothing is wrapped by it until an operator has acted.
+void EnvironmentSlot::NoteNewestLost(std::string_view hsm, const Error& error, SteadyTime started) {
+  bool is_news = false;
+  {
+    const ScopedLock lock(mutex_);
+    Member& member = members_[std::string(hsm)];
+    is_news = member.state != MemberState::kRefused || member.reason != error.public_message;
+    member.state = MemberState::kRefused;
+    member.reason = error.public_message;
+    member.proven = started;
+    if (!environment_->sealed()) {
+      proven_ = std::max(proven_.value_or(started), started);
+    }
   }
   if (is_news) {
     Tell("hsm-refused", hsm, error.public_message, 0, true);

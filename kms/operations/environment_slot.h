@@ -95,8 +95,14 @@ class EnvironmentSlot {
                  const PlainKey& key, std::vector<Mutation>& mutations);
   // Opens one wrap and compares it with what is known of the key. Errors: kNotFound when `hsm`
   // holds none of that version; those of the device; kCorrupted; all say what to do.
+  // The wrap under the newest master key; when that one is missing in the token or another, under
+  // an older one, and `newest_lost` then says what is wrong (H14).
   Result<SecretBytes> OpenWrap(const GroupMaterial& material, std::string_view hsm,
-                               EnvironmentKeyVersion version);
+                               EnvironmentKeyVersion version,
+                               std::optional<Error>* newest_lost = nullptr);
+  // The wrap under that master key alone. Errors: as OpenWrap.
+  Result<SecretBytes> OpenWrapUnder(const GroupMaterial& material, std::string_view hsm,
+                                    EnvironmentKeyVersion version, MasterKeyVersion master);
   // What members say of themselves. Errors: kNotFound.
   [[nodiscard]] Result<MemberState> StateOf(std::string_view hsm) const;
 
@@ -107,6 +113,10 @@ class EnvironmentSlot {
   // --- groups and versions: environment_slot_groups.cpp; see Environments ---
   Status Join(const GroupMember& member);
   Status Leave(std::string_view hsm, bool destroy);
+  // `record` gives what is committed together with the loss, told which master keys stay in it.
+  using LossRecorder = std::function<Result<std::vector<Mutation>>(
+      const std::map<MasterKeyVersion, MasterKeyRecord>& masters)>;
+  Status Lose(std::string_view hsm, const LossRecorder& record);
   Status AddEnvironmentKey(EnvironmentKeyVersion version, const KeySplitter& split);
   Status MakeMasterKey(std::string_view hsm, MasterKeyVersion version);
 
@@ -125,13 +135,17 @@ class EnvironmentSlot {
                                    const std::vector<std::string>& order);
   // Adds what `hsm` opens of `versions` to `keys`.
   Status OpenBy(std::string_view hsm, const GroupMaterial& material,
-                const std::vector<EnvironmentKeyVersion>& versions, EnvironmentKeys& keys);
+                const std::vector<EnvironmentKeyVersion>& versions, EnvironmentKeys& keys,
+                std::optional<Error>& newest_lost);
   Status Unseal(const MaterialHandle& material, EnvironmentKeys keys, SteadyTime proven);
   [[nodiscard]] bool IsDue(std::string_view hsm, const GroupMaterial& material) const;
-  Status ProveLatest(std::string_view hsm, const GroupMaterial& material);
+  Status ProveLatest(std::string_view hsm, const GroupMaterial& material,
+                     std::optional<Error>& newest_lost);
   // Notes how a member fared; tells of one that must not be used any more.
   void Note(std::string_view hsm, const Status& outcome, SteadyTime started);
   void NoteNotHealed(std::string_view hsm, const Error& error);
+  // The same of one that opens the environment by an older master key than it should.
+  void NoteNewestLost(std::string_view hsm, const Error& error, SteadyTime started);
   // Gives a member what it lacks, some wraps at a time. Errors: those of device and store.
   Status Heal(std::string_view hsm, SteadyTime started);
   Status WrapEverything(const GroupMaterial& material, std::string_view hsm,
@@ -143,6 +157,8 @@ class EnvironmentSlot {
   Status HoldLatest(const GroupMaterial& material, EnvironmentKeyVersion latest);
   Status AddChecks(const GroupMaterial& material, KeyGroup& group) const;
   Status CheckOthersOpenAll(const GroupMaterial& material, std::string_view hsm) const;
+  // Errors: kFailedPrecondition when `hsm` answers and still has one of its master keys.
+  Status CheckIsGone(std::string_view hsm, const MemberMaterial* held) const;
   Status DestroyMasters(KeyWork& work, std::string_view hsm,
                         const std::map<MasterKeyVersion, MasterKeyRecord>& masters);
   Status ForgetWrappingKeyIn(std::string_view hsm, const MemberMaterial* held, bool destroy);

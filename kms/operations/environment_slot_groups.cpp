@@ -38,6 +38,24 @@ std::vector<Mutation> DropWrapsOf(const GroupMaterial& material, const Uuid& id,
   return mutations;
 }
 
+// Every record of a master key that `hsm` has, damaged ones too.
+std::vector<Mutation> DropMastersOf(const GroupMaterial& material, const Uuid& id,
+                                    std::string_view hsm) {
+  std::vector<Mutation> mutations;
+  if (const MemberMaterial* const member = material.Find(hsm)) {
+    for (const auto& [version, master] : member->masters) {
+      mutations.push_back(Dropping(MasterPath(id, hsm, version)));
+    }
+  }
+  const std::string prefix = MasterPrefix(id) + std::string(hsm) + "/";
+  for (const std::string& path : material.damaged) {
+    if (path.starts_with(prefix)) {
+      mutations.push_back(Dropping(path));
+    }
+  }
+  return mutations;
+}
+
 void Append(std::vector<Mutation>& more, std::vector<Mutation>& mutations) {
   std::ranges::move(more, std::back_inserter(mutations));
 }
@@ -66,9 +84,10 @@ Status EnvironmentSlot::Join(const GroupMember& wanted) {
   if (!wrapped.has_value()) {
     Error error = wrapped.error();
     if (was_here && error.code == ErrorCode::kFailedPrecondition) {
-      error.public_message +=
-          "; it had one when it left: a token that replaces another one needs a "
-          "name of its own";
+      error.public_message += "; it had one when it left: if another token, or one that was "
+                              "initialised anew, bears its name now, declare the old one lost "
+                              "(kmsctl hsm remove " + wanted.hsm + " --env " +
+                              environment_->identity().name + " --lost) and repeat this";
     }
     return error;
   }
@@ -96,7 +115,7 @@ Status EnvironmentSlot::WrapEverything(const GroupMaterial& material, std::strin
     const std::shared_ptr<GuardedDevice> device = KMS_TRY(access_.Find(hsm));
     const SecretBytes opened = KMS_TRY(
         device->Unwrap(master, *wrapped, EnvironmentKeyContext(environment_->identity().id, key),
-                       access_.NextDeadline()));
+                       access_.NextDeadline(*device)));
     if (!(opened == bytes)) {
       return Corrupted("HSM " + std::string(hsm) + " opened environment key " +
                        std::to_string(key) +
@@ -157,6 +176,58 @@ Status EnvironmentSlot::Leave(std::string_view hsm, bool destroy) {
   return destroy && held != nullptr ? DestroyMasters(work, hsm, held->masters) : Ok();
 }
 
+// Its records go with the wraps: from then on nothing waits for what nobody can do.
+Status EnvironmentSlot::Lose(std::string_view hsm, const LossRecorder& record) {
+  KeyWork work = KMS_TRY(BeginKeyWork());
+  const MaterialHandle stored = work.material;
+  const Uuid& id = environment_->identity().id;
+  const bool is_member = stored->group.Find(hsm) != nullptr;
+  const MemberMaterial* const held = stored->Find(hsm);
+  if (!is_member && held == nullptr) {
+    return NotFound("HSM " + std::string(hsm) + " holds nothing of environment " +
+                    environment_->identity().name);
+  }
+  KMS_TRY(environment_->keyring().Latest());
+  if (is_member) {
+    KMS_TRY(CheckOthersOpenAll(*stored, hsm));
+  }
+  KMS_TRY(CheckIsGone(hsm, held));
+  KMS_TRY(ForgetWrappingKeyIn(hsm, held, /*destroy=*/false));
+  const std::map<MasterKeyVersion, MasterKeyRecord> none;
+  std::vector<Mutation> mutations = KMS_TRY(record(held == nullptr ? none : held->masters));
+  std::vector<Mutation> dropped = DropWrapsOf(*stored, id, hsm);
+  std::vector<Mutation> masters = DropMastersOf(*stored, id, hsm);
+  Append(dropped, mutations);
+  Append(masters, mutations);
+  KeyGroup group = stored->group;
+  std::erase_if(group.members, [hsm](const GroupMember& one) { return one.hsm == hsm; });
+  ++group.losses[std::string(hsm)];
+  KMS_TRY(Commit(work, std::move(group), std::move(mutations)));
+  Forget(hsm);
+  return Ok();
+}
+
+// What answers and has its keys can be asked to destroy them.
+Status EnvironmentSlot::CheckIsGone(std::string_view hsm, const MemberMaterial* held) const {
+  const std::shared_ptr<GuardedDevice> device = access_.hsms.Find(hsm);
+  if (device == nullptr || held == nullptr) {
+    return Ok();
+  }
+  for (const auto& [version, master] : held->masters) {
+    const Status checked = device->CheckSentinel(master, access_.NextDeadline(*device));
+    if (checked.has_value()) {
+      return FailedPrecondition("HSM " + std::string(hsm) + " answers and has master key " +
+                                master.label +
+                                ": it is not lost; take it out with `kmsctl hsm remove " +
+                                std::string(hsm) + " --destroy`");
+    }
+    if (checked.error().code == ErrorCode::kUnavailable) {
+      return Ok();
+    }
+  }
+  return Ok();
+}
+
 // The private half of the wrapping key cannot follow: another token makes another one.
 Status EnvironmentSlot::ForgetWrappingKeyIn(std::string_view hsm, const MemberMaterial* held,
                                             bool destroy) {
@@ -170,7 +241,7 @@ Status EnvironmentSlot::ForgetWrappingKeyIn(std::string_view hsm, const MemberMa
   KMS_TRY(ForgetWrappingKey(*environment_));
   if (destroy) {
     const std::shared_ptr<GuardedDevice> device = KMS_TRY(access_.Find(hsm));
-    KMS_TRY(device->DestroyImportKey(key->id, access_.NextDeadline()));
+    KMS_TRY(device->DestroyImportKey(key->id, access_.NextDeadline(*device)));
   }
   return Ok();
 }
@@ -181,7 +252,7 @@ Status EnvironmentSlot::DestroyMasters(KeyWork& work, std::string_view hsm,
   const std::shared_ptr<GuardedDevice> device = KMS_TRY(access_.Find(hsm));
   std::vector<Mutation> mutations;
   for (const auto& [version, master] : masters) {
-    KMS_TRY(device->DestroyMasterKey(master, access_.NextDeadline()));
+    KMS_TRY(device->DestroyMasterKey(master, access_.NextDeadline(*device)));
     mutations.push_back(Dropping(MasterPath(environment_->identity().id, hsm, version)));
   }
   const KeyGroup group = work.material->group;

@@ -19,7 +19,8 @@ std::string_view Remedy(ErrorCode code) {
     case ErrorCode::kUnavailable: return "it opens by itself as soon as the HSM answers again";
     case ErrorCode::kFailedPrecondition:
       return "restore the token or its login; a master key is never made again, for it would not "
-             "open what is stored";
+             "open what is stored. If the token is gone for good, or was initialised anew, declare "
+             "the old one lost (kmsctl hsm remove --lost)";
     case ErrorCode::kCorrupted:
       return "the token or the stored wrap is not the recorded one: restore the right one from its "
              "backup";
@@ -32,6 +33,15 @@ Error WithRemedy(const EnvironmentIdentity& identity, const std::string& master_
                  Error error) {
   error.public_message = "environment " + identity.name + ", master key " + master_label + ": " +
                          error.public_message + "; " + std::string(Remedy(error.code));
+  return error;
+}
+
+// What is wrong with the newest master key, and what opens the environment meanwhile.
+Error WithStopgap(Error error, const std::string& environment, MasterKeyVersion older) {
+  error.public_message += "; until then master key " + MasterKeyLabel(environment, older) +
+                          ", which is not retired, opens the environment. If the newer one cannot "
+                          "be restored, rotate the master key (kmsctl master rotate --env " +
+                          environment + ")";
   return error;
 }
 
@@ -102,15 +112,15 @@ Result<MasterKeyRecord> EnvironmentSlot::FindOrMakeMaster(const GroupMaterial& m
                      "environment");
   }
   MasterKeyRecord made = KMS_TRY(
-      device->GenerateMasterKey(DeriveMasterKeyId(identity.id, hsm, version), version,
-                                MasterKeyLabel(identity.name, version), access_.NextDeadline()));
+      device->GenerateMasterKey(DeriveMasterKeyId(identity.id, hsm, version, material.group.LossesOf(hsm)),
+                                version, MasterKeyLabel(identity.name, version), access_.NextDeadline(*device)));
   mutations.push_back({.path = path, .value = made.Encode(), .expected_revision = 0});
   return made;
 }
 
 // A key that silently differs would wrap what the recorded one does not open (H13).
 Status EnvironmentSlot::CheckMaster(GuardedDevice& device, const MasterKeyRecord& master) const {
-  const Status checked = device.CheckSentinel(master, access_.NextDeadline());
+  const Status checked = device.CheckSentinel(master, access_.NextDeadline(device));
   return checked.has_value() ? checked
                              : WithRemedy(environment_->identity(), master.label, checked.error());
 }
@@ -129,22 +139,60 @@ Status EnvironmentSlot::AddWrap(std::string_view hsm, const MasterKeyRecord& mas
 }
 
 Result<SecretBytes> EnvironmentSlot::OpenWrap(const GroupMaterial& material, std::string_view hsm,
-                                              EnvironmentKeyVersion version) {
+                                              EnvironmentKeyVersion version,
+                                              std::optional<Error>* newest_lost) {
+  std::vector<MasterKeyVersion> masters;  // the newest first
+  if (const MemberMaterial* const member = material.Find(hsm)) {
+    if (const auto wraps = member->wraps.find(version); wraps != member->wraps.end()) {
+      for (const auto& [master, wrap] : wraps->second) {
+        masters.insert(masters.begin(), master);
+      }
+    }
+  }
+  Error failure = NotFound("HSM " + std::string(hsm) + " has no wrap of environment key " +
+                           std::to_string(version) + " yet");
+  for (const MasterKeyVersion master : masters) {
+    Result<SecretBytes> key = OpenWrapUnder(material, hsm, version, master);
+    const bool is_newest = master == masters.front();
+    if (key.has_value()) {
+      if (!is_newest && newest_lost != nullptr) {
+        *newest_lost = WithStopgap(std::move(failure), environment_->identity().name, master);
+      }
+      return key;
+    }
+    if (key.error().code != ErrorCode::kFailedPrecondition &&
+        key.error().code != ErrorCode::kCorrupted) {
+      return key;  // nothing is known of the master key
+    }
+    if (is_newest) {
+      failure = std::move(key).error();
+    }
+  }
+  return failure;
+}
+
+Result<SecretBytes> EnvironmentSlot::OpenWrapUnder(const GroupMaterial& material,
+                                                   std::string_view hsm,
+                                                   EnvironmentKeyVersion version,
+                                                   MasterKeyVersion master_version) {
   const EnvironmentIdentity& identity = environment_->identity();
   const MemberMaterial* const member = material.Find(hsm);
-  const WrappedKey* const wrapped = member == nullptr ? nullptr : member->FindWrap(version);
+  const WrappedKey* const wrapped =
+      member == nullptr ? nullptr : member->FindWrap(version, master_version);
   if (wrapped == nullptr) {
     return NotFound("HSM " + std::string(hsm) + " has no wrap of environment key " +
-                    std::to_string(version) + " yet");
+                    std::to_string(version) + " under master key " +
+                    MasterKeyLabel(identity.name, master_version));
   }
-  const MasterKeyRecord* const master = member->FindMaster(version);
-  if (master == nullptr) {
+  const auto found = member->masters.find(master_version);
+  if (found == member->masters.end()) {
     return WithRemedy(identity, MasterKeyLabel(identity.name, wrapped->master_key_version),
                       Corrupted("its record is missing or damaged"));
   }
+  const MasterKeyRecord* const master = &found->second;
   const std::shared_ptr<GuardedDevice> device = KMS_TRY(access_.Find(hsm));
   Result<SecretBytes> key = device->Unwrap(
-      *master, *wrapped, EnvironmentKeyContext(identity.id, version), access_.NextDeadline());
+      *master, *wrapped, EnvironmentKeyContext(identity.id, version), access_.NextDeadline(*device));
   if (!key.has_value()) {
     return WithRemedy(identity, master->label, std::move(key).error());
   }

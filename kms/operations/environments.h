@@ -19,6 +19,7 @@
 #include "kms/master/hsm_registry.h"
 #include "kms/master/key_group.h"
 #include "kms/operations/environment.h"
+#include "kms/operations/lost_hsm.h"
 #include "kms/recovery/recipients.h"
 #include "kms/store/store.h"
 
@@ -107,6 +108,7 @@ struct ResealedPage {
 // and sealed in `sys`:
 //   "environments/<name>"           EnvironmentRecord: identity, settings, stage
 //   "pending/<name>"                PendingEnvironment: the ids of a creation under way
+//   "lost-hsms/<id>/…"              LostHsm: tokens that will never come back
 // Thread rule: any thread.
 class Environments {
  public:
@@ -169,6 +171,18 @@ class Environments {
   // they are retired by RetireMasterKey or `destroy`ed here. Errors: kNotFound,
   // kFailedPrecondition when it is the last that opens something, naming it.
   Status LeaveHsm(std::string_view name, std::string_view hsm, bool destroy);
+  // Declares a token lost that will never come back, whether it is in the group still or left it:
+  // its wraps and the records of its master keys are deleted, so that nothing waits for it any
+  // more; LostHsms tells what stays in it. A token of that name may join as a new one afterwards.
+  // Errors: kNotFound when it holds nothing of the environment; kFailedPrecondition when it is the
+  // last that opens something, when keys live in it, or when it answers and still holds a recorded
+  // master key; kUnavailable while the environment is sealed; kConflict, store errors.
+  Status LoseHsm(std::string_view name, std::string_view hsm, const LossDeclaration& declaration);
+  // Tokens that were declared lost, oldest first. Errors: kNotFound, those of `sys`.
+  Result<std::vector<LostHsm>> LostHsms(std::string_view name) const;
+  // A signed statement tells of what lost tokens hold of that master key version: nothing needs to
+  // remember it any more. Errors: kNotFound, kConflict, those of `sys`.
+  Status SettleLostKeys(std::string_view name, MasterKeyVersion version);
 
   // --- versions of keys; `name` may be "sys"; for kms/tasks ---
   // What is stored of its keys now.
@@ -206,6 +220,8 @@ class Environments {
   Status SetRecovery(std::string_view name, const std::optional<RecoveryRecipients>& recipients);
   // Errors: kNotFound, kUnavailable while `sys` is sealed, kCorrupted, store errors.
   Result<RecoveryStatus> ReadRecovery(std::string_view name) const;
+  // How many holders can open it together; 0: nobody can without an HSM. Errors: as ReadRecovery.
+  Result<std::size_t> CountRecoveryHolders(std::string_view name) const;
 
   // Seals one environment until Unseal; the HSM's return does not open it. Not kept over a restart.
   // Errors: kNotFound "no such environment".

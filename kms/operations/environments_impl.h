@@ -42,6 +42,8 @@ struct Environments::Impl {
   Status FinishRoot(RootRecord root, Revision revision, const std::vector<std::string>& first);
   Status OpenSys(const RootRecord& root);
   Status OpenListed();
+  // Several at a time: each waits for an HSM most of the time. Errors: as OpenOne, of any of them.
+  Status OpenAll(const std::vector<std::string>& paths);
   // Errors: those of the store only; what cannot be opened starts sealed.
   Status OpenOne(const std::string& path);
 
@@ -58,6 +60,10 @@ struct Environments::Impl {
   Status DropKeysOfPending(const std::string& name, const PendingEnvironment& pending);
   // Errors: kNotFound unless the environment is being deleted.
   Status LeaveDeleted(const std::string& name, std::string_view hsm);
+  // The same when nothing in the token can be destroyed any more.
+  Status LoseDeleted(const std::string& name, std::string_view hsm,
+                     const LossDeclaration& declaration);
+  void TellLoss(const std::string& name, const LostHsm& lost) const;
   // Destroys the keys that an environment has in its tokens.
   Status DestroyKeys(const EnvironmentRecord& record);
   Status DestroyKeysIn(const std::string& hsm, const EnvironmentIdentity& identity,

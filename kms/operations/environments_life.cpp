@@ -237,6 +237,7 @@ Status Environments::Impl::FinishDeletion(const EnvironmentRecord& record) {
   KMS_TRY(DestroyKeys(record));
   KMS_TRY(DeleteAll(MasterPrefix(id)));
   KMS_TRY(DeleteAll(RecoveryPrefix(id)));
+  KMS_TRY(DeleteAll(sys->environment()->store().prefix() + LostHsmPrefix(id)));
   const std::string path = EnvironmentPath(record.identity.name);
   std::vector<SealedMutation> entries;
   entries.push_back(Drop(path));
@@ -271,7 +272,8 @@ Status Environments::Impl::DestroyKeys(const EnvironmentRecord& record) {
       error.public_message = "HSM " + hsm + " still holds keys of environment " +
                              record.identity.name + ": " + error.public_message +
                              "; the deletion goes on when it answers, or when that HSM was taken "
-                             "out of the environment (kmsctl hsm remove)";
+                             "out of the environment (kmsctl hsm remove, with --lost when it will "
+                             "never answer again)";
       return error;
     }
     if (!destroyed.has_value()) {
@@ -294,9 +296,9 @@ Status Environments::Impl::DestroyKeysIn(
     KMS_TRY(DestroyUnrecorded(*device, identity.name, DeriveMasterKeyId(identity.id, hsm, 1)));
   }
   for (const auto& [version, master] : masters) {
-    KMS_TRY(device->DestroyMasterKey(master, Access().NextDeadline()));
+    KMS_TRY(device->DestroyMasterKey(master, Access().NextDeadline(*device)));
   }
-  return device->DestroyImportKey(WrappingKeyId(identity.id), Access().NextDeadline());
+  return device->DestroyImportKey(WrappingKeyId(identity.id), Access().NextDeadline(*device));
 }
 
 Status Environments::Impl::DeleteAll(const std::string& prefix) {
@@ -351,8 +353,8 @@ Status Environments::Impl::DropKeysOfPending(const std::string& name,
 Status Environments::Impl::DestroyUnrecorded(GuardedDevice& device, const std::string& name,
                                              const Uuid& id) const {
   const MasterKeyRecord master = KMS_TRY(device.GenerateMasterKey(
-      id, 1, internal::MasterKeyLabel(name, 1), Access().NextDeadline()));
-  return device.DestroyMasterKey(master, Access().NextDeadline());
+      id, 1, internal::MasterKeyLabel(name, 1), Access().NextDeadline(device)));
+  return device.DestroyMasterKey(master, Access().NextDeadline(device));
 }
 
 }  // namespace kms

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening a store: `sys` first, then whatever it lists.
+#include <algorithm>
+#include <atomic>
+#include <thread>
 #include <utility>
 
 #include "kms/operations/environments_impl.h"
@@ -11,6 +14,8 @@ namespace {
 constexpr std::string_view kRootPath = "root";
 constexpr std::string_view kEnvironmentsPrefix = "environments/";
 constexpr std::size_t kPage = 500;
+constexpr std::size_t kEnvironmentsPerThread = 8;
+constexpr std::size_t kMostOpeners = 8;
 
 Error NotFromTheStart(std::string_view what) {
   return Corrupted("the store holds entries but " + std::string(what) +
@@ -107,18 +112,45 @@ Status Environments::Impl::OpenSys(const RootRecord& root) {
 }
 
 Status Environments::Impl::OpenListed() {
+  std::vector<std::string> paths;
   std::string after;
   while (true) {
     const std::vector<ListedEntry> page =
         KMS_TRY(sys->environment()->store().List(kEnvironmentsPrefix, after, kPage));
     for (const ListedEntry& entry : page) {
-      KMS_TRY(OpenOne(entry.path));
+      paths.push_back(entry.path);
     }
     if (page.size() < kPage) {
-      return Ok();
+      return OpenAll(paths);
     }
     after = page.back().path;
   }
+}
+
+Status Environments::Impl::OpenAll(const std::vector<std::string>& paths) {
+  const std::size_t threads =
+      std::clamp<std::size_t>(paths.size() / kEnvironmentsPerThread, 1, kMostOpeners);
+  std::atomic<std::size_t> next{0};
+  std::vector<Status> outcomes(threads, Ok());
+  const auto open_some = [&](std::size_t thread) {
+    for (std::size_t index = next++; index < paths.size(); index = next++) {
+      outcomes[thread] = OpenOne(paths[index]);
+      if (!outcomes[thread].has_value()) {
+        next = paths.size();  // the others need not go on
+        return;
+      }
+    }
+  };
+  {
+    std::vector<std::jthread> others;
+    for (std::size_t thread = 1; thread < threads; ++thread) {
+      others.emplace_back(open_some, thread);
+    }
+    open_some(0);
+  }
+  const auto failed =
+      std::ranges::find_if(outcomes, [](const Status& one) { return !one.has_value(); });
+  return failed == outcomes.end() ? Ok() : *failed;
 }
 
 Status Environments::Impl::OpenOne(const std::string& path) {

@@ -96,4 +96,11 @@ Result<RecoveryStatus> Environments::ReadRecovery(std::string_view name) const {
   return status;
 }
 
+Result<std::size_t> Environments::CountRecoveryHolders(std::string_view name) const {
+  const Impl::SlotHandle slot = KMS_TRY(impl_->FindAnySlot(name));
+  const auto recipients = KMS_TRY(ReadRecipients(impl_->sys->environment()->store(),
+                                                 slot->environment()->identity().id));
+  return recipients ? recipients->recipients.size() : 0;
+}
+
 }  // namespace kms

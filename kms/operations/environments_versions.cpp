@@ -107,6 +107,30 @@ EnvironmentKeyVersion LoneVersion(const GroupMaterial& material, const MemberMat
   return 0;
 }
 
+// That the token really opens every environment key by another master key than `master` (H14).
+Status CheckOpensWithout(internal::EnvironmentSlot& slot, const GroupMaterial& material,
+                         std::string_view hsm, MasterKeyVersion master) {
+  const MemberMaterial& member = material.members.find(hsm)->second;
+  for (const EnvironmentKeyVersion version : material.Versions()) {
+    Status opened = NotFound("no other wrap");
+    const auto& wraps = member.wraps.at(version);
+    for (auto wrap = wraps.rbegin(); wrap != wraps.rend() && !opened.has_value(); ++wrap) {
+      if (wrap->first != master) {
+        const auto key = slot.OpenWrapUnder(material, hsm, version, wrap->first);
+        opened = key.has_value() ? Ok() : Status(key.error());
+      }
+    }
+    if (!opened.has_value()) {
+      Error error = opened.error();
+      error.public_message = "HSM " + std::string(hsm) +
+                             " opens the environment by no newer master key now, so this one stays: " +
+                             error.public_message;
+      return error;
+    }
+  }
+  return Ok();
+}
+
 std::vector<Mutation> DroppingWraps(const Uuid& id, std::string_view hsm,
                                     const MemberMaterial& member, MasterKeyVersion master) {
   std::vector<Mutation> mutations;
@@ -230,6 +254,10 @@ Status Environments::RetireMasterKey(std::string_view name, std::string_view hsm
     return FailedPrecondition("HSM " + std::string(hsm) + " opens environment key version " +
                               std::to_string(lone) + " by no other master key");
   }
+  // What is stored may be wrong about the token: an older copy of it may have been put back.
+  if (is_member && found->second.masters.contains(version)) {
+    KMS_TRY(CheckOpensWithout(*slot, *work.material, hsm, version));
+  }
   // The wraps go first: a master key that is gone must not be wanted by anything stored.
   std::vector<Mutation> wraps = DroppingWraps(id, hsm, found->second, version);
   const auto record = found->second.masters.find(version);
@@ -248,7 +276,7 @@ Status Environments::RetireMasterKey(std::string_view name, std::string_view hsm
   if (device == nullptr) {
     return NotFound("HSM " + std::string(hsm) + " is not configured");
   }
-  KMS_TRY(device->DestroyMasterKey(*master, impl_->clock.SteadyNow() + impl_->options.hsm_timeout));
+  KMS_TRY(device->DestroyMasterKey(*master, impl_->Access().NextDeadline(*device)));
   return slot->Commit(work, group,
                       {{.path = MasterPath(id, hsm, version),
                         .value = std::nullopt,

@@ -23,7 +23,7 @@ Status AddFirstWrap(const HsmAccess& access, const NewGroupRequest& request, con
   const std::shared_ptr<GuardedDevice> device = KMS_TRY(access.Find(hsm));
   const MasterKeyRecord master = KMS_TRY(
       device->GenerateMasterKey(FirstMasterKeyId(request, hsm), 1,
-                                MasterKeyLabel(request.environment, 1), access.NextDeadline()));
+                                MasterKeyLabel(request.environment, 1), access.NextDeadline(*device)));
   const WrappedKey wrapped = KMS_TRY(WrapChecked(access, *device, master, id, 1, made.keys.at(1)));
   made.mutations.push_back(
       {.path = MasterPath(id, hsm, 1), .value = master.Encode(), .expected_revision = 0});
@@ -37,6 +37,9 @@ Status AddFirstWrap(const HsmAccess& access, const NewGroupRequest& request, con
 Result<std::shared_ptr<GuardedDevice>> HsmAccess::Find(std::string_view hsm) const {
   std::shared_ptr<GuardedDevice> device = hsms.Find(hsm);
   if (device == nullptr) {
+    if (std::string why = hsms.WhySetAside(hsm); !why.empty()) {
+      return Unavailable(std::move(why));
+    }
     return Unavailable("HSM " + std::string(hsm) +
                        " is not configured: put it into the configuration file and reload it");
   }
@@ -51,8 +54,8 @@ Result<WrappedKey> WrapChecked(const HsmAccess& access, GuardedDevice& device,
                                const MasterKeyRecord& master, const Uuid& environment_id,
                                EnvironmentKeyVersion version, const SecretBytes& key) {
   const Bytes context = EnvironmentKeyContext(environment_id, version);
-  WrappedKey wrapped = KMS_TRY(device.Wrap(master, key, context, access.NextDeadline()));
-  const Result<SecretBytes> opened = device.Unwrap(master, wrapped, context, access.NextDeadline());
+  WrappedKey wrapped = KMS_TRY(device.Wrap(master, key, context, access.NextDeadline(device)));
+  const Result<SecretBytes> opened = device.Unwrap(master, wrapped, context, access.NextDeadline(device));
   if (!opened.has_value() && opened.error().code != ErrorCode::kCorrupted) {
     return opened.error();
   }

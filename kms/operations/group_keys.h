@@ -29,7 +29,10 @@ struct HsmAccess {
   const Clock& clock;
   std::chrono::milliseconds timeout;
 
-  [[nodiscard]] Deadline NextDeadline() const { return clock.SteadyNow() + timeout; }
+  // Of a call to that token which begins now.
+  [[nodiscard]] Deadline NextDeadline(const GuardedDevice& device) const {
+    return device.DeadlineFrom(clock.SteadyNow(), timeout);
+  }
   // Errors: kUnavailable "HSM x is not configured …".
   [[nodiscard]] Result<std::shared_ptr<GuardedDevice>> Find(std::string_view hsm) const;
 };

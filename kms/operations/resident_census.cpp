@@ -185,6 +185,18 @@ Status SweepPrefix(Environment& environment, const std::string& prefix) {
   return outcome;
 }
 
+Error KeysLiveIn(std::string_view hsm, const ResidentCensus& census) {
+  constexpr std::size_t kShownNames = 5;
+  std::string names;
+  for (std::size_t index = 0; index < census.names.size() && index < kShownNames; ++index) {
+    names += (names.empty() ? ": " : ", ") + census.names[index];
+  }
+  names += census.names.size() > kShownNames ? ", …" : "";
+  return FailedPrecondition(std::to_string(census.versions) + " key versions live in HSM " +
+                            std::string(hsm) + " and cannot leave it" + names +
+                            "; delete these keys first");
+}
+
 }  // namespace
 
 Uuid ResidentKeyId(const Uuid& environment_id, const Uuid& incarnation, KeyVersionNumber version) {
@@ -240,20 +252,57 @@ Result<ResidentCensus> CountResidentKeys(Store& store, Environment& environment,
   return census;
 }
 
+Result<std::vector<SealedMutation>> ForgetResidentKeysIn(Environment& environment,
+                                                         std::string_view hsm) {
+  std::vector<SealedMutation> forgotten;
+  ResidentCensus living;
+  std::set<std::string> names;
+  const std::vector<Place> places = KMS_TRY(ListPlaces(environment, std::string(kResidentPrefix)));
+  for (const Place& place : places) {
+    const std::optional<OpenedEntry> seen =
+        place.hsm == hsm ? KMS_TRY(environment.store().Get(place.path)) : std::nullopt;
+    if (!seen) {
+      continue;
+    }
+    const Entry entry = KMS_TRY(Decode(seen->value.View()));
+    const bool lives = entry.stage != ResidentStage::kDoomed &&
+                       (entry.stage != ResidentStage::kMaking ||
+                        KMS_TRY(IsStored(environment, place, entry.name)));
+    if (lives) {
+      ++living.versions;
+      names.insert(entry.name);
+      continue;
+    }
+    forgotten.push_back(
+        {.path = place.path, .value = std::nullopt, .expected_revision = seen->revision});
+  }
+  if (living.versions == 0) {
+    return forgotten;
+  }
+  living.names.assign(names.begin(), names.end());
+  return KeysLiveIn(hsm, living);
+}
+
+Result<std::uint64_t> ForgetDeletedResidentKeysIn(Store& store, const Uuid& environment_id,
+                                                  std::string_view hsm) {
+  std::vector<Mutation> mutations;
+  const std::vector<Place> places = KMS_TRY(ListSealedPlaces(store, environment_id));
+  for (const Place& place : places) {
+    if (place.hsm == hsm) {
+      mutations.push_back({.path = "e/" + environment_id.ToString() + "/" + place.path,
+                           .value = std::nullopt,
+                           .expected_revision = std::nullopt});
+    }
+  }
+  if (!mutations.empty()) {
+    KMS_TRY(store.Commit(mutations));
+  }
+  return mutations.size();
+}
+
 Status CheckNoKeysLiveIn(Store& store, Environment& environment, std::string_view hsm) {
-  constexpr std::size_t kShownNames = 5;
   const ResidentCensus census = KMS_TRY(CountResidentKeys(store, environment, hsm));
-  if (census.versions == 0) {
-    return Ok();
-  }
-  std::string names;
-  for (std::size_t index = 0; index < census.names.size() && index < kShownNames; ++index) {
-    names += (names.empty() ? ": " : ", ") + census.names[index];
-  }
-  names += census.names.size() > kShownNames ? ", …" : "";
-  return FailedPrecondition(std::to_string(census.versions) + " key versions live in HSM " +
-                            std::string(hsm) + " and cannot leave it" + names +
-                            "; delete these keys first");
+  return census.versions == 0 ? Ok() : Status(KeysLiveIn(hsm, census));
 }
 
 Result<std::vector<SealedMutation>> DoomResidentVersions(Environment& environment,

@@ -55,6 +55,16 @@ Result<ResidentCensus> CountResidentKeys(Store& store, Environment& environment,
 // Errors: kFailedPrecondition while keys live in that token, naming some of them; store errors.
 Status CheckNoKeysLiveIn(Store& store, Environment& environment, std::string_view hsm);
 
+// What a token that is lost for good takes with it: the mutations that forget the objects in it that
+// nobody needs any more. Errors: kFailedPrecondition while keys live in it, naming some of them;
+// store errors.
+Result<std::vector<SealedMutation>> ForgetResidentKeysIn(Environment& environment,
+                                                         std::string_view hsm);
+// The same of an environment that is being deleted. Returns how many were forgotten. Errors: store
+// errors.
+Result<std::uint64_t> ForgetDeletedResidentKeysIn(Store& store, const Uuid& environment_id,
+                                                  std::string_view hsm);
+
 // What the commit that makes a key's versions below `keep_from` unreachable takes along; nothing
 // for keys in software. The objects are destroyed by the next sweep. Errors: store errors.
 Result<std::vector<SealedMutation>> DoomResidentVersions(Environment& environment,

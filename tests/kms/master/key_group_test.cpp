@@ -99,6 +99,37 @@ TEST(KeyGroup, D24_RefusesWhatItDidNotWrite) {
   }
 }
 
+TEST(KeyGroup, WithLostTokensIsTheFrozenFormat2) {
+  KeyGroup lost = Sample();
+  lost.losses = {{"a", 1}, {"gone", 2}};
+  std::string hex = kSampleHex;
+  hex[3] = '2';
+  const Bytes encoded = FromHex(hex +
+                                "00000002"
+                                "00000001"
+                                "61"
+                                "00000001"
+                                "00000004"
+                                "676f6e65"
+                                "00000002");
+  EXPECT_EQ(lost.Encode(), encoded);
+  KMS_ASSERT_OK_AND_ASSIGN(const KeyGroup decoded, KeyGroup::Decode(encoded));
+  EXPECT_EQ(decoded, lost);
+  EXPECT_EQ(decoded.LossesOf("gone"), 2U);
+  EXPECT_EQ(decoded.LossesOf("b-2"), 0U);
+  for (std::size_t size = 0; size < encoded.size(); ++size) {
+    EXPECT_THAT(KeyGroup::Decode(ByteView{encoded}.first(size)), HasError(ErrorCode::kCorrupted))
+        << size;
+  }
+  const auto refused = [&](const std::string& tail) {
+    EXPECT_THAT(KeyGroup::Decode(FromHex(hex + tail)), HasError(ErrorCode::kCorrupted)) << tail;
+  };
+  refused("00000000");                                          // has another encoding
+  refused("00000001" "00000001" "61" "00000000");               // was not lost at all
+  refused("00000001" "00000001" "41" "00000001");               // no name
+  refused("00000002" "00000001" "62" "00000001" "00000001" "61" "00000001");  // not in order
+}
+
 TEST(KeyGroup, NamesOfTokensAreShortAndPlain) {
   for (const char* good :
        {"a", "0", "hsm-1", "default", "a-", "abcdefghijabcdefghijabcdefghij12"}) {
@@ -118,6 +149,9 @@ TEST(KeyGroup, H25_TheIdOfAMasterKeyFollowsFromWhatItIsFor) {
   EXPECT_NE(id, DeriveMasterKeyId(kId, "hsm-1", 3));
   EXPECT_NE(id, DeriveMasterKeyId(kId, "hsm-2", 2));
   EXPECT_NE(id, DeriveMasterKeyId(Uuid(), "hsm-1", 2));
+  EXPECT_EQ(id, DeriveMasterKeyId(kId, "hsm-1", 2, 0));
+  EXPECT_NE(id, DeriveMasterKeyId(kId, "hsm-1", 2, 1));
+  EXPECT_NE(DeriveMasterKeyId(kId, "hsm-1", 2, 2), DeriveMasterKeyId(kId, "hsm-1", 2, 1));
 }
 
 TEST(KeyGroup, ChecksTellKeysAndEnvironmentsApart) {

@@ -94,7 +94,7 @@ TEST_F(GroupMembersTest, H11_AReturningTokenWithoutItsRecordedMasterKeyDoesNotJo
   ASSERT_THAT(world_.environments().LeaveHsm("prod", "a", false), IsOk());
   world_.Token("a").RemoveMasterKey(id);
   EXPECT_THAT(world_.Join("a"),
-              HasError(ErrorCode::kFailedPrecondition, HasSubstr("a name of its own")));
+              HasError(ErrorCode::kFailedPrecondition, HasSubstr("kmsctl hsm remove a --env prod --lost")));
   EXPECT_THAT(world_.Token("a").master_key_ids(), IsEmpty());
 }
 
