@@ -5,6 +5,11 @@
 //       | number of objects(4) | per object: hsm text, token label text, token serial text, id(16),
 //         label text, made(8)
 //       | asked by text | text | signature bytes | public key bytes
+//
+// Format 2 is written when something could not be destroyed, and goes on with
+//
+//       | number of such objects(4) | per object: as above, declared lost(8), declared by text,
+//         reason text
 #include "kms/tasks/destruction_statement.h"
 
 #include <utility>
@@ -19,6 +24,7 @@ namespace {
 
 constexpr char kKind = 'D';
 constexpr std::uint8_t kFormat = 1;
+constexpr std::uint8_t kFormatWithLost = 2;
 constexpr std::string_view kPrefix = "statements/";
 constexpr std::size_t kPage = 500;
 constexpr std::size_t kMaxTextBytes = 1024;
@@ -36,6 +42,7 @@ void AppendMember(std::string_view before, std::string_view name, std::string_vi
   AppendJsonString(value, kMaxTextBytes, out);
 }
 
+// Without the brace at its end.
 void AppendObject(const DestroyedObject& object, std::string& out) {
   AppendMember("{", "hsm", object.hsm, out);
   AppendMember(",", "token_label", object.token_label, out);
@@ -44,7 +51,24 @@ void AppendObject(const DestroyedObject& object, std::string& out) {
   AppendMember(",", "cka_label", object.label, out);
   AppendMember(",", "made", ToRfc3339(WallTime(std::chrono::seconds(object.made_unix_seconds))),
                out);
+}
+
+void AppendLost(const LostObject& lost, std::string& out) {
+  AppendObject(lost.object, out);
+  AppendMember(",", "declared_lost",
+               ToRfc3339(WallTime(std::chrono::seconds(lost.declared_unix_seconds))), out);
+  AppendMember(",", "declared_by", lost.declared_by, out);
+  AppendMember(",", "reason", lost.reason, out);
   out += '}';
+}
+
+void PutObject(const DestroyedObject& object, RecordWriter& writer) {
+  writer.PutText(object.hsm);
+  writer.PutText(object.token_label);
+  writer.PutText(object.token_serial);
+  writer.PutRaw(object.id.View());
+  writer.PutText(object.label);
+  writer.Put(object.made_unix_seconds);
 }
 
 DestroyedObject GetObject(RecordReader& reader) {
@@ -58,11 +82,23 @@ DestroyedObject GetObject(RecordReader& reader) {
   return object;
 }
 
+LostObject GetLost(RecordReader& reader) {
+  LostObject lost;
+  lost.object = GetObject(reader);
+  lost.declared_unix_seconds = reader.Get<std::int64_t>();
+  lost.declared_by = reader.GetText();
+  lost.reason = reader.GetText();
+  return lost;
+}
+
 }  // namespace
 
 std::string DestructionStatement::Render(WallTime destroyed, std::string_view audit_head) const {
   std::string out;
-  AppendMember("{", "statement", "kms master key destruction v1", out);
+  AppendMember("{", "statement",
+               not_destroyed.empty() ? "kms master key destruction v1"
+                                     : "kms master key destruction v2",
+               out);
   AppendMember(",", "id", id.ToString(), out);
   AppendMember(",", "environment", environment, out);
   AppendMember(",", "environment_id", environment_id.ToString(), out);
@@ -72,8 +108,17 @@ std::string DestructionStatement::Render(WallTime destroyed, std::string_view au
   for (std::size_t index = 0; index < objects.size(); ++index) {
     out += index == 0 ? "" : ",";
     AppendObject(objects[index], out);
+    out += '}';
   }
   out += ']';
+  if (!not_destroyed.empty()) {
+    out += ",\"not_destroyed\":[";
+    for (std::size_t index = 0; index < not_destroyed.size(); ++index) {
+      out += index == 0 ? "" : ",";
+      AppendLost(not_destroyed[index], out);
+    }
+    out += ']';
+  }
   AppendMember(",", "asked_by", asked_by, out);
   AppendMember(",", "destroyed", ToRfc3339(destroyed), out);
   AppendMember(",", "audit_head", audit_head, out);
@@ -82,24 +127,28 @@ std::string DestructionStatement::Render(WallTime destroyed, std::string_view au
 }
 
 Bytes DestructionStatement::Encode() const {
-  RecordWriter writer(kKind, kFormat);
+  RecordWriter writer(kKind, not_destroyed.empty() ? kFormat : kFormatWithLost);
   writer.PutRaw(id.View());
   writer.PutText(environment);
   writer.PutRaw(environment_id.View());
   writer.Put(version);
   writer.Put(static_cast<std::uint32_t>(objects.size()));
   for (const DestroyedObject& object : objects) {
-    writer.PutText(object.hsm);
-    writer.PutText(object.token_label);
-    writer.PutText(object.token_serial);
-    writer.PutRaw(object.id.View());
-    writer.PutText(object.label);
-    writer.Put(object.made_unix_seconds);
+    PutObject(object, writer);
   }
   writer.PutText(asked_by);
   writer.PutText(text);
   writer.PutSized(signature);
   writer.PutSized(public_key);
+  if (!not_destroyed.empty()) {
+    writer.Put(static_cast<std::uint32_t>(not_destroyed.size()));
+    for (const LostObject& lost : not_destroyed) {
+      PutObject(lost.object, writer);
+      writer.Put(lost.declared_unix_seconds);
+      writer.PutText(lost.declared_by);
+      writer.PutText(lost.reason);
+    }
+  }
   return writer.Take();
 }
 
@@ -108,9 +157,10 @@ Result<DestructionStatement> DestructionStatement::Decode(ByteView encoded) {
   if (reader.Get<std::uint8_t>() != static_cast<std::uint8_t>(kKind)) {
     return Damaged("not one of ours");
   }
-  if (const auto format = reader.Get<std::uint8_t>(); format != kFormat) {
+  const auto format = reader.Get<std::uint8_t>();
+  if (format != kFormat && format != kFormatWithLost) {
     return Damaged("format " + std::to_string(format) + " is unknown, this release reads " +
-                   std::to_string(kFormat));
+                   std::to_string(kFormatWithLost));
   }
   DestructionStatement statement;
   statement.id = reader.GetUuid();
@@ -125,6 +175,13 @@ Result<DestructionStatement> DestructionStatement::Decode(ByteView encoded) {
   statement.text = reader.GetText();
   statement.signature = CopyOf(reader.GetSized());
   statement.public_key = CopyOf(reader.GetSized());
+  const auto lost = format == kFormatWithLost ? reader.Get<std::uint32_t>() : 0U;
+  for (std::uint32_t index = 0; index < lost && !reader.failed(); ++index) {
+    statement.not_destroyed.push_back(GetLost(reader));
+  }
+  if (format == kFormatWithLost && lost == 0) {
+    reader.Fail();  // one record has one encoding
+  }
   if (!reader.Finished()) {
     return Damaged("malformed");
   }

@@ -6,6 +6,9 @@
 //   {"statement":"kms master key destruction v1","id":…,"environment":…,"environment_id":…,
 //    "master_key_version":N,"objects":[{"hsm":…,"token_label":…,"token_serial":…,"cka_id":…,
 //    "cka_label":…,"made":…},…],"asked_by":…,"destroyed":…,"audit_head":…}
+// Where a token with the key was declared lost, the statement is "kms master key destruction v2" and
+// after "objects" comes what could not be destroyed:
+//    "not_destroyed":[{…the same members…,"declared_lost":…,"declared_by":…,"reason":…},…]
 // The signature is ECDSA P-256 over SHA-256 of exactly these bytes, DER form: openssl verifies it.
 #pragma once
 
@@ -34,12 +37,22 @@ struct DestroyedObject {
   friend bool operator==(const DestroyedObject&, const DestroyedObject&) = default;
 };
 
+// One that nobody can destroy, in a token that was declared lost.
+struct LostObject {
+  DestroyedObject object;
+  std::int64_t declared_unix_seconds = 0;
+  std::string declared_by;
+  std::string reason;  // may be empty
+  friend bool operator==(const LostObject&, const LostObject&) = default;
+};
+
 struct DestructionStatement {
   Uuid id;  // of the task
   std::string environment;
   Uuid environment_id;
   MasterKeyVersion version = 0;
   std::vector<DestroyedObject> objects;
+  std::vector<LostObject> not_destroyed;
   std::string asked_by;
   // Empty until everything is destroyed.
   std::string text;

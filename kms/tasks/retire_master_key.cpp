@@ -3,6 +3,7 @@
 // the key objects are destroyed, one token after the other, and a signed
 // statement says so. What is to be destroyed is written down first, so that a
 // run cut short still says everything.
+#include <algorithm>
 #include <string>
 
 #include "kms/backup/backup_list.h"
@@ -15,6 +16,8 @@ namespace kms {
 namespace {
 
 constexpr std::size_t kMostNamed = 5;
+constexpr const char *kWhenLost =
+    " (if it will never come back: kmsctl hsm remove NAME --lost says so)";
 
 Result<Uuid> IdOf(const Environments &environments, const std::string &name) {
   const std::shared_ptr<Environment> found = FindEnvironment(environments, name);
@@ -65,12 +68,13 @@ void FindAbsent(const PlanContext &context, const std::vector<std::string> &hsms
   for (const std::string &hsm : hsms) {
     const std::shared_ptr<GuardedDevice> device = context.environments.hsms().Find(hsm);
     if (device == nullptr) {
-      needs.push_back("HSM " + hsm + " has it and is not configured");
+      needs.push_back("HSM " + hsm + " has it and is not configured" + kWhenLost);
       continue;
     }
-    const auto there = device->Describe(context.clock.SteadyNow() + context.hsm_timeout);
+    const auto there = device->Describe(device->DeadlineFrom(context.clock.SteadyNow(), context.hsm_timeout));
     if (!there.has_value()) {
-      needs.push_back("HSM " + hsm + " has it and is away: " + there.error().public_message);
+      needs.push_back("HSM " + hsm + " has it and is away: " + there.error().public_message +
+                      kWhenLost);
     }
   }
 }
@@ -90,13 +94,37 @@ Status FindBackups(const PlanContext &context, const Uuid &environment_id, Maste
   return Ok();
 }
 
+// What lost tokens have of the version and no statement tells of yet.
+Result<std::vector<LostObject>> FindLost(const Environments &environments, const std::string &name,
+                                         MasterKeyVersion version) {
+  std::vector<LostObject> objects;
+  const std::vector<LostHsm> records = KMS_TRY(environments.LostHsms(name));
+  for (const LostHsm &lost : records) {
+    for (const LostMasterKey &key : lost.master_keys) {
+      if (key.version == version) {
+        objects.push_back({.object = {.hsm = lost.hsm,
+                                      .token_label = key.token_label,
+                                      .token_serial = key.token_serial,
+                                      .id = key.id,
+                                      .label = key.label,
+                                      .made_unix_seconds = key.made_unix_seconds},
+                           .declared_unix_seconds = lost.declared_unix_seconds,
+                           .declared_by = lost.declaration.declared_by,
+                           .reason = lost.declaration.reason});
+      }
+    }
+  }
+  return objects;
+}
+
 // Everything that needs the version. Errors: kNotFound when nobody has it.
 Result<std::vector<std::string>> FindNeeds(const PlanContext &context, const std::string &name,
                                            MasterKeyVersion version) {
   const Uuid id = KMS_TRY(IdOf(context.environments, name));
   const GroupMaterial keys = KMS_TRY(context.environments.ReadKeys(name));
   const std::vector<std::string> holders = HoldersOf(keys, version);
-  if (holders.empty()) {
+  const std::vector<LostObject> lost = KMS_TRY(FindLost(context.environments, name, version));
+  if (holders.empty() && lost.empty()) {
     return NotFound("environment " + name + " has no master key " + VersionText(version));
   }
   std::vector<std::string> needs;
@@ -133,6 +161,24 @@ DestructionStatement Draft(const TaskRecord &record, const GroupMaterial &keys,
   return statement;
 }
 
+// A token that was declared lost since the draft was made keeps its object. What is named by a lost
+// token's record was not destroyed: whoever destroys an object deletes its record, and so does a
+// loss, one after the other.
+Status AddLost(TaskRun &run, DestructionStatement &statement) {
+  const std::vector<LostObject> lost =
+      KMS_TRY(FindLost(run.environments(), statement.environment, statement.version));
+  bool changed = false;
+  for (const LostObject &object : lost) {
+    const auto known = std::ranges::find(statement.not_destroyed, object);
+    if (known == statement.not_destroyed.end()) {
+      std::erase(statement.objects, object.object);
+      statement.not_destroyed.push_back(object);
+      changed = true;
+    }
+  }
+  return changed ? StoreStatement(run.sys(), statement) : Ok();
+}
+
 std::string Joined(const std::vector<std::string> &texts) {
   std::string joined;
   for (const std::string &text : texts) {
@@ -155,11 +201,15 @@ Result<DestructionStatement> ReadOrDraft(TaskRun &run, MasterKeyVersion version)
                                 " is needed: " + Joined(needs));
     }
   }
-  if (begun) {
-    return *std::move(begun);
+  const bool is_new = !begun.has_value();
+  DestructionStatement draft = is_new ? Draft(record, keys, version) : *std::move(begun);
+  if (draft.complete()) {
+    return draft;
   }
-  DestructionStatement draft = Draft(record, keys, version);
-  KMS_TRY(StoreStatement(run.sys(), draft));
+  if (is_new) {
+    KMS_TRY(StoreStatement(run.sys(), draft));
+  }
+  KMS_TRY(AddLost(run, draft));
   return draft;
 }
 
@@ -174,9 +224,9 @@ Status Sign(TaskRun &run, DestructionStatement &statement) {
     if (device == nullptr) {
       continue;
     }
-    Result<Bytes> public_key = device->SigningPublicKey(run.HsmDeadline());
+    Result<Bytes> public_key = device->SigningPublicKey(run.HsmDeadline(*device));
     Result<Bytes> signature = public_key.has_value()
-                                  ? device->Sign(AsBytes(statement.text), run.HsmDeadline())
+                                  ? device->Sign(AsBytes(statement.text), run.HsmDeadline(*device))
                                   : Result<Bytes>(public_key.error());
     if (signature.has_value()) {
       statement.public_key = *std::move(public_key);
@@ -206,6 +256,15 @@ Result<TaskPlan> PlanMasterKeyRetirement(const PlanContext &context, const TaskR
     plan.steps.push_back("destroy master key " + VersionText(version) + " in HSM " + hsm);
     ++plan.entries;
   }
+  const std::vector<LostObject> lost = KMS_TRY(FindLost(context.environments, name, version));
+  for (const LostObject &object : lost) {
+    plan.warnings.push_back(
+        "master key " + VersionText(version) + " stays in HSM " + object.object.hsm +
+        " (token serial " + object.object.token_serial + "), which was declared lost by " +
+        object.declared_by + " at " +
+        ToRfc3339(WallTime(std::chrono::seconds(object.declared_unix_seconds))) +
+        ": the statement says so");
+  }
   plan.steps.emplace_back("sign a statement of it");
   return plan;
 }
@@ -224,6 +283,12 @@ Status RetireMasterKey(TaskRun &run) {
     KMS_TRY(run.Advance(1, 0, {}, {}));
   }
   KMS_TRY(run.Begin("signing the statement", 0));
+  KMS_TRY(AddLost(run, statement));
+  KMS_TRY(run.environments().SettleLostKeys(record.environment, version));
+  for (const LostObject &lost : statement.not_destroyed) {
+    run.Note("HSM " + lost.object.hsm + " was declared lost by " + lost.declared_by +
+             ": the master key in it could not be destroyed");
+  }
   KMS_TRY(Sign(run, statement));
   KMS_TRY(StoreStatement(run.sys(), statement));
   run.Note("the signed statement is " + record.id.ToString());

@@ -24,7 +24,7 @@ Result<std::string> FindHsm(const PlanContext &context, const std::string &text)
     if (device == nullptr) {
       continue;
     }
-    const auto description = device->Describe(context.clock.SteadyNow() + context.hsm_timeout);
+    const auto description = device->Describe(device->DeadlineFrom(context.clock.SteadyNow(), context.hsm_timeout));
     if (description.has_value() && description->token_label == text) {
       matches.push_back(name);
     }
@@ -104,7 +104,7 @@ Status VerifyOne(TaskRun &run, const Environment &environment, const std::string
     }
     const Result<SecretBytes> key = device->Unwrap(
         master->second, wrap->second, EnvironmentKeyContext(environment.identity().id, key_version),
-        run.HsmDeadline());
+        run.HsmDeadline(*device));
     if (!key.has_value()) {
       return key.error();
     }

@@ -218,7 +218,7 @@ void Scrub::CheckWrap(Environment& environment, const std::string& hsm,
   }
   const Result<SecretBytes> key =
       device->Unwrap(master, wrapped, EnvironmentKeyContext(environment.identity().id, version),
-                     clock_.SteadyNow() + options_.hsm_timeout);
+                     device->DeadlineFrom(clock_.SteadyNow(), options_.hsm_timeout));
   if (!key.has_value()) {
     const ErrorCode code = key.error().code;
     if (code == ErrorCode::kCorrupted || code == ErrorCode::kFailedPrecondition) {

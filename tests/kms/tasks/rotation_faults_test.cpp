@@ -151,5 +151,32 @@ TEST(RotationFaults, D2_ARetirementIsTakenUpAnywhere) {
   }
 }
 
+TEST(RotationFaults, D2_ARetirementWithALostTokenIsTakenUpAnywhere) {
+  for (const Fault& fault : Faults()) {
+    CutShortEverywhere(
+        TaskKind::kRetireMasterKey, {{"version", "1"}}, fault,
+        [](TaskWorld& world) {
+          ASSERT_EQ(world.Do(TaskKind::kRotateMasterKey).state, TaskState::kDone);
+          world.second().SetPresent(false);
+          world.clock.Advance(std::chrono::seconds(6));
+          world.ProveLeases();
+          ASSERT_THAT(world.environments().LoseHsm("prod", "second", {.declared_by = "root"}),
+                      IsOk());
+        },
+        [](TaskWorld& world, const TaskRecord& record) {
+          EXPECT_EQ(world.device.master_key_ids().size(), 2U);
+          const auto statement =
+              ReadStatement(world.environments().sys()->store(), record.id).value();
+          ASSERT_TRUE(statement.has_value());
+          EXPECT_TRUE(statement->complete());
+          EXPECT_EQ(statement->objects.size(), 1U);
+          EXPECT_EQ(statement->not_destroyed.size(), 1U);
+          const std::vector<LostHsm> lost = world.environments().LostHsms("prod").value();
+          ASSERT_EQ(lost.size(), 1U);
+          EXPECT_EQ(lost.front().master_keys.size(), 1U) << "of version 2";
+        });
+  }
+}
+
 }  // namespace
 }  // namespace kms

@@ -134,6 +134,66 @@ TEST(DestructionStatement, IsTheFrozenFormat1) {
   EXPECT_EQ(decoded, SampleStatement());
 }
 
+DestructionStatement SampleWithLost() {
+  DestructionStatement statement = SampleStatement();
+  statement.not_destroyed = {{.object = {.hsm = "b",
+                                         .token_label = "u",
+                                         .token_serial = "02",
+                                         .id = kId,
+                                         .label = "kms/prod/1",
+                                         .made_unix_seconds = 1767225600},
+                              .declared_unix_seconds = 1767225601,
+                              .declared_by = "root",
+                              .reason = "fire"}};
+  return statement;
+}
+
+TEST(DestructionStatement, WithLostObjectsIsTheFrozenFormat2) {
+  std::string expected = HexEncode(SampleStatement().Encode());
+  expected[3] = '2';
+  expected +=
+      "00000001"
+      "00000001"
+      "62"
+      "00000001"
+      "75"
+      "00000002"
+      "3032"
+      "6f0c8d6a6f0e4f1c9b1e0a4f1d0f8f11"
+      "0000000a"
+      "6b6d732f70726f642f31"
+      "000000006955b900"
+      "000000006955b901"
+      "00000004"
+      "726f6f74"
+      "00000004"
+      "66697265";
+  const Bytes encoded = SampleWithLost().Encode();
+  EXPECT_EQ(HexEncode(encoded), expected);
+  KMS_ASSERT_OK_AND_ASSIGN(const DestructionStatement decoded,
+                           DestructionStatement::Decode(encoded));
+  EXPECT_EQ(decoded, SampleWithLost());
+  for (std::size_t size = 0; size < encoded.size(); ++size) {
+    EXPECT_FALSE(DestructionStatement::Decode(ByteView{encoded}.first(size)).has_value()) << size;
+  }
+}
+
+TEST(DestructionStatement, SaysWhatCouldNotBeDestroyedInItsFrozenText) {
+  EXPECT_EQ(SampleWithLost().Render(WallTime(std::chrono::seconds(1767225600)), "ab"),
+            R"({"statement":"kms master key destruction v2",)"
+            R"("id":"6f0c8d6a-6f0e-4f1c-9b1e-0a4f1d0f8f11","environment":"prod",)"
+            R"("environment_id":"00112233-4455-6677-8899-aabbccddeeff","master_key_version":1,)"
+            R"("objects":[{"hsm":"a","token_label":"t","token_serial":"01",)"
+            R"("cka_id":"00112233-4455-6677-8899-aabbccddeeff","cka_label":"kms/prod/1",)"
+            R"("made":"2026-01-01T00:00:00.000000000Z"}],)"
+            R"("not_destroyed":[{"hsm":"b","token_label":"u","token_serial":"02",)"
+            R"("cka_id":"6f0c8d6a-6f0e-4f1c-9b1e-0a4f1d0f8f11","cka_label":"kms/prod/1",)"
+            R"("made":"2026-01-01T00:00:00.000000000Z",)"
+            R"("declared_lost":"2026-01-01T00:00:01.000000000Z","declared_by":"root",)"
+            R"("reason":"fire"}],"asked_by":"root",)"
+            R"("destroyed":"2026-01-01T00:00:00.000000000Z","audit_head":"ab"})");
+}
+
 TEST(DestructionStatement, SaysWhatWasDestroyedInItsFrozenText) {
   EXPECT_EQ(SampleStatement().Render(WallTime(std::chrono::seconds(1767225600)), "ab"),
             R"({"statement":"kms master key destruction v1",)"
@@ -156,8 +216,8 @@ void ExpectOnlyItself(const Bytes& good) {
   longer.push_back(0);
   EXPECT_THAT(Record::Decode(longer), HasError(ErrorCode::kCorrupted));
   Bytes newer = good;
-  newer[1] = 2;
-  EXPECT_THAT(Record::Decode(newer), HasError(ErrorCode::kCorrupted, HasSubstr("format 2")));
+  newer[1] = 9;
+  EXPECT_THAT(Record::Decode(newer), HasError(ErrorCode::kCorrupted, HasSubstr("format 9")));
   Bytes other = good;
   other[0] = 'Z';
   EXPECT_THAT(Record::Decode(other), HasError(ErrorCode::kCorrupted, HasSubstr("not one of ours")));
