@@ -44,13 +44,15 @@ HsmParts PartsOf(const std::shared_ptr<WorkerDevice>& device) {
           .epochs = dynamic_cast<EpochCounter*>(master_keys)};
 }
 
-BreakerOptions BreakerOptionsFrom(const HsmConfig& config) {
+BreakerOptions BreakerOptionsFrom(const HsmConfig& config, std::uint32_t max_slow_requests) {
   return {.max_calls = static_cast<std::uint32_t>(config.max_calls),
           .max_waiting = static_cast<std::uint32_t>(config.max_waiting),
+          .max_slow_requests = max_slow_requests,
           .failures_to_open = static_cast<std::uint32_t>(config.breaker_failures),
           .hung_after = config.breaker_hung_after,
           .first_pause = config.breaker_first_pause,
-          .longest_pause = config.breaker_longest_pause};
+          .longest_pause = config.breaker_longest_pause,
+          .call_timeout = config.call_timeout};
 }
 
 HsmChanges Compare(const HsmConfigs& before, const HsmConfigs& after) {
@@ -101,26 +103,42 @@ bool Serves(const HsmStatus& status) { return status.device.state == DeviceState
 
 }  // namespace
 
+// Whoever reads the configuration again has seen to what those wait for: another token in the place
+// of the old one, a PIN that was unlocked. A PIN that was refused is not tried again by this.
+std::vector<std::string> TokenFleet::WaitingForOperator(const std::vector<std::string>& changed,
+                                                        const HsmConfigs& tokens) const {
+  std::vector<std::string> waiting;
+  for (const HsmStatus& status : hsms_.Statuses()) {
+    const bool is_new = std::ranges::find(changed, status.name) != changed.end();
+    if (NeedsOperator(status) && !is_new && tokens.contains(status.name)) {
+      waiting.push_back(status.name);
+    }
+  }
+  return waiting;
+}
+
 Result<HsmChanges> TokenFleet::Apply(const HsmConfigs& tokens, const Users& users, bool dry_run) {
   const ScopedLock lock(mutex_);
   HsmChanges changes = Compare(running_, tokens);
+  changes.restarted = WaitingForOperator(changes.changed, tokens);
   KMS_TRY(RefuseThoseInUse(changes.removed, users));
   if (dry_run) {
     return changes;
   }
   std::map<std::string, std::shared_ptr<WorkerDevice>> started;
-  for (const auto* names : {&changes.added, &changes.changed}) {
+  for (const auto* names : {&changes.added, &changes.changed, &changes.restarted}) {
     for (const std::string& name : *names) {
       started[name] = KMS_TRY(StartWorker(name, tokens.at(name)));
     }
   }
-  for (const auto* names : {&changes.removed, &changes.changed}) {
+  for (const auto* names : {&changes.removed, &changes.changed, &changes.restarted}) {
     for (const std::string& name : *names) {
       KMS_TRY(hsms_.Remove(name));
     }
   }
   for (const auto& [name, device] : started) {
-    KMS_TRY(hsms_.Add(name, PartsOf(device), BreakerOptionsFrom(tokens.at(name))));
+    KMS_TRY(hsms_.Add(name, PartsOf(device),
+                      BreakerOptionsFrom(tokens.at(name), max_slow_requests_)));
   }
   running_ = tokens;
   return changes;

@@ -20,14 +20,17 @@ namespace kms::api {
 // Thread rule: any thread; changes wait for each other.
 class TokenFleet {
  public:
-  // `hsms` must outlive it.
-  explicit TokenFleet(HsmRegistry& hsms) : hsms_(hsms) {}
+  // `hsms` must outlive it. Of the `request_threads` that serve everybody, a slow token holds up no
+  // more than half.
+  explicit TokenFleet(HsmRegistry& hsms, std::uint64_t request_threads = 8)
+      : hsms_(hsms),
+        max_slow_requests_(static_cast<std::uint32_t>(request_threads < 4 ? 1 : request_threads / 2)) {}
 
   // The names of the environments that a token serves.
   using Users = std::function<std::vector<std::string>(std::string_view hsm)>;
 
   // Makes the registry hold exactly `tokens`: starts workers for those that are new or configured
-  // otherwise than before, ends those of the others. Returns at once; workers start in the
+  // otherwise than before or that wait for an operator, ends those of the others. Returns at once; workers start in the
   // background. `dry_run` only says what would change. Errors: kFailedPrecondition naming token and
   // reason, and nothing is changed: one that is left out still serves an environment, a PIN cannot
   // be read.
@@ -40,11 +43,15 @@ class TokenFleet {
                                                               Deadline deadline) const;
 
  private:
+  // Those of `tokens` that do nothing until an operator acts, without the `changed` ones.
+  [[nodiscard]] std::vector<std::string> WaitingForOperator(const std::vector<std::string>& changed,
+                                                            const HsmConfigs& tokens) const;
   // What the log and errors call a token.
   [[nodiscard]] std::string TitleOf(const std::string& hsm) const;
   [[nodiscard]] Error NoneServes(const std::vector<HsmStatus>& statuses) const;
 
   HsmRegistry& hsms_;
+  const std::uint32_t max_slow_requests_;
   // Held while workers are started, which waits for no token.
   mutable Mutex mutex_;
   HsmConfigs running_ KMS_GUARDED_BY(mutex_);

@@ -196,6 +196,7 @@ Status ReadToken(const std::string& token, const json& members, Config& config) 
                            " must be an object");
   }
   Config scratch;
+  scratch.hsm.call_timeout = Milliseconds{0};  // until it says one: that of "hsm"
   for (const auto& [key, value] : members.items()) {
     const std::string name = prefix + key;
     if (IsOfEveryToken(key)) {
@@ -264,8 +265,7 @@ void PrintSection(std::string_view section, std::string_view indent, Config& con
 
 // Without comments: those of "hsm" say what the keys mean.
 void PrintTokens(const HsmConfigs& tokens, std::string& text) {
-  text += "  // further tokens by name, each with the keys of hsm except call_timeout and "
-          "start_timeout: {\"vault-2\": {\"module\": …}}\n";
+  text += "  // further tokens by name, each with the keys of hsm except start_timeout: {\"vault-2\": {\"module\": …}}\n";
   text += "  \"" + std::string{kHsmsSection} + "\": {";
   bool first_token = true;
   for (const auto& [name, token] : tokens) {
@@ -275,7 +275,8 @@ void PrintTokens(const HsmConfigs& tokens, std::string& text) {
     scratch.hsm = token;
     bool first = true;
     for (const ConfigField& field : ConfigFields()) {
-      if (field.section == kHsmSection && !IsOfEveryToken(field.key)) {
+      const bool as_hsm = field.key == "call_timeout" && token.call_timeout == Milliseconds{0};
+      if (field.section == kHsmSection && !IsOfEveryToken(field.key) && !as_hsm) {
         text += (first ? "\n      \"" : ",\n      \"") + std::string{field.key} +
                 "\": " + std::visit(FieldWriter(scratch), field.kind);
         first = false;

@@ -64,8 +64,8 @@ struct HsmConfig {
   Milliseconds breaker_hung_after{1000};
   Milliseconds breaker_first_pause{500};
   Milliseconds breaker_longest_pause{5000};
-  Milliseconds call_timeout{5000};    // of every token; set in "hsm" alone
-  Milliseconds start_timeout{20000};  // likewise
+  Milliseconds call_timeout{5000};    // 0 in one of "hsms": that of "hsm"
+  Milliseconds start_timeout{20000};  // of every token; set in "hsm" alone
   friend bool operator==(const HsmConfig&, const HsmConfig&) = default;
 };
 
@@ -141,7 +141,7 @@ struct Config {
 };
 
 // Every token of the configuration: `hsms`, and `hsm` as "default" when it is set; each with its
-// state_directory filled in, and without the timeouts that are of every token.
+// state_directory and call_timeout filled in, and without the timeout that is of every token.
 HsmConfigs AllHsms(const Config& config);
 
 // Reads a JSON document (// and /* */ comments allowed). Errors: kInvalidArgument naming the key,

@@ -90,7 +90,8 @@ constexpr std::array kFields = {
                 "and how long at most"},
     ConfigField{"hsm", "call_timeout",
                 DurationKind{KMS_MEMBER(hsm.call_timeout), Milliseconds{10}},
-                "a call to any token that takes longer is abandoned"},
+                "a call that takes longer is abandoned; a token of hsms that says nothing has that of "
+                "hsm; at most 5m"},
     ConfigField{"hsm", "start_timeout",
                 DurationKind{KMS_MEMBER(hsm.start_timeout), Milliseconds{100}},
                 "how long the start waits for a token that opens the service"},
@@ -212,7 +213,7 @@ constexpr std::array kUnits = {DurationUnit{"d", 86'400'000}, DurationUnit{"h", 
 std::span<const ConfigField> ConfigFields() { return kFields; }
 
 bool IsOfEveryToken(std::string_view hsm_key) {
-  return hsm_key == "call_timeout" || hsm_key == "start_timeout";
+  return hsm_key == "start_timeout";
 }
 
 Result<Milliseconds> ParseDuration(std::string_view text) {

@@ -65,6 +65,8 @@ Status ValidateTokenName(const std::string& name) {
   return Ok();
 }
 
+constexpr Milliseconds kLongestCall{300'000};
+
 Status ValidateToken(std::string_view name, const HsmConfig& hsm) {
   const std::string section = SectionOf(name);
   KMS_TRY(RequireKey(hsm.module, section + ".module"));
@@ -73,6 +75,11 @@ Status ValidateToken(std::string_view name, const HsmConfig& hsm) {
   if (hsm.breaker_longest_pause < hsm.breaker_first_pause) {
     return InvalidArgument("configuration: " + section +
                            ".breaker_longest_pause must not be shorter than breaker_first_pause");
+  }
+  if (hsm.call_timeout > kLongestCall) {
+    return InvalidArgument("configuration: " + section +
+                           ".call_timeout must be at most 5m: so long would a hung HSM hold up "
+                           "whoever calls it");
   }
   return Ok();
 }
@@ -129,8 +136,10 @@ HsmConfigs AllHsms(const Config& config) {
   }
   const std::size_t slash = config.store.path.rfind('/');
   for (auto& [name, token] : tokens) {
-    token.call_timeout = HsmConfig{}.call_timeout;  // no token's own: one that differs is the same
-    token.start_timeout = HsmConfig{}.start_timeout;
+    if (token.call_timeout == Milliseconds{0}) {
+      token.call_timeout = config.hsm.call_timeout;
+    }
+    token.start_timeout = HsmConfig{}.start_timeout;  // no token's own: one that differs is the same
     if (token.state_directory.empty() && token.softhsm_state_directory.empty()) {
       token.state_directory = slash == std::string::npos ? "." : config.store.path.substr(0, slash);
     }

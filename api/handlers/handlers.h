@@ -85,6 +85,7 @@ Result<Reply> HandleReadHsm(Call& call);
 Result<Reply> HandleReloadHsms(Call& call);
 Result<Reply> HandleJoinHsm(Call& call);
 Result<Reply> HandleLeaveHsm(Call& call);
+Result<Reply> HandleReadMembers(Call& call);
 Result<Reply> HandleReadLease(Call& call);
 Result<Reply> HandleMetrics(Call& call);
 

@@ -23,6 +23,8 @@ inline constexpr std::array kJoin = {
 };
 inline constexpr std::array kLeave = {
     FieldSpec{.name = "destroy", .kind = kBoolean},
+    FieldSpec{.name = "lost", .kind = kBoolean},
+    FieldSpec{.name = "reason", .kind = kString},
 };
 
 }  // namespace hsm_fields
@@ -38,6 +40,8 @@ inline constexpr std::array kHsmRoutes = {
     Route{.operation = Operation::kUpdate, .pattern = "sys/environments/{path*}/hsms",
           .capability = Capability::kUpdate, .fields = hsm_fields::kJoin, .handle = HandleJoinHsm,
           .absolute = true, .sudo = true, .changes_state = true},
+    Route{.operation = Operation::kRead, .pattern = "sys/environments/{path*}/hsms",
+          .capability = Capability::kRead, .handle = HandleReadMembers, .absolute = true},
     Route{.operation = Operation::kDelete, .pattern = "sys/environments/{path*}/hsms/{hsm}",
           .capability = Capability::kDelete, .fields = hsm_fields::kLeave,
           .handle = HandleLeaveHsm, .absolute = true, .sudo = true, .changes_state = true},

@@ -35,7 +35,7 @@ void AppendHsms(const Environments& environments, const std::vector<HsmStatus>& 
     AppendHsm(environments, status, users, deadline, array.Next());
   }
   for (const std::string& name : AbsentHsms(hsms, users)) {
-    AppendAbsentHsm(name, users, array.Next());
+    AppendAbsentHsm(environments.hsms(), name, users, array.Next());
   }
   array.Close();
 }
@@ -95,7 +95,7 @@ Result<Reply> HandleReadHsm(Call& call) {
   if (std::ranges::find(absent, name) == absent.end()) {
     return NotFound("no such HSM: the configuration names the tokens, see sys/hsm");
   }
-  AppendAbsentHsm(name, users, out);
+  AppendAbsentHsm(environments.hsms(), name, users, out);
   return Reply::Data(std::move(out));
 }
 
@@ -114,6 +114,7 @@ Result<Reply> HandleReloadHsms(Call& call) {
   AppendNames("added", changes->added, object, out);
   AppendNames("removed", changes->removed, object, out);
   AppendNames("changed", changes->changed, object, out);
+  AppendNames("restarted", changes->restarted, object, out);
   object.Boolean("dry_run", dry_run);
   object.Close();
   return Reply::Data(std::move(out));

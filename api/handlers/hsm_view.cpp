@@ -41,6 +41,17 @@ void AppendWrappingKey(const Environments& environments, const std::string& name
   object.String("wrapping_key", *place == WrappingKeyPlace::kHsm ? "hsm" : "store");
 }
 
+// Null when nobody can tell, as while `sys` is sealed.
+void AppendRecoveryHolders(const Environments& environments, const std::string& name,
+                           JsonObject& object) {
+  const Result<std::size_t> holders = environments.CountRecoveryHolders(name);
+  if (holders.has_value()) {
+    Count(object, "recovery_holders", *holders);
+  } else {
+    object.Null("recovery_holders");
+  }
+}
+
 template <typename Number>
 void AppendNumbers(const std::vector<Number>& numbers, std::string& out) {
   JsonArray array(out);
@@ -84,6 +95,7 @@ void AppendEnvironment(const Environments& environments, const EnvironmentStatus
   object.String("wrap_mechanism", status.wrap_mechanism);
   OptionalInteger(object, "lease_age_ms", status.lease_age_ms);
   AppendWrappingKey(environments, status.name, object);
+  AppendRecoveryHolders(environments, status.name, object);
   object.Key("environment_key_versions");
   AppendNumbers(status.environment_key_versions, out);
   object.Integer("lease_interval_ms", status.lease_interval_ms);
@@ -115,6 +127,8 @@ void AppendBreaker(const HsmStatus& status, JsonObject& object, std::string& out
   object.Integer("calls_in_flight", status.calls_in_flight);
   object.Integer("calls_waiting", status.calls_waiting);
   Count(object, "refused_calls", status.refused_calls);
+  OptionalInteger(object, "call_timeout_ms",
+                  status.call_timeout_ms == 0 ? std::nullopt : std::optional(status.call_timeout_ms));
   object.Key("latency");
   JsonObject latency(out);
   Count(latency, "calls", status.latency.calls);
@@ -216,12 +230,13 @@ void AppendHsm(const Environments& environments, const HsmStatus& status,
   object.Close();
 }
 
-void AppendAbsentHsm(std::string_view name, const std::vector<EnvironmentStatus>& users,
-                     std::string& out) {
+void AppendAbsentHsm(const HsmRegistry& hsms, std::string_view name,
+                     const std::vector<EnvironmentStatus>& users, std::string& out) {
   JsonObject object(out);
   object.String("name", name);
   object.String("state", kAbsentState);
-  object.String("reason", "the configuration does not name it");
+  const std::string why = hsms.WhySetAside(name);
+  object.String("reason", why.empty() ? "the configuration does not name it" : why);
   AppendUsers(name, users, object, out);
   object.Close();
 }

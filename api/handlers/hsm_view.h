@@ -23,9 +23,9 @@ void AppendEnvironments(const Environments& environments,
 // environment. Asks the token, and waits for it until `deadline` at most.
 void AppendHsm(const Environments& environments, const HsmStatus& status,
                const std::vector<EnvironmentStatus>& users, Deadline deadline, std::string& out);
-// The same of a token that the configuration does not name.
-void AppendAbsentHsm(std::string_view name, const std::vector<EnvironmentStatus>& users,
-                     std::string& out);
+// The same of a token that the configuration does not name, or that is set aside.
+void AppendAbsentHsm(const HsmRegistry& hsms, std::string_view name,
+                     const std::vector<EnvironmentStatus>& users, std::string& out);
 
 // State and description alone: "device" of sys/hsm/status.
 void AppendDevice(const Environments& environments, const HsmStatus& status, Deadline deadline,

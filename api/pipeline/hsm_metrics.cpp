@@ -33,6 +33,9 @@ struct EnvironmentFamilies {
                                    "Version of the master key in use", MetricType::Gauge);
   MetricFamily key = MakeFamily("kms_environment_key_version",
                                 "Version of the environment key in use", MetricType::Gauge);
+  MetricFamily holders = MakeFamily("kms_environment_recovery_holders",
+                                    "Holders who can open it together without any HSM; 0: nobody",
+                                    MetricType::Gauge);
 
   void Add(const EnvironmentStatus& status) {
     const MetricLabels labels = {{"environment", status.name}};
@@ -139,6 +142,11 @@ void AddHsmMetrics(const Environments& environments, std::uint64_t alarms, Metri
   EnvironmentFamilies of_environments;
   for (const EnvironmentStatus& status : environments.Statuses()) {
     of_environments.Add(status);
+    const Result<std::size_t> holders = environments.CountRecoveryHolders(status.name);
+    if (holders.has_value()) {
+      AddGauge(of_environments.holders, {{"environment", status.name}},
+               static_cast<double>(*holders));
+    }
   }
   for (const auto& environment : environments.List()) {
     AddGauge(of_environments.warm, {{"environment", environment->identity().name}},
@@ -146,7 +154,7 @@ void AddHsmMetrics(const Environments& environments, std::uint64_t alarms, Metri
   }
   EnvironmentFamilies& e = of_environments;
   for (MetricFamily* family :
-       {&e.sealed, &e.warm, &e.age, &e.grace, &e.members, &e.master, &e.key}) {
+       {&e.sealed, &e.warm, &e.age, &e.grace, &e.members, &e.master, &e.key, &e.holders}) {
     Move(*family, out);
   }
   HsmFamilies of_hsms;

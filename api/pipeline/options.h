@@ -32,6 +32,7 @@ struct HsmChanges {
   std::vector<std::string> added;
   std::vector<std::string> removed;
   std::vector<std::string> changed;
+  std::vector<std::string> restarted;  // had been waiting for an operator
 };
 
 struct PipelineOptions {

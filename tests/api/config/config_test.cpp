@@ -148,7 +148,7 @@ TEST(ParseConfig, ReadsFurtherTokensByName) {
   EXPECT_EQ(config.hsms.at("vault-2").token_label, "two");
   EXPECT_TRUE(config.hsms.at("vault-2").network);
   EXPECT_EQ(config.hsms.at("vault-2").breaker_failures, 7U);
-  EXPECT_EQ(config.hsms.at("vault-3"), HsmConfig{});
+  EXPECT_EQ(config.hsms.at("vault-3"), (HsmConfig{.call_timeout = Milliseconds{0}}));
   EXPECT_EQ(config.hsm.token_label, "one");
 }
 
@@ -158,7 +158,8 @@ TEST(ParseConfig, RefusesWhatATokenOfHsmsMayNotSay) {
       {R"({"hsms": {"b": "x"}})", "hsms.b must be an object"},
       {R"({"hsms": {"b": {"modul": "/m"}}})", "unknown key hsms.b.modul; did you mean hsms.b.module?"},
       {R"({"hsms": {"b": {"sessions": 0}}})", "hsms.b.sessions must be a whole number"},
-      {R"({"hsms": {"b": {"call_timeout": "1s"}}})", "set hsm.call_timeout"},
+      {R"({"hsms": {"b": {"start_timeout": "1s"}}})", "set hsm.start_timeout"},
+      {R"({"hsms": {"b": {"call_timeout": "1ms"}}})", "hsms.b.call_timeout must be at least 10ms"},
       {R"({"hsms": {"b": {"pin": "1234"}}})", "hsms.b.pin must say where the secret is"},
   };
   for (const auto& [text, message] : cases) {
@@ -272,10 +273,29 @@ TEST(AllHsms, KnowsWhereEachTokenRemembersWhatItNeeds) {
   EXPECT_EQ(AllHsms(config).at("b").state_directory, "/own");
 }
 
+TEST(AllHsms, ATokenThatSaysNoCallTimeoutHasThatOfTheSectionHsm) {
+  KMS_ASSERT_OK_AND_ASSIGN(
+      const Config config,
+      ParseConfig(R"({"hsms": {"slow": {"call_timeout": "30s"}, "other": {}},
+                      "hsm": {"module": "/m", "call_timeout": "250ms"}})"));
+  const HsmConfigs all = AllHsms(config);
+  EXPECT_EQ(all.at("slow").call_timeout, Milliseconds{30'000});
+  EXPECT_EQ(all.at("other").call_timeout, Milliseconds{250});
+  EXPECT_EQ(all.at("default").call_timeout, Milliseconds{250});
+  KMS_ASSERT_OK_AND_ASSIGN(const Config again, ParseConfig(PrintConfig(config)));
+  EXPECT_EQ(AllHsms(again), all);
+}
+
+TEST(ValidateConfig, NoCallMayHoldUpItsCallersForever) {
+  Config config = WithTwoTokens();
+  config.hsms["b"].call_timeout = Milliseconds{300'001};
+  EXPECT_THAT(ValidateConfig(config),
+              HasError(kInvalid, HasSubstr("hsms.b.call_timeout must be at most 5m")));
+}
+
 TEST(AllHsms, ATimeoutOfTheServiceMakesNoOtherToken) {
   Config config = WithTwoTokens();
   const HsmConfigs before = AllHsms(config);
-  config.hsm.call_timeout = Milliseconds{250};
   config.hsm.start_timeout = Milliseconds{250};
   EXPECT_EQ(AllHsms(config), before);
   config.hsm.sessions = 9;

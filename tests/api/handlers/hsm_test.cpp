@@ -174,11 +174,11 @@ TEST(HsmReload, SaysWhatChangedAndHandsOnDryRun) {
   api::PipelineOptions options;
   options.reload_hsms = [&](bool dry_run) -> Result<api::HsmChanges> {
     asked.push_back(dry_run);
-    return api::HsmChanges{.added = {"vault-2"}, .removed = {}, .changed = {"default"}};
+    return api::HsmChanges{.added = {"vault-2"}, .removed = {}, .changed = {"default"}, .restarted = {"vault-3"}};
   };
   ApiService api(std::move(options));
   EXPECT_EQ(WithoutRequestId(api.Post("/v1/sys/hsm/reload", R"({"dry_run":true})").body),
-            Envelope(R"({"added":["vault-2"],"removed":[],"changed":["default"],"dry_run":true})",
+            Envelope(R"({"added":["vault-2"],"removed":[],"changed":["default"],"restarted":["vault-3"],"dry_run":true})",
                      "null", "system"));
   EXPECT_EQ(api.Post("/v1/sys/hsm/reload").status, 200);
   EXPECT_THAT(asked, ElementsAre(true, false));
