@@ -103,7 +103,7 @@ TEST_F(StatusCommand, ShowsHealth) {
   Reply(200, Health(false));
   const ToolRun run = Run({"status"});
   EXPECT_EQ(run.status, 0);
-  EXPECT_EQ(OnlyRequest().target, "/v1/sys/health");
+  EXPECT_EQ(server_.requests().front().target, "/v1/sys/health");
   EXPECT_THAT(run.out,
               AllOf(HasSubstr("address:      " + server_.url()), HasSubstr("sealed:       no\n"),
                     HasSubstr("server time:  2026-01-01 00:00:00 UTC\n")));

@@ -174,6 +174,7 @@ class Help : public KmsctlTest {
             {"encrypt"},       {"decrypt"},       {"rewrap"},        {"datakey"},
             {"hsm"},           {"hsm", "status"}, {"hsm", "list"},   {"hsm", "show"},
             {"hsm", "add"},    {"hsm", "remove"}, {"hsm", "reload"}, {"hsm", "test"},
+            {"hsm", "lost"},
             {"env", "lease"},  {"completion"}};
   }
 };

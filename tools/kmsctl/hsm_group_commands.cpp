@@ -30,6 +30,8 @@ struct HsmArguments {
   bool wait = false;
   int wait_seconds = 60;
   bool destroy = false;
+  bool lost = false;
+  std::string reason;
   bool dry_run = false;
   bool yes = false;
 };
@@ -55,7 +57,7 @@ Status ReloadHsms(Session& session, const HsmArguments& arguments) {
     return Print(ToJsonLine(changes) + "\n");
   }
   std::string text;
-  for (const char* what : {"added", "removed", "changed"}) {
+  for (const char* what : {"added", "removed", "changed", "restarted"}) {
     if (!ArrayMember(changes, what).empty()) {
       text += std::string(arguments.dry_run ? "would be " : "") + what + ": " +
               NamesCell(changes, what) + "\n";
@@ -212,7 +214,60 @@ Status AddHsm(Session& session, const HsmArguments& arguments) {
              : Ok();
 }
 
+// Declares it lost in each environment; those that it holds nothing of are passed over with --all.
+Result<std::vector<std::string>> DeclareLost(Session& session, const HsmArguments& arguments,
+                                             const std::vector<std::string>& names) {
+  std::string query = "?lost=true";
+  if (!arguments.reason.empty()) {
+    query += "&reason=" + EncodePathSegment(arguments.reason);
+  }
+  std::vector<std::string> done;
+  for (const std::string& name : names) {
+    const auto answer =
+        session.Call("DELETE", MembersPath(name) + "/" + EncodePathSegment(arguments.hsm) + query);
+    if (!answer.has_value() && arguments.all && answer.error().code == ErrorCode::kNotFound) {
+      continue;
+    }
+    KMS_TRY(answer);
+    done.push_back(name);
+    if (!session.options.json) {
+      KMS_TRY(Print("HSM " + arguments.hsm + " is lost to " + name + "\n"));
+    }
+  }
+  if (done.empty()) {
+    return NotFound("HSM " + arguments.hsm + " holds nothing of any environment");
+  }
+  return done;
+}
+
+Status LoseHsm(Session& session, const HsmArguments& arguments) {
+  KMS_TRY(RequireTarget(arguments));
+  if (arguments.destroy) {
+    return InvalidArgument("what is lost cannot be destroyed: give --lost or --destroy");
+  }
+  const std::vector<std::string> names =
+      arguments.all ? KMS_TRY(AllEnvironments(session)) : arguments.environments;
+  KMS_TRY(Confirm("Declare HSM " + arguments.hsm + " lost for ever in " +
+                      (arguments.all ? "every environment" : "the environments named") +
+                      "? The master keys in it stay undestroyed, and statements of their "
+                      "retirement will say so.",
+                  arguments.yes));
+  const std::vector<std::string> done = KMS_TRY(DeclareLost(session, arguments, names));
+  if (session.options.json) {
+    return Print(
+        ToJsonLine({{"hsm", arguments.hsm}, {"environments", done}, {"lost", true}}) + "\n");
+  }
+  Note("if the token may be in somebody's hands: kmsctl master rotate, then kmsctl master retire");
+  return Ok();
+}
+
 Status RemoveHsm(Session& session, const HsmArguments& arguments) {
+  if (arguments.lost) {
+    return LoseHsm(session, arguments);
+  }
+  if (!arguments.reason.empty()) {
+    return InvalidArgument("--reason goes with --lost");
+  }
   KMS_TRY(RequireTarget(arguments));
   const std::vector<std::string> names =
       arguments.all ? KMS_TRY(EnvironmentsOf(session, arguments.hsm)) : arguments.environments;
@@ -281,10 +336,16 @@ void AddRemoveCommand(CLI::App& family, Session& session) {
                                 "Take a token out of environments; refused for the last that opens "
                                 "something",
                                 "  kmsctl hsm remove old --env prod\n"
-                                "  kmsctl hsm remove old --all --destroy --yes\n");
+                                "  kmsctl hsm remove old --all --destroy --yes\n"
+                                "  kmsctl hsm remove burnt --all --lost --reason 'fire in site B'\n");
   const auto removed = BindName(remove, session, RemoveHsm);
   AddTargetOptions(remove, *removed);
   remove.add_flag("--destroy", removed->destroy, "Destroy their master keys in the token too");
+  remove.add_flag("--lost", removed->lost,
+                  "It will never come back: nothing waits for it any more, and what is in it counts "
+                  "as not destroyed");
+  remove.add_option("--reason", removed->reason, "With --lost: why, for the records")
+      ->type_name("TEXT");
   AddYesOption(remove, removed->yes);
 }
 

@@ -138,6 +138,7 @@ std::string RenderHsm(const nlohmann::json& hsm) {
       {"latency", "p50 " + LatencyCell(hsm, "p50_us") + ", p95 " + LatencyCell(hsm, "p95_us") +
                       ", p99 " + LatencyCell(hsm, "p99_us") + " of " + Cell(latency, "calls") +
                       " calls"},
+      {"call timeout", DurationCell(hsm, "call_timeout_ms")},
       {"logins again", Cell(hsm, "reconnects")},
       {"workers", Cell(hsm, "worker_restarts") + " started again, " +
                       Cell(hsm, "worker_replacements") + " of them for their memory (now " +
@@ -157,6 +158,48 @@ Status ShowHsm(Session& session, const std::string& hsm_name) {
   return parts.empty() ? Ok() : Print("\n" + RenderMembers(parts, "ENVIRONMENT", "name"));
 }
 
+// ---- lost tokens --------------------------------------------------------------------------------
+
+Result<std::vector<std::string>> NamesOf(Session& session, const std::string& environment) {
+  if (!environment.empty()) {
+    return std::vector<std::string>{environment};
+  }
+  const nlohmann::json answer = KMS_TRY(session.Call("GET", "/v1/sys/environments/status"));
+  std::vector<std::string> names;
+  for (const nlohmann::json& one : ArrayMember(DataOf(answer), "environments")) {
+    names.emplace_back(TextOf(one, "name"));
+  }
+  return names;
+}
+
+std::string LostKeysCell(const nlohmann::json& lost) {
+  std::string text;
+  for (const nlohmann::json& key : ArrayMember(lost, "master_keys")) {
+    text += (text.empty() ? "" : ", ") + Cell(key, "version");
+  }
+  return text.empty() ? "-" : text;
+}
+
+Status ListLost(Session& session, const std::string& environment) {
+  const std::vector<std::string> names = KMS_TRY(NamesOf(session, environment));
+  nlohmann::json all = nlohmann::json::array();
+  Table table{{"HSM", "ENVIRONMENT", "DECLARED", "BY", "UNDESTROYED", "REASON"}, {}};
+  for (const std::string& name : names) {
+    const nlohmann::json answer =
+        KMS_TRY(session.Call("GET", "/v1/sys/environments/" + EncodePath(name) + "/hsms"));
+    for (nlohmann::json lost : ArrayMember(DataOf(answer), "lost")) {
+      table.rows.push_back({Cell(lost, "hsm"), name, Cell(lost, "declared"),
+                            Cell(lost, "declared_by"), LostKeysCell(lost), Cell(lost, "reason")});
+      lost["environment"] = name;
+      all.push_back(std::move(lost));
+    }
+  }
+  if (session.options.json) {
+    return Print(ToJsonLine({{"lost", all}}) + "\n");
+  }
+  return all.empty() ? Print("no HSM was declared lost\n") : Print(RenderTable(table));
+}
+
 }  // namespace
 
 void AddHsmListCommands(CLI::App& family, Session& session) {
@@ -170,6 +213,15 @@ void AddHsmListCommands(CLI::App& family, Session& session) {
   show.add_option("NAME", *name, "Name of the token in the configuration")->required();
   show.callback(
       [&session, name] { session.command = [&session, name] { return ShowHsm(session, *name); }; });
+  CLI::App& lost = AddCommand(family, "lost",
+                              "Tokens that were declared lost, and the master key versions in them "
+                              "that no statement tells of yet",
+                              "  kmsctl hsm lost\n  kmsctl hsm lost --env prod\n");
+  const auto environment = std::make_shared<std::string>();
+  lost.add_option("-e,--env", *environment, "This one alone")->type_name("NAME");
+  lost.callback([&session, environment] {
+    session.command = [&session, environment] { return ListLost(session, *environment); };
+  });
 }
 
 }  // namespace kms::tools

@@ -4,11 +4,28 @@
 #include <nlohmann/json.hpp>
 
 #include "tools/kmsctl/commands.h"
+#include "tools/kmsctl/hsm_cells.h"
 #include "tools/kmsctl/output.h"
 
 namespace kms::tools {
 
 namespace {
+
+// Environments that nobody could open without their HSMs, for callers who may know; null for others.
+nlohmann::json WithoutRecovery(Session& session) {
+  const Result<nlohmann::json> answer = session.Call("GET", "/v1/sys/environments/status");
+  if (!answer.has_value()) {
+    return nullptr;
+  }
+  nlohmann::json names = nlohmann::json::array();
+  for (const nlohmann::json& environment : ArrayMember(DataOf(*answer), "environments")) {
+    const auto holders = environment.find("recovery_holders");
+    if (holders != environment.end() && *holders == 0) {
+      names.push_back(Cell(environment, "name"));
+    }
+  }
+  return names;
+}
 
 Status ShowStatus(Session& session) {
   int status = 0;
@@ -18,8 +35,12 @@ Status ShowStatus(Session& session) {
     return MakeError(ErrorCode::kInternal, address + " answered HTTP " + std::to_string(status) +
                                                ": is this the address of a key service?");
   }
+  const nlohmann::json without = status == 200 ? WithoutRecovery(session) : nullptr;
   if (session.options.json) {
     health["address"] = address;
+    if (without.is_array()) {
+      health["without_recovery_holders"] = without;
+    }
     KMS_TRY(Print(ToJsonLine(health) + "\n"));
   } else {
     const nlohmann::json time = health.value("server_time_utc", nlohmann::json());
@@ -31,6 +52,10 @@ Status ShowStatus(Session& session) {
         {"standby", Cell(health, "standby")},
         {"server time", time.is_number_integer() ? TimeCell(time.get<std::int64_t>()) : "-"},
     })));
+    if (without.is_array() && !without.empty()) {
+      Note("no recovery holders: " + NamesCell({{"names", without}}, "names") +
+           "; whoever loses all of their HSMs loses what is stored in them (kmsctl env recovery)");
+    }
   }
   if (status != 200) {
     return Unavailable("the service does not serve (health answers HTTP " + std::to_string(status) +
