@@ -44,6 +44,7 @@ constexpr Transition kTransitions[] = {
     {State::kBackoff, Event::kDone, State::kInit},
 
     {State::kLockedOut, Event::kPinChanged, State::kTeardown},
+    {State::kFatalConfig, Event::kDone, State::kInit},
 };
 
 struct StateRow {
@@ -81,6 +82,19 @@ ConnectionState Next(ConnectionState state, ConnectionEvent event) {
 
 DeviceState PublicState(ConnectionState state) { return RowOf(state).device_state; }
 std::string_view ConnectionStateName(ConnectionState state) { return RowOf(state).name; }
+
+bool ReconnectBudget::Spend(SteadyTime now) {
+  if (left_ == kMost) {
+    counted_ = now;
+  }
+  while (left_ < kMost && now - counted_ >= kOneMoreAfter) {
+    ++left_;
+    counted_ += kOneMoreAfter;
+  }
+  if (left_ == 0) return false;
+  --left_;
+  return true;
+}
 
 std::chrono::milliseconds BackoffPause(unsigned attempt, std::chrono::milliseconds first,
                                        std::chrono::milliseconds longest) {

@@ -21,7 +21,7 @@ enum class ConnectionState : std::uint8_t {
   kTeardown,     // frees everything, C_Finalize
   kBackoff,      // waits before the next attempt
   kLockedOut,    // until the PIN source holds another PIN
-  kFatalConfig,  // until the operator restarts
+  kFatalConfig,  // waits before it looks whether an operator has acted
   kStuck,        // a call does not return: no C_Finalize, the process must end
 };
 
@@ -44,5 +44,20 @@ std::string_view ConnectionStateName(ConnectionState state);
 // The pause before attempt number `attempt` (0: none), with jitter of up to a quarter.
 std::chrono::milliseconds BackoffPause(unsigned attempt, std::chrono::milliseconds first,
                                        std::chrono::milliseconds longest);
+
+// How often a single call that failed may have everybody reconnected while the token serves others:
+// six times, and once more every ten seconds. Thread rule: the owner's lock.
+class ReconnectBudget {
+ public:
+  // False when nothing is left.
+  bool Spend(SteadyTime now);
+
+ private:
+  static constexpr unsigned kMost = 6;
+  static constexpr std::chrono::seconds kOneMoreAfter{10};
+
+  unsigned left_ = kMost;
+  SteadyTime counted_{};  // from when the next one is earned
+};
 
 }  // namespace kms::pkcs11

@@ -93,6 +93,10 @@ constexpr Row kRows[] = {
 };
 #undef KMS_RV_ROW
 
+// Waiting makes room for a call, but hardly ever for an object.
+constexpr std::string_view kCreatingFunctions[] = {"C_GenerateKey", "C_GenerateKeyPair",
+                                                   "C_CreateObject", "C_CopyObject", "C_UnwrapKey"};
+
 struct Meaning {
   RvKind kind;
   ErrorCode code;
@@ -118,6 +122,11 @@ constexpr Meaning kMeanings[] = {
      "service needs"},
 };
 
+// Whether a function puts an object into the token or the session.
+bool Creates(std::string_view function) {
+  return std::ranges::find(kCreatingFunctions, function) != std::end(kCreatingFunctions);
+}
+
 }  // namespace
 
 RvKind Classify(CK_RV rv) {
@@ -134,6 +143,13 @@ std::string RvName(CK_RV rv) {
 }
 
 Error Rv::ToError() const {
+  if (value == CKR_DEVICE_MEMORY && Creates(function)) {
+    return MakeError(ErrorCode::kUnavailable,
+                     "the HSM token is out of memory or storage and takes no further object; "
+                     "destroy what nothing needs any more (retired master keys, deleted keys) or "
+                     "let a larger token join, then retry",
+                     std::string(function) + ": " + RvName(value));
+  }
   const auto* const meaning = std::ranges::find(kMeanings, kind(), &Meaning::kind);
   return MakeError(meaning->code, std::string(meaning->public_message),
                    std::string(function) + ": " + RvName(value));

@@ -57,7 +57,7 @@ Result<Token::Impl::Admission> Token::Impl::Admit(Deadline deadline) {
   ScopedLock lock(mutex_);
   if (Now() >= deadline) return TooLate();
   if (state_ != ConnectionState::kReady || reconnect_requested_ || connection_ == nullptr) {
-    return NotReady(PublicState(state_), reason_);
+    return NotReady(PublicStateLocked(), reason_);
   }
   return Admission(*this, *connection_, under_way_.insert(under_way_.end(), deadline));
 }
@@ -71,7 +71,7 @@ void Token::Impl::Leave(std::list<Deadline>::iterator entry) {
 Status Token::Impl::AwaitReady(Deadline deadline) {
   ScopedLock lock(mutex_);
   while (true) {
-    const DeviceState state = PublicState(state_);
+    const DeviceState state = PublicStateLocked();
     if (state == DeviceState::kReady && !reconnect_requested_) return Ok();
     const bool only_operator =
         state == DeviceState::kLockedOut || state == DeviceState::kFatalConfig;
@@ -80,6 +80,11 @@ Status Token::Impl::AwaitReady(Deadline deadline) {
       return NotReady(state, reason_);
     }
   }
+}
+
+// One that is looked at again stays refused until that ends well, or the device fails.
+DeviceState Token::Impl::PublicStateLocked() const {
+  return refused_ ? DeviceState::kFatalConfig : PublicState(state_);
 }
 
 bool Token::Impl::stuck() const {
@@ -101,7 +106,7 @@ DeviceStatistics Token::Impl::Statistics() const {
   statistics.failed_calls = failed_calls_.load();
   statistics.reconnects = logins == 0 ? 0 : logins - 1;
   ScopedLock lock(mutex_);
-  statistics.state = PublicState(state_);
+  statistics.state = PublicStateLocked();
   if (statistics.state != DeviceState::kReady) {
     statistics.state_reason = reason_.empty() ? ConnectionStateName(state_) : reason_;
   }
@@ -209,6 +214,7 @@ Status Token::Impl::Judge(Admission admission, const CallPlan& plan, const Attem
       RequestReconnect(connection, "the login does not last");
       return error;
     case RvKind::kDevice:
+      if (!MustReconnect(connection, plan, *attempt.failure)) return error;
       RequestReconnect(connection, error.detail);
       return error;
     case RvKind::kAmbiguous:
@@ -216,6 +222,22 @@ Status Token::Impl::Judge(Admission admission, const CallPlan& plan, const Attem
       return JudgeAmbiguous(connection, plan, error);
   }
   return error;
+}
+
+// Some tokens call anything a device error that they cannot do: one caller must not have the
+// connection of all others torn down again and again while the token serves them.
+bool Token::Impl::MustReconnect(Connection& connection, const CallPlan& plan, const Rv& failure) {
+  if (failure.value != CKR_DEVICE_ERROR) return true;
+  std::optional<MasterKeyRecord> known;
+  {
+    ScopedLock lock(mutex_);
+    if (reconnects_.Spend(Now())) return true;
+    if (!known_masters_.empty()) known = known_masters_.begin()->second;
+  }
+  const MasterKeyRecord* const master = plan.master != nullptr ? plan.master
+                                        : known               ? &*known
+                                                              : nullptr;
+  return !connection.CheckPresent().ok() || !SentinelOpens(connection, master, plan.deadline);
 }
 
 // The sentinel decides between a damaged blob and a dead device; a wrap of the moment between a

@@ -87,6 +87,7 @@ class Token::Impl {
     Connection* connection_;
     std::list<Deadline>::iterator entry_;
   };
+  [[nodiscard]] DeviceState PublicStateLocked() const KMS_REQUIRES(mutex_);
   Result<Admission> Admit(Deadline deadline);
   void Leave(std::list<Deadline>::iterator entry);
 
@@ -117,6 +118,7 @@ class Token::Impl {
   Status JudgeMissing(Admission admission, const CallPlan& plan, const Error& error,
                       Retries& retries);
   Status LoginAgain(Connection& connection, std::uint64_t epoch);
+  bool MustReconnect(Connection& connection, const CallPlan& plan, const Rv& failure);
   void RequestReconnect(const Connection& connection, const std::string& reason);
 
   // ---- connector (token_connector.cpp)
@@ -156,9 +158,11 @@ class Token::Impl {
   mutable Mutex mutex_;
   std::condition_variable_any changed_;
   ConnectionState state_ KMS_GUARDED_BY(mutex_) = ConnectionState::kDown;
+  bool refused_ KMS_GUARDED_BY(mutex_) = false;  // misconfigured, or was when last looked at
   std::string reason_ KMS_GUARDED_BY(mutex_);
   bool stopping_ KMS_GUARDED_BY(mutex_) = false;
   bool reconnect_requested_ KMS_GUARDED_BY(mutex_) = false;
+  ReconnectBudget reconnects_ KMS_GUARDED_BY(mutex_);  // for device errors of single calls
   std::unique_ptr<Connection> connection_ KMS_GUARDED_BY(mutex_);
   std::list<Deadline> under_way_ KMS_GUARDED_BY(mutex_);
   std::optional<Deadline> connector_limit_ KMS_GUARDED_BY(mutex_);
