@@ -15,6 +15,11 @@ constexpr unsigned kProbesBeforeReconnect = 2;
 
 SteadyTime Now() { return std::chrono::steady_clock::now(); }
 
+bool IsConnecting(ConnectionState state) {
+  return state == ConnectionState::kInit || state == ConnectionState::kFind ||
+         state == ConnectionState::kLogin || state == ConnectionState::kBind;
+}
+
 }  // namespace
 
 Token::Impl::Impl(std::unique_ptr<Module> module, TokenOptions options, TokenTimings timings)
@@ -40,6 +45,7 @@ void Token::Impl::Loop() {
     {
       ScopedLock lock(mutex_);
       state_ = state;
+      refused_ = state == ConnectionState::kFatalConfig || (refused_ && IsConnecting(state));
       if (stopping_) break;
     }
     changed_.notify_all();
@@ -212,10 +218,11 @@ ConnectionEvent Token::Impl::StepBackoff() {
   return ConnectionEvent::kDone;
 }
 
-// Lets go of the module and its locks: neighbours may need them.
+// Lets go of the module and its locks, which neighbours may need, and looks again later: once an
+// operator has switched a mechanism on again (H21) or relabelled a token, no restart is needed.
 ConnectionEvent Token::Impl::StepFatalConfig() {
   StepTeardown();
-  Pause(timings_.longest_backoff);
+  Pause(timings_.refused_pause);
   return ConnectionEvent::kDone;
 }
 

@@ -70,13 +70,17 @@ TEST(ConnectionState, TearsDownOnlyAfterTheLastCallHasLeft) {
             ConnectionState::kStuck);
 }
 
-TEST(ConnectionState, NeverLeavesStuckOrFatalConfig) {
-  for (const auto state : {ConnectionState::kStuck, ConnectionState::kFatalConfig}) {
-    for (const auto event : {ConnectionEvent::kDone, ConnectionEvent::kDeviceFailed,
-                             ConnectionEvent::kPinChanged, ConnectionEvent::kMisconfigured}) {
-      EXPECT_EQ(Next(state, event), state);
-    }
+TEST(ConnectionState, NeverLeavesStuck) {
+  for (const auto event : {ConnectionEvent::kDone, ConnectionEvent::kDeviceFailed,
+                           ConnectionEvent::kPinChanged, ConnectionEvent::kMisconfigured}) {
+    EXPECT_EQ(Next(ConnectionState::kStuck, event), ConnectionState::kStuck);
   }
+}
+
+TEST(ConnectionState, LooksAgainAtAMisconfiguredTokenFromTheBeginning) {
+  EXPECT_EQ(Next(ConnectionState::kFatalConfig, ConnectionEvent::kDone), ConnectionState::kInit);
+  EXPECT_EQ(Next(ConnectionState::kFatalConfig, ConnectionEvent::kDeviceFailed),
+            ConnectionState::kFatalConfig);
 }
 
 TEST(ConnectionState, LeavesLockedOutOnlyForANewPin) {

@@ -27,6 +27,7 @@ inline TokenTimings QuickTimings() {
   timings.first_backoff = std::chrono::milliseconds(10);
   timings.longest_backoff = std::chrono::milliseconds(50);
   timings.pin_poll_interval = std::chrono::milliseconds(10);
+  timings.refused_pause = std::chrono::milliseconds(50);
   return timings;
 }
 
