@@ -35,7 +35,7 @@ bool CallGate::Refuses() const {
   return false;
 }
 
-Result<CallGate::Pass> CallGate::Refuse(const char* why) {
+Error CallGate::Refuse(const char* why) {
   ++refused_;
   return Unavailable("HSM " + name_ + " " + why);
 }
@@ -74,6 +74,23 @@ Result<CallGate::Pass> CallGate::Enter(Deadline deadline) {
     return Unavailable("HSM " + name_ + " was not asked: the deadline has passed");
   }
   return LetIn();
+}
+
+Result<SteadyTime> CallGate::BeginRequest() {
+  const ScopedLock lock(mutex_);
+  const SteadyTime now = clock_.SteadyNow();
+  if (!requests_.empty() && requests_.size() >= options_.max_slow_requests &&
+      (slow_ || now - *requests_.begin() >= options_.slow_after)) {
+    return Refuse("is slow, and as many requests wait for it as may");
+  }
+  requests_.insert(now);
+  return now;
+}
+
+void CallGate::EndRequest(SteadyTime begun) {
+  const ScopedLock lock(mutex_);
+  requests_.erase(requests_.find(begun));
+  slow_ = clock_.SteadyNow() - begun >= options_.slow_after;
 }
 
 Status CallGate::AwaitTurn(Deadline deadline) {

@@ -4,7 +4,9 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "kms/base/clock.h"
 #include "kms/base/mutex.h"
@@ -31,6 +33,16 @@ class CallGate {
     return result;
   }
 
+  // As Run, for a call that somebody's request waits for: a slow token must not hold up the threads
+  // that serve everybody (H7). kUnavailable without calling it when it holds up enough of them.
+  template <typename Call>
+  auto RunForRequest(Deadline deadline, Call call) -> decltype(call()) {
+    const SteadyTime begun = KMS_TRY(BeginRequest());
+    auto result = Run(deadline, std::move(call));
+    EndRequest(begun);
+    return result;
+  }
+
   // Whether a call would be let in now, or after a short wait.
   [[nodiscard]] bool WouldTry() const;
   // Fills in everything but name and device.
@@ -45,8 +57,11 @@ class CallGate {
   Result<Pass> Enter(Deadline deadline);
   void Leave(const Pass& pass, bool answered);
 
+  Result<SteadyTime> BeginRequest();
+  void EndRequest(SteadyTime begun);
+
   [[nodiscard]] bool Refuses() const KMS_REQUIRES(mutex_);
-  Result<Pass> Refuse(const char* why) KMS_REQUIRES(mutex_);
+  Error Refuse(const char* why) KMS_REQUIRES(mutex_);
   Status AwaitTurn(Deadline deadline) KMS_REQUIRES(mutex_);
   Pass LetIn() KMS_REQUIRES(mutex_);
   void Open() KMS_REQUIRES(mutex_);
@@ -67,6 +82,8 @@ class CallGate {
   std::uint64_t opened_ KMS_GUARDED_BY(mutex_) = 0;
   std::uint64_t refused_ KMS_GUARDED_BY(mutex_) = 0;
   LatencyHistogram latency_ KMS_GUARDED_BY(mutex_);
+  std::multiset<SteadyTime> requests_ KMS_GUARDED_BY(mutex_);  // when each of them began
+  bool slow_ KMS_GUARDED_BY(mutex_) = false;                   // the latest of them was
 };
 
 }  // namespace kms

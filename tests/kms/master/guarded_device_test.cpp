@@ -182,6 +182,35 @@ TEST_F(GuardedDeviceTest, H6_NoMoreThanMaxCallsAreInFlightAndNoMoreThanMaxWaitin
   EXPECT_EQ(guarded_->State().calls_in_flight, 0U);
 }
 
+// Threads that serve everybody are not left to a token that is slow.
+TEST_F(GuardedDeviceTest, H7_ASlowTokenHoldsUpNoMoreRequestsThanItMay) {
+  guarded_ = std::make_unique<GuardedDevice>(
+      "a", HsmParts{.owner = nullptr, .master_keys = &device_, .resident_keys = &device_},
+      BreakerOptions{.max_slow_requests = 2, .slow_after = 250ms}, clock_);
+  const auto find = [this] {
+    return guarded_->resident_keys()->FindResidentKey("app", clock_.SteadyNow() + 5s);
+  };
+  EXPECT_THAT(find(), HasError(ErrorCode::kNotFound));
+  device_.SetStuck(true);
+  std::vector<std::jthread> requests;
+  for (int request = 0; request < 3; ++request) {  // no token is slow before it was seen to be
+    requests.emplace_back([&] { IgnoreError(find(), "there is none"); });
+  }
+  EXPECT_TRUE(Soon([this] { return guarded_->State().calls_in_flight == 3; }));
+  clock_.Advance(250ms);
+  requests.emplace_back([&] {
+    EXPECT_THAT(find(), HasError(ErrorCode::kUnavailable, HasSubstr("HSM a is slow")));
+  });
+  EXPECT_TRUE(Soon([this] { return guarded_->State().refused_calls == 1; }));
+  // What is no request is asked all the same: the lease depends on it.
+  requests.emplace_back([this] { EXPECT_THAT(Call(), IsOk()); });
+  EXPECT_TRUE(Soon([this] { return guarded_->State().calls_in_flight == 4; }));
+  device_.SetStuck(false);
+  requests.clear();
+  EXPECT_THAT(find(), HasError(ErrorCode::kNotFound)) << "one at a time may try";
+  EXPECT_EQ(State(), BreakerState::kClosed);
+}
+
 TEST_F(GuardedDeviceTest, WaitingEndsWithTheDeadline) {
   Guard({.max_calls = 1});
   device_.SetStuck(true);
@@ -272,6 +301,21 @@ TEST(HsmRegistry, KnowsTokensByName) {
   EXPECT_THAT(held->Random(16, clock.SteadyNow() + 1s), IsOk());
   EXPECT_THAT(hsms.Remove("b"), IsOk());
   EXPECT_THAT(hsms.Names(), IsEmpty());
+}
+
+TEST(HsmRegistry, H14_ATokenThatIsSetAsideSaysWhyUntilItIsAddedAgain) {
+  ManualClock clock;
+  FakeMasterKeyDevice device{std::make_shared<FakeToken>(), &clock};
+  HsmRegistry hsms(clock);
+  ASSERT_THAT(hsms.Add("a", {.owner = nullptr, .master_keys = &device}), IsOk());
+  EXPECT_EQ(hsms.WhySetAside("a"), "");
+  ASSERT_THAT(hsms.SetAside("a", "it was set back"), IsOk());
+  EXPECT_EQ(hsms.Find("a"), nullptr);
+  EXPECT_EQ(hsms.WhySetAside("a"), "it was set back");
+  EXPECT_THAT(hsms.SetAside("b", "never known"), HasError(ErrorCode::kNotFound));
+  EXPECT_EQ(hsms.WhySetAside("b"), "");
+  ASSERT_THAT(hsms.Add("a", {.owner = nullptr, .master_keys = &device}), IsOk());
+  EXPECT_EQ(hsms.WhySetAside("a"), "");
 }
 
 TEST(HsmRegistry, ARemovedTokenLivesUntilItsLastUserLetsGo) {
