@@ -149,11 +149,13 @@ Status StoreGuard::KeepDigest(SealedStore& sys, std::optional<SecretBytes> key, 
 
 void StoreGuard::DropOlderTokens(const StoreJudgement& judgement) {
   for (const TokenEpoch& token : judgement.older_tokens()) {
-    Alarm("HSM " + token.hsm + " is not used: it holds epoch " + std::to_string(token.value) +
-          ", but " + std::to_string(token.recorded) +
-          " was written to it. It was set back, or restored from a backup of its own; start with "
-          "--accept-rollback to use it as it is");
-    IgnoreError(hsms_.Remove(token.hsm), "it is gone already");
+    const std::string why =
+        "HSM " + token.hsm + " is not used: it holds epoch " + std::to_string(token.value) +
+        ", but " + std::to_string(token.recorded) +
+        " was written to it. It was set back, or restored from a backup of its own; start with "
+        "--accept-rollback to use it as it is";
+    Alarm(why);
+    IgnoreError(hsms_.SetAside(token.hsm, why), "it is gone already");
   }
 }
 
