@@ -63,7 +63,7 @@ TEST_F(LostHsmRoutes, WhatMakesNoSenseIsRefused) {
         "?lost=true&reason=" + std::string(513, 'x')}) {
     EXPECT_EQ(Remove("vault-2", query).status, 400) << query;
   }
-  EXPECT_THAT(Remove("default", "?lost=true").body, HasSubstr("is the last that opens"));
+  EXPECT_THAT(Remove("default", "?lost=true", "prod").body, HasSubstr("is the last that opens"));
   EXPECT_EQ(Remove("vault-9", "?lost=true").status, 404);
   EXPECT_EQ(Remove("vault-2", "?lost=true", "nowhere").status, 404);
   EXPECT_EQ(api.Get("/v1/sys/environments/nowhere/hsms").status, 404);
