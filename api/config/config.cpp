@@ -265,7 +265,8 @@ void PrintSection(std::string_view section, std::string_view indent, Config& con
 
 // Without comments: those of "hsm" say what the keys mean.
 void PrintTokens(const HsmConfigs& tokens, std::string& text) {
-  text += "  // further tokens by name, each with the keys of hsm except start_timeout: {\"vault-2\": {\"module\": …}}\n";
+  text += "  // further tokens by name, each with the keys of hsm except start_timeout: "
+          "{\"vault-2\": {\"module\": …}}\n";
   text += "  \"" + std::string{kHsmsSection} + "\": {";
   bool first_token = true;
   for (const auto& [name, token] : tokens) {

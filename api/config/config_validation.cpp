@@ -139,7 +139,7 @@ HsmConfigs AllHsms(const Config& config) {
     if (token.call_timeout == Milliseconds{0}) {
       token.call_timeout = config.hsm.call_timeout;
     }
-    token.start_timeout = HsmConfig{}.start_timeout;  // no token's own: one that differs is the same
+    token.start_timeout = HsmConfig{}.start_timeout;  // no token's own
     if (token.state_directory.empty() && token.softhsm_state_directory.empty()) {
       token.state_directory = slash == std::string::npos ? "." : config.store.path.substr(0, slash);
     }

@@ -127,8 +127,8 @@ void AppendBreaker(const HsmStatus& status, JsonObject& object, std::string& out
   object.Integer("calls_in_flight", status.calls_in_flight);
   object.Integer("calls_waiting", status.calls_waiting);
   Count(object, "refused_calls", status.refused_calls);
-  OptionalInteger(object, "call_timeout_ms",
-                  status.call_timeout_ms == 0 ? std::nullopt : std::optional(status.call_timeout_ms));
+  const std::int64_t timeout = status.call_timeout_ms;
+  OptionalInteger(object, "call_timeout_ms", timeout == 0 ? std::nullopt : std::optional(timeout));
   object.Key("latency");
   JsonObject latency(out);
   Count(latency, "calls", status.latency.calls);

@@ -13,7 +13,9 @@ namespace kms {
 struct GuardedDevice::Impl {
   Impl(const std::string& name, HsmParts its_parts, const BreakerOptions& options,
        const Clock& clock)
-      : parts(std::move(its_parts)), call_timeout(options.call_timeout), gate(name, options, clock) {
+      : parts(std::move(its_parts)),
+        call_timeout(options.call_timeout),
+        gate(name, options, clock) {
     if (parts.epochs != nullptr) {
       epochs.emplace(*parts.epochs, gate);
     }

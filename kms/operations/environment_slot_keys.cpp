@@ -111,9 +111,11 @@ Result<MasterKeyRecord> EnvironmentSlot::FindOrMakeMaster(const GroupMaterial& m
                      " is damaged: restore the store from a backup, or take the HSM out of the "
                      "environment");
   }
+  const Uuid key_id =
+      DeriveMasterKeyId(identity.id, hsm, version, material.group.LossesOf(hsm));
   MasterKeyRecord made = KMS_TRY(
-      device->GenerateMasterKey(DeriveMasterKeyId(identity.id, hsm, version, material.group.LossesOf(hsm)),
-                                version, MasterKeyLabel(identity.name, version), access_.NextDeadline(*device)));
+      device->GenerateMasterKey(key_id, version, MasterKeyLabel(identity.name, version),
+                                access_.NextDeadline(*device)));
   mutations.push_back({.path = path, .value = made.Encode(), .expected_revision = 0});
   return made;
 }
@@ -191,8 +193,9 @@ Result<SecretBytes> EnvironmentSlot::OpenWrapUnder(const GroupMaterial& material
   }
   const MasterKeyRecord* const master = &found->second;
   const std::shared_ptr<GuardedDevice> device = KMS_TRY(access_.Find(hsm));
-  Result<SecretBytes> key = device->Unwrap(
-      *master, *wrapped, EnvironmentKeyContext(identity.id, version), access_.NextDeadline(*device));
+  Result<SecretBytes> key =
+      device->Unwrap(*master, *wrapped, EnvironmentKeyContext(identity.id, version),
+                     access_.NextDeadline(*device));
   if (!key.has_value()) {
     return WithRemedy(identity, master->label, std::move(key).error());
   }

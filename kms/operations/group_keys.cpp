@@ -23,7 +23,8 @@ Status AddFirstWrap(const HsmAccess& access, const NewGroupRequest& request, con
   const std::shared_ptr<GuardedDevice> device = KMS_TRY(access.Find(hsm));
   const MasterKeyRecord master = KMS_TRY(
       device->GenerateMasterKey(FirstMasterKeyId(request, hsm), 1,
-                                MasterKeyLabel(request.environment, 1), access.NextDeadline(*device)));
+                                MasterKeyLabel(request.environment, 1),
+                                access.NextDeadline(*device)));
   const WrappedKey wrapped = KMS_TRY(WrapChecked(access, *device, master, id, 1, made.keys.at(1)));
   made.mutations.push_back(
       {.path = MasterPath(id, hsm, 1), .value = master.Encode(), .expected_revision = 0});
@@ -55,7 +56,8 @@ Result<WrappedKey> WrapChecked(const HsmAccess& access, GuardedDevice& device,
                                EnvironmentKeyVersion version, const SecretBytes& key) {
   const Bytes context = EnvironmentKeyContext(environment_id, version);
   WrappedKey wrapped = KMS_TRY(device.Wrap(master, key, context, access.NextDeadline(device)));
-  const Result<SecretBytes> opened = device.Unwrap(master, wrapped, context, access.NextDeadline(device));
+  const Result<SecretBytes> opened =
+      device.Unwrap(master, wrapped, context, access.NextDeadline(device));
   if (!opened.has_value() && opened.error().code != ErrorCode::kCorrupted) {
     return opened.error();
   }

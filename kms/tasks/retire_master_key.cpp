@@ -71,7 +71,8 @@ void FindAbsent(const PlanContext &context, const std::vector<std::string> &hsms
       needs.push_back("HSM " + hsm + " has it and is not configured" + kWhenLost);
       continue;
     }
-    const auto there = device->Describe(device->DeadlineFrom(context.clock.SteadyNow(), context.hsm_timeout));
+    const auto there = device->Describe(
+        device->DeadlineFrom(context.clock.SteadyNow(), context.hsm_timeout));
     if (!there.has_value()) {
       needs.push_back("HSM " + hsm + " has it and is away: " + there.error().public_message +
                       kWhenLost);

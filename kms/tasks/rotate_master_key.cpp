@@ -24,7 +24,8 @@ Result<std::string> FindHsm(const PlanContext &context, const std::string &text)
     if (device == nullptr) {
       continue;
     }
-    const auto description = device->Describe(device->DeadlineFrom(context.clock.SteadyNow(), context.hsm_timeout));
+    const auto description = device->Describe(
+        device->DeadlineFrom(context.clock.SteadyNow(), context.hsm_timeout));
     if (description.has_value() && description->token_label == text) {
       matches.push_back(name);
     }

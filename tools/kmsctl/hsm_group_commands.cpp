@@ -337,13 +337,13 @@ void AddRemoveCommand(CLI::App& family, Session& session) {
                                 "something",
                                 "  kmsctl hsm remove old --env prod\n"
                                 "  kmsctl hsm remove old --all --destroy --yes\n"
-                                "  kmsctl hsm remove burnt --all --lost --reason 'fire in site B'\n");
+                                "  kmsctl hsm remove burnt --all --lost --reason 'fire in B'\n");
   const auto removed = BindName(remove, session, RemoveHsm);
   AddTargetOptions(remove, *removed);
   remove.add_flag("--destroy", removed->destroy, "Destroy their master keys in the token too");
   remove.add_flag("--lost", removed->lost,
-                  "It will never come back: nothing waits for it any more, and what is in it counts "
-                  "as not destroyed");
+                  "It will never come back: nothing waits for it any more, and what is in it "
+                  "counts as not destroyed");
   remove.add_option("--reason", removed->reason, "With --lost: why, for the records")
       ->type_name("TEXT");
   AddYesOption(remove, removed->yes);

@@ -11,7 +11,7 @@ namespace kms::tools {
 
 namespace {
 
-// Environments that nobody could open without their HSMs, for callers who may know; null for others.
+// Environments that nobody could open without their HSMs; null for callers who may not know.
 nlohmann::json WithoutRecovery(Session& session) {
   const Result<nlohmann::json> answer = session.Call("GET", "/v1/sys/environments/status");
   if (!answer.has_value()) {
