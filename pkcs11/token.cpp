@@ -92,6 +92,8 @@ Result<FreshKey> AdoptOrMakeKey(const Connection& connection, Session& session,
     wanted.mechanism = connection.negotiated().usable.front().mechanism;
     return MakeKey(connection, session, wanted);
   }
+  // Before its usage: a key that may leave the token is no master key whatever it may do (H16).
+  KMS_TRY(CheckSecrecyAttributes(session, *found, connection.DemandsFor(wanted.mechanism).local));
   FreshKey adopted;
   adopted.profile = KMS_TRY(ProfileForFoundKey(connection, session, *found));
   KMS_TRY(CheckMasterKeyAttributes(session, *found,

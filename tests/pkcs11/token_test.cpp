@@ -87,6 +87,30 @@ TEST_F(TokenFaults, RefusesTwoTokensOfOneLabel) {
   EXPECT_THAT(token_->Statistics().state_reason, HasSubstr("several"));
 }
 
+// No restart: the operator has taken the second one away.
+TEST_F(TokenFaults, LooksAgainAtATokenThatItRefused) {
+  std::vector<fs::path> added;
+  SoftHsmToken other("kms-test");
+  ASSERT_TRUE(other.ok());
+  for (const auto& entry : fs::directory_iterator(other.tokens())) {
+    added.push_back(fs::path(world_->tokens()) / entry.path().filename());
+    fs::copy(entry.path(), added.back());
+  }
+  ASSERT_NO_FATAL_FAILURE(Start());
+  EXPECT_THAT(token_->AwaitReady(InSeconds(20)), HasError(ErrorCode::kFailedPrecondition));
+  for (const fs::path& path : added) {
+    fs::remove_all(path);
+  }
+  const Deadline deadline = InSeconds(20);
+  while (!token_->AwaitReady(deadline).has_value() &&
+         std::chrono::steady_clock::now() < deadline) {
+    EXPECT_NE(token_->Statistics().state, DeviceState::kDown) << "refused all the while";
+    std::this_thread::yield();
+  }
+  EXPECT_THAT(token_->AwaitReady(deadline), IsOk());
+  EXPECT_EQ(faults_->CountCalls("C_Login"), 1);
+}
+
 TEST_F(TokenFaults, ASecondProcessWaitsForTheToken) {
   const auto owner = FileLock::Acquire(
       OwnerLockPath(options_.softhsm_state_directory, options_.token_label), InSeconds(1));
@@ -279,23 +303,26 @@ TEST_F(TokenFaults, H13_ASilentlyDifferentMasterKeyIsCorruptedAndWrapsNothing) {
   EXPECT_EQ(token_->Statistics().state, DeviceState::kReady) << "other keys are served";
 }
 
+// Whatever else is wrong with it: pkcs11-tool makes keys that may both encrypt and wrap.
 TEST_F(TokenFaults, H16_AnExtractableMasterKeyIsRefused) {
   ASSERT_NO_FATAL_FAILURE(StartReady());
   MasterKeyRecord master = MakeMaster();
-  master.id = Uuid::Random();
-  AttributeList list;
-  list.Number(CKA_CLASS, CKO_SECRET_KEY).Number(CKA_KEY_TYPE, CKK_AES).Number(CKA_VALUE_LEN, 32);
-  list.Data(CKA_ID, master.id.View()).Flag(CKA_TOKEN, true).Flag(CKA_PRIVATE, true);
-  list.Flag(CKA_SENSITIVE, true).Flag(CKA_EXTRACTABLE, true);
-  list.Flag(CKA_ENCRYPT, true).Flag(CKA_DECRYPT, true).Flag(CKA_WRAP, false);
-  list.Flag(CKA_UNWRAP, false);
-  WithRawSession([&](Session& session) {
-    EXPECT_THAT(session.GenerateKey(CKM_AES_KEY_GEN, list.span()), IsOk());
-  });
-  EXPECT_THAT(Wrap(master),
-              HasError(ErrorCode::kFailedPrecondition, HasSubstr("CKA_EXTRACTABLE")));
-  EXPECT_THAT(token_->GenerateMasterKey(master.id, 1, "master", InSeconds(10)),
-              HasError(ErrorCode::kFailedPrecondition, HasSubstr("CKA_EXTRACTABLE")));
+  for (const bool wraps_too : {false, true}) {
+    master.id = Uuid::Random();
+    AttributeList list;
+    list.Number(CKA_CLASS, CKO_SECRET_KEY).Number(CKA_KEY_TYPE, CKK_AES).Number(CKA_VALUE_LEN, 32);
+    list.Data(CKA_ID, master.id.View()).Flag(CKA_TOKEN, true).Flag(CKA_PRIVATE, true);
+    list.Flag(CKA_SENSITIVE, true).Flag(CKA_EXTRACTABLE, true);
+    list.Flag(CKA_ENCRYPT, true).Flag(CKA_DECRYPT, true).Flag(CKA_WRAP, wraps_too);
+    list.Flag(CKA_UNWRAP, wraps_too);
+    WithRawSession([&](Session& session) {
+      EXPECT_THAT(session.GenerateKey(CKM_AES_KEY_GEN, list.span()), IsOk());
+    });
+    EXPECT_THAT(Wrap(master),
+                HasError(ErrorCode::kFailedPrecondition, HasSubstr("CKA_EXTRACTABLE")));
+    EXPECT_THAT(token_->GenerateMasterKey(master.id, 1, "master", InSeconds(10)),
+                HasError(ErrorCode::kFailedPrecondition, HasSubstr("CKA_EXTRACTABLE")));
+  }
 }
 
 TEST_F(TokenFaults, H19_WrongLengthsAreDeviceErrorsAndHeal) {
