@@ -100,6 +100,17 @@ TEST_F(LostHsmCommands, NoLossIsSaidInWords) {
   EXPECT_EQ(Run({"hsm", "lost", "--env", "prod"}).out, "no HSM was declared lost\n");
 }
 
+// What was just found to be lost is left alone by its breaker for a moment.
+TEST_F(LostHsmCommands, AddWaitsForABreakerThatIsOpen) {
+  ReplyData({{"added", nlohmann::json::array()}});
+  ReplyData({{"state", "ready"}, {"breaker", "open"}, {"retry_in_ms", 300}});
+  ReplyData({{"state", "ready"}, {"breaker", "open"}, {"retry_in_ms", 0}});
+  ReplyData({{"hsm", "vault-2"}, {"state", "ready"}});
+  const ToolRun run = Run({"hsm", "add", "vault-2", "--env", "prod"});
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(Requests().size(), 4U);
+}
+
 TEST_F(LostHsmCommands, StatusNotesEnvironmentsWithoutRecoveryHolders) {
   ReplyRaw(200, R"({"initialized":true,"sealed":false})");
   ReplyData(Environments());

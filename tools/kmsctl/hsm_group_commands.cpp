@@ -106,7 +106,8 @@ Status AwaitServing(Session& session, const HsmArguments& arguments) {
   for (;;) {
     const nlohmann::json answer = KMS_TRY(session.Call("GET", HsmPath(arguments.hsm)));
     const std::string state = Cell(DataOf(answer), "state");
-    if (state == "ready") {
+    const bool is_left_alone = IntegerOf(DataOf(answer), "retry_in_ms") > 0;
+    if (state == "ready" && !is_left_alone) {
       return Ok();
     }
     const std::string text =
@@ -115,7 +116,7 @@ Status AwaitServing(Session& session, const HsmArguments& arguments) {
       return NotFound(text +
                       ": add it under \"hsms\" in the file that kmsd reads, and repeat this");
     }
-    if (state != "down") {  // waiting does not help
+    if (state != "down" && !is_left_alone) {  // waiting does not help
       return FailedPrecondition(text + ": an operator must act");
     }
     progress.Say(text + ": waiting");
