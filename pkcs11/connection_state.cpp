@@ -84,12 +84,12 @@ DeviceState PublicState(ConnectionState state) { return RowOf(state).device_stat
 std::string_view ConnectionStateName(ConnectionState state) { return RowOf(state).name; }
 
 bool ReconnectBudget::Spend(SteadyTime now) {
-  if (left_ == kMost) {
-    counted_ = now;
-  }
   while (left_ < kMost && now - counted_ >= kOneMoreAfter) {
     ++left_;
     counted_ += kOneMoreAfter;
+  }
+  if (left_ == kMost) {
+    counted_ = now;  // what is full earns nothing
   }
   if (left_ == 0) return false;
   --left_;

@@ -56,17 +56,17 @@ TEST_F(TokenFaults, H8_OneKindOfCallThatFailsDoesNotTearDownTheConnectionOfAllOt
   ASSERT_NO_FATAL_FAILURE(StartReady());
   const MasterKeyRecord master = MakeMaster();
   ASSERT_THAT(Wrap(master), IsOk());
-  faults_->SetRules("C_GenerateRandom return=0x30");
+  faults_->SetRules("C_GenerateKeyPair return=0x30");
   for (int call = 0; call < 30; ++call) {
     ASSERT_THAT(token_->AwaitReady(InSeconds(20)), IsOk());
-    EXPECT_THAT(token_->Random(16, InSeconds(5)), HasError(ErrorCode::kUnavailable));
+    EXPECT_THAT(token_->GenerateImportKey(Uuid::Random(), "import", InSeconds(5)),
+                HasError(ErrorCode::kUnavailable));
   }
   const std::uint64_t reconnects = token_->Statistics().reconnects;
   EXPECT_GE(reconnects, 1U);
   EXPECT_LE(reconnects, 8U);
   EXPECT_THAT(Wrap(master), IsOk()) << "others are served meanwhile";
-  faults_->SetRules("");
-  EXPECT_THAT(token_->Random(16, InSeconds(5)), IsOk());
+  EXPECT_EQ(token_->Statistics().state, DeviceState::kReady);
 }
 
 }  // namespace
