@@ -8,7 +8,10 @@
 #include <utility>
 
 #include "kms/base/base64.h"
+#include "kms/crypto/aead.h"
+#include "kms/crypto/hkdf.h"
 #include "tests/support/kmsd_process.h"
+#include "tests/support/matchers.h"
 #include "tests/support/openssl_command.h"
 
 namespace kms::testing {
@@ -16,6 +19,7 @@ namespace {
 
 using nlohmann::json;
 
+constexpr int kRefusedStatus = 5;  // of kmsctl: the service refused the request
 const std::string kData = "order 17: 3 apples\n";
 
 class ResidentKeysOfKmsd : public ::testing::Test {
@@ -123,6 +127,101 @@ TEST_F(ResidentKeysOfKmsd, SurviveAKill) {
   const json answer = Call("sign/app", {{"input", Base64Encode(AsBytes(kData))}});
   EXPECT_TRUE(answer["signature"].get<std::string>().starts_with("vault:v1:"));
   EXPECT_EQ(CountInToken("kms/dev/keys/app/1"), 1);
+}
+
+// ---- with kmsctl
+// ---------------------------------------------------------------------------------
+
+class ResidentKeysByKmsctl : public ResidentKeysOfKmsd {
+ protected:
+  std::string Ctl(const std::vector<std::string>& arguments, int status = 0) {
+    std::vector<std::string> command = {
+        "/usr/bin/env", "KMS_ADDR=http://127.0.0.1:" + std::to_string(kmsd_.port()),
+        "KMS_TOKEN=" + kmsd_.token(), std::string(KMS_BINARY_DIR) + "/kmsctl"};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    std::string output;
+    EXPECT_EQ(RunProgram(command, &output), status) << output;
+    return output;
+  }
+  void CreateInHsm(const std::string& name, const std::string& type) {
+    Ctl({"key", "create", name, "--type", type, "--protection", "hsm", "-e", "dev"});
+  }
+};
+
+TEST_F(ResidentKeysByKmsctl, GetCertificatesOfAnAuthority) {
+  ASSERT_TRUE(
+      openssl_.Run("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 "
+                   "-keyout ca.key -out ca.pem -subj /CN=authority"));
+  ASSERT_TRUE(
+      openssl_.Run("req -new -newkey rsa:2048 -nodes -keyout t.key -out t.csr -subj "
+                   "/O=Example/CN=web -addext subjectAltName=DNS:web.example"));
+  for (const char* const type : {"ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048"}) {
+    const std::string name = std::string("web-") + type;
+    CreateInHsm(name, type);
+    Ctl({"key", "csr", name, "--template", openssl_.Path("t.csr"), "--out",
+         openssl_.Path("made.csr"), "-e", "dev"});
+    EXPECT_TRUE(openssl_.Run("req -in made.csr -verify -noout")) << type;
+    ASSERT_TRUE(openssl_.Run(
+        "x509 -req -in made.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 9 -out leaf.pem"));
+    const std::string chain = openssl_.Text("leaf.pem") + openssl_.Text("ca.pem");
+    openssl_.Write("chain.pem", chain);
+    Ctl({"key", "set-certificate", name, "--chain", openssl_.Path("chain.pem"), "-e", "dev"});
+    // What the key signs is verified by its certificate, after a restart too.
+    openssl_.Write("data", kData);
+    const std::string text =
+        Call("sign/" + name, {{"input", Base64Encode(AsBytes(kData))},
+                              {"signature_algorithm", "pkcs1v15"}})["signature"];
+    openssl_.Write("signature", Base64Decode(text.substr(text.rfind(':') + 1)).value());
+    ASSERT_TRUE(openssl_.Run("x509 -in leaf.pem -noout -pubkey"));
+    openssl_.Write("public", openssl_.Output());
+    EXPECT_TRUE(openssl_.Run("dgst -verify public -signature signature -sha256 data")) << type;
+  }
+  ASSERT_EQ(kmsd_.Terminate(), 0) << kmsd_.Log();
+  ASSERT_NO_FATAL_FAILURE(Start());
+  const json exported = json::parse(
+      client_->Get("/v1/dev/export/certificate-chain/web-ecdsa-p384/latest").body)["data"]["keys"];
+  EXPECT_THAT(exported["1"].get<std::string>(), ::testing::HasSubstr("BEGIN CERTIFICATE"));
+  EXPECT_EQ(CountInToken("kms/dev/keys/web-ecdsa-p384/1"), 1);
+  // A certificate of another key is refused.
+  EXPECT_THAT(Ctl({"key", "set-certificate", "web-ecdsa-p256", "--chain",
+                   openssl_.Path("chain.pem"), "-e", "dev"},
+                  kRefusedStatus),
+              ::testing::HasSubstr("does not match the selected key version"));
+}
+
+TEST_F(ResidentKeysByKmsctl, AgreeOnAKeyWithAPeer) {
+  for (const auto& [type, curve] :
+       {std::pair{"ecdsa-p256", "P-256"}, std::pair{"ecdsa-p384", "P-384"},
+        std::pair{"ecdsa-p521", "P-521"}}) {
+    const std::string mine = std::string("mine-") + type;
+    const std::string shared = std::string("shared-") + type;
+    CreateInHsm(mine, type);
+    ASSERT_TRUE(openssl_.Run(std::string("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:") +
+                             curve + " -out peer.key"));
+    ASSERT_TRUE(openssl_.Run("pkey -in peer.key -pubout -out peer.pem"));
+    Ctl({"key", "derive", shared, "--base", mine, "--peer", openssl_.Path("peer.pem"), "-e",
+         "dev"});
+    const std::string ciphertext =
+        Call("encrypt/" + shared, {{"plaintext", Base64Encode(AsBytes(kData))}})["ciphertext"];
+
+    // The peer comes to the same key by openssl: HKDF-SHA-256 of the shared secret.
+    const json info = json::parse(client_->Get("/v1/dev/keys/" + mine).body);
+    openssl_.Write("mine.pem", info["data"]["keys"]["1"]["public_key"].get<std::string>());
+    ASSERT_TRUE(openssl_.Run("pkeyutl -derive -inkey peer.key -peerkey mine.pem -out secret"));
+    const SecretBytes secret = SecretBytes::CopyOf(openssl_.Content("secret")).value();
+    const SecretBytes key = HkdfSha256(secret.View(), {}, {}, 32).value();
+    const Bytes message = Base64Decode(ciphertext.substr(ciphertext.rfind(':') + 1)).value();
+    Bytes opened(message.size() - 12 - 16);
+    EXPECT_THAT(Aead::OpenOnce(AeadAlgorithm::kAes256Gcm, key.View(), ByteView(message).first(12),
+                               {}, ByteView(message).subspan(12), opened),
+                IsOk())
+        << type;
+    EXPECT_EQ(AsText(opened), kData) << type;
+  }
+  EXPECT_THAT(Ctl({"key", "derive", "wrong", "--base", "mine-ecdsa-p256", "--peer",
+                   openssl_.Path("peer.pem"), "-e", "dev"},
+                  kRefusedStatus),
+              ::testing::HasSubstr("error parsing peer public key"));
 }
 
 }  // namespace
