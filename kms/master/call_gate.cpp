@@ -76,21 +76,27 @@ Result<CallGate::Pass> CallGate::Enter(Deadline deadline) {
   return LetIn();
 }
 
+// A place becomes free in a moment where calls are fast; where they are not, nobody waits for one.
 Result<SteadyTime> CallGate::BeginRequest() {
   const ScopedLock lock(mutex_);
-  const SteadyTime now = clock_.SteadyNow();
-  if (!requests_.empty() && requests_.size() >= options_.max_slow_requests &&
-      (slow_ || now - *requests_.begin() >= options_.slow_after)) {
-    return Refuse("is slow, and as many requests wait for it as may");
+  const SteadyTime begun = clock_.SteadyNow();
+  while (!requests_.empty() && requests_.size() >= options_.max_slow_requests) {
+    const SteadyTime now = clock_.SteadyNow();
+    if (slow_ || now - std::min(begun, *requests_.begin()) >= options_.slow_after) {
+      return Refuse("is slow, and as many requests wait for it as may");
+    }
+    changed_.wait_for(mutex_, kLongestNap);
   }
-  requests_.insert(now);
-  return now;
+  const SteadyTime entered = clock_.SteadyNow();
+  requests_.insert(entered);
+  return entered;
 }
 
 void CallGate::EndRequest(SteadyTime begun) {
   const ScopedLock lock(mutex_);
   requests_.erase(requests_.find(begun));
   slow_ = clock_.SteadyNow() - begun >= options_.slow_after;
+  changed_.notify_all();
 }
 
 Status CallGate::AwaitTurn(Deadline deadline) {

@@ -193,18 +193,20 @@ TEST_F(GuardedDeviceTest, H7_ASlowTokenHoldsUpNoMoreRequestsThanItMay) {
   EXPECT_THAT(find(), HasError(ErrorCode::kNotFound));
   device_.SetStuck(true);
   std::vector<std::jthread> requests;
-  for (int request = 0; request < 3; ++request) {  // no token is slow before it was seen to be
+  for (int request = 0; request < 3; ++request) {  // the third waits for a place
     requests.emplace_back([&] { IgnoreError(find(), "there is none"); });
   }
-  EXPECT_TRUE(Soon([this] { return guarded_->State().calls_in_flight == 3; }));
+  EXPECT_TRUE(Soon([this] { return guarded_->State().calls_in_flight == 2; }));
+  EXPECT_EQ(guarded_->State().refused_calls, 0U) << "no token is slow before it was seen to be";
   clock_.Advance(250ms);
+  EXPECT_TRUE(Soon([this] { return guarded_->State().refused_calls == 1; }));
   requests.emplace_back([&] {
     EXPECT_THAT(find(), HasError(ErrorCode::kUnavailable, HasSubstr("HSM a is slow")));
   });
-  EXPECT_TRUE(Soon([this] { return guarded_->State().refused_calls == 1; }));
+  EXPECT_TRUE(Soon([this] { return guarded_->State().refused_calls == 2; }));
   // What is no request is asked all the same: the lease depends on it.
   requests.emplace_back([this] { EXPECT_THAT(Call(), IsOk()); });
-  EXPECT_TRUE(Soon([this] { return guarded_->State().calls_in_flight == 4; }));
+  EXPECT_TRUE(Soon([this] { return guarded_->State().calls_in_flight == 3; }));
   device_.SetStuck(false);
   requests.clear();
   EXPECT_THAT(find(), HasError(ErrorCode::kNotFound)) << "one at a time may try";
