@@ -59,7 +59,7 @@ TEST(ResidentCsr, IsVerifiedByOpensslAndKeepsTheTemplate) {
       openssl.Write("made.csr", made.csr);
       EXPECT_TRUE(openssl.Run("req -in made.csr -verify -noout")) << name;
       ASSERT_TRUE(openssl.Run("req -in made.csr -noout -pubkey"));
-      EXPECT_EQ(openssl.Output(), PublicPem(*key->FindAsymmetric(1)) + "\n") << name;
+      EXPECT_THAT(openssl.Output(), HasSubstr(PublicPem(*key->FindAsymmetric(1)))) << name;
     }
     ASSERT_TRUE(openssl.Run("req -in made.csr -noout -text"));
     EXPECT_THAT(openssl.Output(), HasSubstr("DNS:web.example"));
