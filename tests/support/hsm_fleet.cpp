@@ -199,6 +199,7 @@ void HsmFleet::WriteConfig(const std::string& lease_grace) {
     second["softhsm_state_directory"] = "";
     second["state_directory"] = directory_.path();
   }
+  config.merge_patch(Parse(config_patch_));
   WriteFile(directory_.path() + "/kms.json", config.dump(2));
 }
 
@@ -224,11 +225,14 @@ bool HsmFleet::Bind() {
   return !::testing::Test::HasFailure();
 }
 
-void HsmFleet::StartWriters() {
+void HsmFleet::StartWriters(bool all_serve) {
   const char* const environments[] = {"prod", "staging", "dev"};
   for (std::size_t index = 0; index < writers_.size(); ++index) {
+    if (writers_[index] != nullptr) {
+      ended_writers_.push_back(std::move(writers_[index]));
+    }
     writers_[index] = std::make_unique<FleetWriter>(kmsd_.NewClient(), environments[index]);
-    EXPECT_TRUE(Eventually([&] { return writers_[index]->Served() > 10; }));
+    EXPECT_TRUE(!all_serve || Eventually([&] { return writers_[index]->Served() > 10; }));
   }
 }
 
@@ -255,10 +259,12 @@ void HsmFleet::ExpectNothingLost() {
   StopWriters();
   EXPECT_TRUE(kmsd_.running()) << kmsd_.Log();
   auto client = kmsd_.NewClient();
-  for (const std::unique_ptr<FleetWriter>& writer : writers_) {
+  const auto expect_readable = [&client](const std::unique_ptr<FleetWriter>& writer) {
     const std::vector<std::string> unreadable = writer->Unreadable(*client);
     EXPECT_TRUE(unreadable.empty()) << unreadable.size() << ", the first: " << unreadable.front();
-  }
+  };
+  std::ranges::for_each(writers_, expect_readable);
+  std::ranges::for_each(ended_writers_, expect_readable);
   EXPECT_EQ(neighbour().Failed(), 0U) << "of the neighbour's requests";
 }
 
@@ -315,7 +321,7 @@ bool HsmFleet::HasAudit(const std::string& operation) {
   return ReadFile(state_ + "/audit.log").find("\"" + operation + "\"") != std::string::npos;
 }
 
-void HsmFleet::Pkcs11Tool(const std::vector<std::string>& arguments) {
+std::string HsmFleet::Pkcs11Tool(const std::vector<std::string>& arguments) {
   std::string pin = ReadFile(pin_file());
   pin.erase(pin.find_last_not_of('\n') + 1);
   std::vector<std::string> command = {"/usr/bin/env",
@@ -331,6 +337,7 @@ void HsmFleet::Pkcs11Tool(const std::vector<std::string>& arguments) {
   command.insert(command.end(), arguments.begin(), arguments.end());
   std::string output;
   EXPECT_EQ(RunProgram(command, &output), 0) << output;
+  return output;
 }
 
 void HsmFleet::StartServer() {

@@ -79,7 +79,11 @@ class HsmFleet {
   // Makes the tokens, serves and binds the environments. `lease_grace`: "2s" or "forever"; the
   // interval is one second. False with a test failure when something does not work.
   bool Start(const std::string& lease_grace = "2s");
-  void StartWriters();  // prod, staging and dev
+  // Before Start: a merge patch (RFC 7386) of its configuration.
+  void Configure(const std::string& patch) { config_patch_ = patch; }
+  // Of prod, staging and dev; waits until each is served, unless some are sealed. Those from before
+  // a restart are kept: what they were promised still counts.
+  void StartWriters(bool all_serve = true);
   void StopWriters();
   // Ends kmsd, which the writers do not survive, and serves the same state again.
   void Stop();
@@ -102,7 +106,8 @@ class HsmFleet {
   [[nodiscard]] bool HasMetric(const std::string& name_and_labels, const std::string& value);
   [[nodiscard]] bool HasAudit(const std::string& operation);
   // Runs pkcs11-tool on the second token's SoftHSM; the arguments after module, token and PIN.
-  void Pkcs11Tool(const std::vector<std::string>& arguments);
+  // What it says.
+  std::string Pkcs11Tool(const std::vector<std::string>& arguments);
 
   // Of kmsd: `<directory>/kms.json` and what `kmsd dev` keeps.
   [[nodiscard]] std::string config_path() const { return directory_.path() + "/kms.json"; }
@@ -124,9 +129,11 @@ class HsmFleet {
   TemporaryDirectory directory_;
   const std::string state_ = directory_.path() + "/state";
   const std::string socket_ = directory_.path() + "/p11-kit.sock";
+  std::string config_patch_ = "{}";
   KmsdProcess kmsd_{KMS_BINARY_DIR, state_};
   std::unique_ptr<FaultyModule> faults_;
   std::array<std::unique_ptr<FleetWriter>, 3> writers_;
+  std::vector<std::unique_ptr<FleetWriter>> ended_writers_;
   pid_t server_ = -1;
 };
 
