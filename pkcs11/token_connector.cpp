@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "pkcs11/negotiation.h"
 #include "pkcs11/token_impl.h"
 
 namespace kms::pkcs11 {
@@ -18,6 +19,10 @@ SteadyTime Now() { return std::chrono::steady_clock::now(); }
 bool IsConnecting(ConnectionState state) {
   return state == ConnectionState::kInit || state == ConnectionState::kFind ||
          state == ConnectionState::kLogin || state == ConnectionState::kBind;
+}
+
+bool Includes(const std::vector<WrapProfile>& profiles, WrapMechanism mechanism) {
+  return std::ranges::find(profiles, mechanism, &WrapProfile::mechanism) != profiles.end();
 }
 
 }  // namespace
@@ -121,8 +126,9 @@ ConnectionEvent Token::Impl::StepLogin() {
 ConnectionEvent Token::Impl::StepBind() {
   const ConnectionEvent event = Judged(connecting_->Bind());
   if (event != ConnectionEvent::kDone) return event;
-  // A token that comes back as another one is not ours.
-  options_.token_serial = connecting_->facts().serial;
+  for (const WrapProfile& profile : connecting_->negotiated().usable) {
+    if (!Includes(proven_, profile.mechanism)) proven_.push_back(profile);
+  }
   ready_since_ = Now();
   failed_probes_ = 0;
   ScopedLock lock(mutex_);
@@ -144,6 +150,7 @@ ConnectionEvent Token::Impl::StepReady() {
   }
   if (Now() - ready_since_ > kStableAfter) attempt_ = 0;
   ProbeKnownMasters();
+  if (LostMechanismIsBack()) return ConnectionEvent::kDeviceFailed;
   if (failed_probes_ < kProbesBeforeReconnect) return ConnectionEvent::kDone;
   SetReason("the HSM answers no health probe; it is being reconnected");
   return ConnectionEvent::kDeviceFailed;
@@ -188,6 +195,24 @@ void Token::Impl::ProbeKnownMasters() {
   }
 }
 
+bool Token::Impl::LostMechanismIsBack() {
+  if (Now() < next_look_) return false;
+  next_look_ = Now() + timings_.refused_pause;
+  const auto admission = Admit(Now() + timings_.probe_deadline);
+  if (!admission.has_value()) return false;
+  Connection& connection = admission->connection();
+  for (const WrapProfile& profile : proven_) {
+    if (Includes(connection.negotiated().usable, profile.mechanism)) continue;
+    // Some tokens make the key of the test as an object.
+    ScopedLock exclusive(connection.objects());
+    if (!ProveCandidate(*module_, connection.facts().slot, profile).has_value()) continue;
+    SetReason("the HSM token does " + std::string(WrapMechanismName(profile.mechanism)) +
+              " again; it is being reconnected");
+    return true;
+  }
+  return false;
+}
+
 ConnectionEvent Token::Impl::StepDrain() {
   const Deadline deadline = Now() + timings_.drain_deadline;
   ScopedLock lock(mutex_);
@@ -198,6 +223,9 @@ ConnectionEvent Token::Impl::StepDrain() {
     }
   }
   connecting_ = std::move(connection_);
+  // A token that opened our keys and comes back as another one is not ours. One that never did may
+  // itself be the wrong one.
+  if (!known_masters_.empty()) options_.token_serial = connecting_->facts().serial;
   return ConnectionEvent::kDone;
 }
 

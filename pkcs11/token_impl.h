@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "kms/base/mutex.h"
 #include "pkcs11/connection.h"
@@ -39,10 +40,10 @@ class Token::Impl {
   struct CallPlan {
     Deadline deadline{};
     const MasterKeyRecord* master = nullptr;  // bound before the call
-    const Uuid* import_key = nullptr;         // an import or resident key that the call binds itself
-    bool changes_objects = false;             // holds the token's objects exclusively
-    bool locks_objects = false;               // locks the token's objects itself
-    bool opens_blob = false;                  // an ambiguous failure may mean a damaged blob
+    const Uuid* import_key = nullptr;  // an import or resident key that the call binds itself
+    bool changes_objects = false;      // holds the token's objects exclusively
+    bool locks_objects = false;        // locks the token's objects itself
+    bool opens_blob = false;           // an ambiguous failure may mean a damaged blob
   };
   struct CallContext {
     Connection& connection;
@@ -55,8 +56,7 @@ class Token::Impl {
   // retried, so it must be idempotent. Counts as one call.
   Status Run(const CallPlan& plan, const Operation& operation);
   // The same for calls that bring their own session (signing); one retry on a new connection.
-  Status RunOnConnection(Deadline deadline,
-                         const std::function<Status(Connection&)>& operation);
+  Status RunOnConnection(Deadline deadline, const std::function<Status(Connection&)>& operation);
 
   // Held while an import key is made.
   [[nodiscard]] std::timed_mutex& import_key_mutex() { return import_key_mutex_; }
@@ -112,8 +112,7 @@ class Token::Impl {
   static Status TryWithSession(const CallPlan& plan, const Operation& operation,
                                const CallContext& context);
   // Ok: try again; an error: the call's outcome.
-  Status Judge(Admission admission, const CallPlan& plan, const Attempt& attempt,
-               Retries& retries);
+  Status Judge(Admission admission, const CallPlan& plan, const Attempt& attempt, Retries& retries);
   Status JudgeAmbiguous(Connection& connection, const CallPlan& plan, const Error& error);
   Status JudgeMissing(Admission admission, const CallPlan& plan, const Error& error,
                       Retries& retries);
@@ -135,6 +134,9 @@ class Token::Impl {
   ConnectionEvent StepLockedOut();
   ConnectionEvent Judged(const Status& status);
   void ProbeKnownMasters();
+  // Whether a mechanism passes its test again that this connection lacks and an earlier one had:
+  // the test may have met a fault that has ended.
+  bool LostMechanismIsBack();
   bool MakesRsaKey();
   void SetReason(const std::string& reason);
   // Waits for a stop or `pause`; true when stopping.
@@ -144,8 +146,8 @@ class Token::Impl {
   bool BeginLogin();
   void EndLogin(const SecretBytes& pin, PinVerdict verdict, bool logged_in);
 
-  // Constant after construction, except the serial: learnt at the first connection, by the
-  // connector alone while no connection exists.
+  // Constant after construction, except the serial: learnt of a connection whose token opened a
+  // master key, by the connector alone while no connection exists.
   const std::unique_ptr<Module> module_;
   TokenOptions options_;
   const TokenTimings timings_;
@@ -180,6 +182,8 @@ class Token::Impl {
   std::unique_ptr<Connection> connecting_;
   unsigned attempt_ = 0;
   unsigned failed_probes_ = 0;
+  std::vector<WrapProfile> proven_;  // by any connection so far
+  SteadyTime next_look_{};           // for what was lost of them
   SteadyTime ready_since_{};
   std::thread connector_;
 };
