@@ -71,6 +71,7 @@ std::vector<WorkerRequestBody> SampleResidentRequests() {
       .key = key, .plaintext = SecretBytes::CopyOf(Bytes(9, 5)).value(), .aad = {1}});
   bodies.emplace_back(ResidentDecryptRequest{
       .key = key, .ciphertext = {.nonce = Bytes(12, 1), .ciphertext = Bytes(25, 2)}, .aad = {}});
+  bodies.emplace_back(ResidentAgreeRequest{.key = key, .peer_public_key = Bytes(65, 4)});
   return bodies;
 }
 
