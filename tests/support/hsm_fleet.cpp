@@ -188,6 +188,7 @@ void HsmFleet::WriteConfig(const std::string& lease_grace) {
   config["lease"] = {{"interval", "1s"}, {"grace", lease_grace}};
   config["hsm"]["call_timeout"] = "1s";
   json& second = config["hsms"]["hsm-2"];
+  second["call_timeout"] = "1s";
   second["breaker_longest_pause"] = "1s";
   if (second_ == Second::kShim) {
     second["module"] = faults_->path();
