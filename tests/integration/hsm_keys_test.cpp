@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The real kmsd under load while the master keys in one of its tokens are not those that it knows:
-// two of one id (H12), other bytes (H13). Each is done while it serves, and before a start.
+// two of one id (H12), other bytes or another token under the right label (H13), a token that was
+// restored from an older backup (H14). Each is done while it serves, and before a start.
 #include <gmock/gmock.h>
 
 #include <filesystem>
@@ -18,6 +19,7 @@ using nlohmann::json;
 using std::chrono::seconds;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // Flips one bit of the value of every AES key in the files below `tokens`: what SoftHSM decrypts to
 // another key without a word. Its object file has 8 bytes of attribute type, 8 of kind (2: number,
@@ -37,6 +39,33 @@ int FlipABitOfKeys(const std::string& tokens) {
     ++changed;
   }
   return changed;
+}
+
+// Another token in `directory`/twin, with label and PIN of the one in `directory` and keys that
+// have the ids and labels of its.
+void MakeTwin(const std::string& directory, const std::string& token_label,
+              const std::vector<std::string>& keys) {
+  const std::string twin = directory + "/twin";
+  fs::create_directories(twin + "/tokens");
+  fs::copy_file(directory + "/pin", twin + "/pin");
+  std::vector<Uuid> ids;
+  {
+    RawToken token(directory);
+    for (const std::string& key : keys) ids.push_back(token.IdOf(key));
+  }
+  std::string pin = ReadFile(twin + "/pin");
+  pin.erase(pin.find_last_not_of('\n') + 1);
+  pkcs11::TokenOptions options;
+  options.module_path = kSoftHsmModule;
+  options.token_label = token_label;
+  options.softhsm_config = twin + "/softhsm2.conf";
+  options.softhsm_state_directory = twin;
+  ASSERT_TRUE(pkcs11::WriteSoftHsmConfig(options.softhsm_config, twin + "/tokens").has_value());
+  const auto made = pkcs11::CreateSoftHsmToken(options, SecretBytes::CopyOf(AsBytes(pin)).value(),
+                                               SecretBytes::CopyOf(AsBytes(kTestSoPin)).value());
+  ASSERT_TRUE(made.has_value()) << Describe(made.error());
+  RawToken token(twin);
+  for (std::size_t index = 0; index < keys.size(); ++index) token.Add(keys[index], ids[index]);
 }
 
 enum class When : std::uint8_t { kWhileItServes, kBeforeAStart };
@@ -226,6 +255,85 @@ TEST_P(HsmKeys, H13_AKeyWhoseBitsRottedIsRefusedAndWrapsNothing) {
   PutBackTokens();
   ExpectHealed();
   EXPECT_EQ(Part("staging").value("missing_wraps", 9), 0);
+  fleet_.ExpectNothingLost();
+}
+
+// Everything is as it was, label, PIN, ids and labels of the keys, but for the keys themselves.
+TEST_P(HsmKeys, H13_AnotherTokenUnderTheRightLabelIsRefusedUntilTheRightOneIsBack) {
+  ASSERT_NO_FATAL_FAILURE(Begin());
+  MakeTwin(directory(), "kms-dev-2", {"kms/prod/1", "kms/staging/1"});
+  KeepTokens();
+  ASSERT_NO_FATAL_FAILURE(Tamper([&] {
+    fs::rename(fleet_.tokens(), fleet_.tokens() + ".away");
+    fs::rename(directory() + "/twin/tokens", fleet_.tokens());
+  }));
+  ExpectProdSealed("");
+  ExpectRefused("prod", "");
+  ExpectRefused("staging", "");
+  EXPECT_EQ(RunTask("staging", "rotate-key"), "done");
+  EXPECT_EQ(Part("staging").value("missing_wraps", 0), 1) << "of the new key";
+  PutBackTokens();
+  ExpectHealed();
+  fleet_.ExpectNothingLost();
+}
+
+// ---- H14: an older backup -----------------------------------------------------------------------
+
+class HsmBackup : public HsmKeys {
+ protected:
+  // The master keys were rotated after the copy of the token that is put back was made.
+  void PutBackOlderTokens() {
+    ASSERT_NO_FATAL_FAILURE(Begin());
+    KeepTokens();
+    EXPECT_EQ(RunTask("prod", "rotate-master"), "done");
+    EXPECT_EQ(RunTask("staging", "rotate-master"), "done");
+    ExpectOthersServe();
+    ASSERT_NO_FATAL_FAILURE(Tamper([&] { SwapTokens(); }));
+  }
+  void ExpectNothingMadeAnew() {
+    EXPECT_THAT(Listed(), Not(HasSubstr("kms/prod/2")));
+    EXPECT_THAT(Listed(), Not(HasSubstr("kms/staging/2")));
+  }
+};
+class HsmBackupInService : public HsmBackup {};
+class HsmBackupAtAStart : public HsmBackup {};
+INSTANTIATE_TEST_SUITE_P(Of, HsmBackupInService, ::testing::Values(When::kWhileItServes), NameOf);
+INSTANTIATE_TEST_SUITE_P(Of, HsmBackupAtAStart, ::testing::Values(When::kBeforeAStart), NameOf);
+
+// The master key before, which is not retired, opens prod; another rotation mends the token.
+TEST_P(HsmBackupInService, H14_ATokenFromAnOlderBackupIsOutUntilTheOperatorActs) {
+  ASSERT_NO_FATAL_FAILURE(PutBackOlderTokens());
+  ExpectRefused("staging", "kmsctl master rotate --env staging");
+  ExpectRefused("prod", "until then master key kms/prod/1");
+  ExpectOthersServe();
+  EXPECT_FALSE(fleet_.IsSealed("prod"));
+  EXPECT_EQ(fleet_.prod().Failed(), 0U);
+  ExpectNothingMadeAnew();
+  EXPECT_EQ(RunTask("prod", "rotate-master"), "done");
+  EXPECT_EQ(RunTask("staging", "rotate-master"), "done");
+  EXPECT_TRUE(Eventually([&] {
+    return fleet_.Health("prod") == "ready" && fleet_.Health("staging") == "ready";
+  })) << fleet_.Hsm("hsm-2");
+  ExpectOthersServe();
+  EXPECT_EQ(fleet_.prod().Failed(), 0U);
+  fleet_.ExpectNothingLost();
+}
+
+// A start sees by its epoch that the token was set back, and does not use it.
+TEST_P(HsmBackupAtAStart, H14_ATokenFromAnOlderBackupIsNotUsedAndSaysWhatToDo) {
+  ASSERT_NO_FATAL_FAILURE(PutBackOlderTokens());
+  ExpectProdSealed("start with --accept-rollback");
+  EXPECT_THAT(fleet_.Hsm("hsm-2").value("reason", ""), HasSubstr("it holds epoch"));
+  EXPECT_EQ(fleet_.Health("staging"), "unknown") << "it is not asked";
+  ExpectOthersServe();
+  ExpectNothingMadeAnew();
+  fleet_.Stop();
+  SwapTokens();
+  ASSERT_TRUE(fleet_.Serve());
+  fleet_.StartWriters();
+  EXPECT_TRUE(Eventually([&] {
+    return fleet_.Health("prod") == "ready" && fleet_.Health("staging") == "ready";
+  })) << fleet_.Hsm("hsm-2");
   fleet_.ExpectNothingLost();
 }
 
