@@ -202,7 +202,7 @@ TEST_P(BadWrapInRotation, H20_AMasterRotationWaitsAndGoesOn) {
   fleet_.ExpectNothingLost();
 }
 
-INSTANTIATE_TEST_SUITE_P(Wraps, BadWrap, ::testing::Values("flip", "from=2 flip"));
+INSTANTIATE_TEST_SUITE_P(Wraps, BadWrap, ::testing::Values("flip", "from=2 flip", "length=+1"));
 INSTANTIATE_TEST_SUITE_P(Wraps, BadWrapInRotation, ::testing::Values("flip", "from=2 flip"));
 
 TEST_F(HsmModules, H20_ANewEnvironmentKeyThatOnlyThisTokenWouldWrapIsNotStored) {
