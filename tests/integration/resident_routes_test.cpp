@@ -300,9 +300,6 @@ TEST_P(RoutesOfResidentKeys, AnswerAsThoseOfKeysInSoftwareButForWhatIsListed) {
   for (const RouteRow& row : kRows) {
     const std::string in_software = soft.Walk(row);
     const std::string in_hsm = hard.Walk(row);
-    if (std::getenv("KMS_SHOW_ROUTES") != nullptr) {
-      std::printf("%-14s %-40s %s\n", GetParam().type, row.name, in_software.c_str());
-    }
     if (in_software != in_hsm) {
       differences.push_back(std::string(row.name) + ": " + in_hsm);
     }
