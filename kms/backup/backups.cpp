@@ -22,6 +22,8 @@ namespace fs = std::filesystem;
 constexpr std::string_view kGroupPrefix = "group/";
 constexpr std::size_t kPage = 500;
 
+constexpr std::string_view kCopySuffix = "XXXXXX";  // made unique by mkdtemp
+
 std::string CopyPrefix(const BackupsOptions& options) {
   return ".kms-backup-" + options.store_name + "-";
 }
@@ -31,7 +33,7 @@ class CopyDirectory {
  public:
   static Result<std::unique_ptr<CopyDirectory>> Make(const BackupsOptions& options) {
     const std::string& parent = options.directory;
-    std::string path = parent + "/" + CopyPrefix(options) + "XXXXXX";
+    std::string path = parent + "/" + CopyPrefix(options) + std::string(kCopySuffix);
     if (::mkdtemp(path.data()) == nullptr) {
       return Unavailable(
           "the backup cannot be written: check free space and permissions of the "
@@ -190,11 +192,14 @@ std::map<Uuid, std::string> Backups::EnvironmentNames() const {
 BackupList Backups::list() { return {environments_.sys()->store(), clock_}; }
 
 void RemoveInterruptedCopies(const BackupsOptions& options) {
+  const std::string prefix = CopyPrefix(options);
   std::error_code failed;
   std::vector<fs::path> left;
   for (fs::directory_iterator entry(options.directory, failed), end; !failed && entry != end;
        entry.increment(failed)) {
-    if (entry->path().filename().string().starts_with(CopyPrefix(options))) {
+    // The length too: another store's name may go on where this one's ends.
+    const std::string name = entry->path().filename().string();
+    if (name.starts_with(prefix) && name.size() == prefix.size() + kCopySuffix.size()) {
       left.push_back(entry->path());
     }
   }

@@ -33,8 +33,9 @@ class StoreReplacement {
 
   // Puts the file `staged` (synced, in the same directory, without a log of its own) in the store's
   // place. What was there stays as kept(), unless it is the same, byte by byte: then nothing is
-  // changed, and kept() is still what an earlier call left there. Whatever interrupts it, the old store or the new one is
-  // there whole; `step` is told of each step. Errors: kUnavailable; the old store is there then.
+  // changed, and kept() is still what an earlier call left there. Whatever interrupts it, the old
+  // store or the new one is there whole; `step` is told of each step. Errors: kUnavailable; the old
+  // store is there then.
   Status Replace(const std::string& staged, const std::function<void(int step)>& step = {}) const;
 
   [[nodiscard]] std::string kept() const { return path_ + ".before-restore"; }

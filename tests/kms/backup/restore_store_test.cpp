@@ -264,13 +264,15 @@ TEST_F(RestoreStoreTest, D2_TheCopyOfAnInterruptedBackupIsRemovedAndNoOther) {
   namespace fs = std::filesystem;
   const fs::path own = fs::path(options.directory) / ".kms-backup-store.db-a1B2c3";
   const fs::path other = fs::path(options.directory) / ".kms-backup-other.db-a1B2c3";
-  for (const fs::path& path : {own, other}) {
+  const fs::path longer = fs::path(options.directory) / ".kms-backup-store.db-2-a1B2c3";
+  for (const fs::path& path : {own, other, longer}) {
     fs::create_directory(path);
     WriteFile(path.filename().string() + "/store.db", "half");
   }
   RemoveInterruptedCopies(options);
   EXPECT_FALSE(fs::exists(own));
   EXPECT_TRUE(fs::exists(other));
+  EXPECT_TRUE(fs::exists(longer)) << "of a store named store.db-2";
   EXPECT_TRUE(fs::exists(world_.store_path()));
   options.directory += "/none";
   RemoveInterruptedCopies(options);
