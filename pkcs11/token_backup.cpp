@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Copying token directories so that there is a whole copy at every moment.
+// Copying token directories so that there is a whole copy of every file at every moment. A token of
+// many keys is not copied again for each new one: only what changed is.
 #include "pkcs11/token_backup.h"
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <string_view>
 #include <system_error>
+#include <vector>
 
 namespace kms::pkcs11 {
 namespace {
@@ -16,6 +20,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kTokenFile = "token.object";
+constexpr std::string_view kDraftSuffix = ".draft";
+
+// Two changes in one tick of the file system's clock look like one.
+constexpr auto kSettledAfter = std::chrono::milliseconds(100);
 
 Error CannotCopy(const std::string& path, const std::error_code& error) {
   return Unavailable(
@@ -33,30 +41,86 @@ Status SyncPath(const fs::path& path) {
   return Ok();
 }
 
-Status SyncTree(const fs::path& root) {
-  std::error_code error;
-  for (auto entry = fs::recursive_directory_iterator(root, error);
-       !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
-    KMS_TRY(SyncPath(entry->path()));
-  }
-  if (error) return CannotCopy(root, error);
-  return SyncPath(root);
-}
-
-// SoftHSM syncs nothing that it writes, so the original is synced like the copy: what is sealed
-// under a new key must not outlive the key in a power cut.
-Status CopyDurably(const fs::path& from, const fs::path& to) {
-  KMS_TRY(SyncTree(from));
-  std::error_code error;
-  fs::copy(from, to, fs::copy_options::recursive, error);
-  if (error) return CannotCopy(to, error);
-  return SyncTree(to);
-}
-
 bool HasContent(const fs::path& file) {
   std::error_code error;
   const auto size = fs::file_size(file, error);
   return !error && size > 0;
+}
+
+// A copy bears the time of what it was made of.
+bool IsCurrent(const fs::path& copy, const fs::path& original) {
+  std::error_code error;
+  const auto size = fs::file_size(copy, error);
+  if (error || size != fs::file_size(original, error) || error) return false;
+  const auto time = fs::last_write_time(copy, error);
+  return !error && time == fs::last_write_time(original, error) && !error;
+}
+
+// SoftHSM syncs nothing that it writes, so the original is synced like the copy: what is sealed
+// under a new key must not outlive the key in a power cut.
+Status CopyFileDurably(const fs::path& original, const fs::path& copy) {
+  KMS_TRY(SyncPath(original));
+  fs::path draft = copy;
+  draft += kDraftSuffix;
+  std::error_code error;
+  const fs::file_time_type time = fs::last_write_time(original, error);
+  if (!error) fs::copy_file(original, draft, fs::copy_options::overwrite_existing, error);
+  if (error) return CannotCopy(draft, error);
+  const bool settled = fs::file_time_type::clock::now() - time > kSettledAfter;
+  fs::last_write_time(draft, settled ? time : time - kSettledAfter, error);
+  if (error) return CannotCopy(draft, error);
+  KMS_TRY(SyncPath(draft));
+  fs::rename(draft, copy, error);
+  if (error) return CannotCopy(copy, error);
+  return Ok();
+}
+
+Status UpdateTree(const fs::path& from, const fs::path& to);
+
+Status UpdateEntry(const fs::directory_entry& original, const fs::path& copy, bool& changed) {
+  std::error_code error;
+  if (original.is_directory(error)) {
+    changed = fs::create_directory(copy, error) || changed;
+    if (error) return CannotCopy(copy, error);
+    return UpdateTree(original.path(), copy);
+  }
+  // What a killed login has emptied does not replace what it was.
+  const bool emptied = !HasContent(original.path()) && HasContent(copy);
+  if (emptied || IsCurrent(copy, original.path())) return Ok();
+  changed = true;
+  const Status copied = CopyFileDurably(original.path(), copy);
+  // Another process may have destroyed the object meanwhile.
+  return copied.has_value() || fs::exists(original.path(), error) ? copied : Ok();
+}
+
+Status RemoveWhatIsGone(const fs::path& from, const fs::path& to, bool& changed) {
+  std::error_code error;
+  std::vector<fs::path> gone;
+  for (auto entry = fs::directory_iterator(to, error); !error && entry != fs::directory_iterator();
+       entry.increment(error)) {
+    if (!fs::exists(from / entry->path().filename(), error)) gone.push_back(entry->path());
+  }
+  for (const fs::path& path : gone) {
+    if (!error) fs::remove_all(path, error);
+  }
+  changed = changed || !gone.empty();
+  if (error) return CannotCopy(to, error);
+  return Ok();
+}
+
+// Makes `to` the durable copy of `from`. What is new comes before what is gone goes.
+Status UpdateTree(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  bool changed = false;
+  for (auto entry = fs::directory_iterator(from, error);
+       !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    KMS_TRY(UpdateEntry(*entry, to / entry->path().filename(), changed));
+  }
+  if (error) return CannotCopy(from, error);
+  KMS_TRY(RemoveWhatIsGone(from, to, changed));
+  if (!changed) return Ok();
+  KMS_TRY(SyncPath(from));
+  return SyncPath(to);
 }
 
 std::string Trimmed(const std::string& text) {
@@ -65,7 +129,7 @@ std::string Trimmed(const std::string& text) {
   return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
 }
 
-// After a crash between the two renames only `previous` is there.
+// Earlier releases replaced the copy: after a crash only `previous` is there.
 fs::path NewestBackup(const fs::path& state) {
   std::error_code ignored;
   return fs::exists(state / "backup", ignored) ? state / "backup" : state / "backup.previous";
@@ -88,16 +152,16 @@ Result<std::string> SoftHsmTokenDirectory(const std::string& softhsm_config) {
 
 Status BackUpTokens(const std::string& token_directory, const std::string& state_directory) {
   const fs::path state(state_directory);
+  const fs::path backup = state / "backup";
+  const fs::path fresh = state / "backup.new";
   std::error_code error;
-  fs::remove_all(state / "backup.new", error);
-  KMS_TRY(CopyDurably(token_directory, state / "backup.new"));
-  if (fs::exists(state / "backup", error)) {
-    fs::remove_all(state / "backup.previous", error);
-    fs::rename(state / "backup", state / "backup.previous", error);
-    if (error) return CannotCopy(state / "backup", error);
-  }
-  fs::rename(state / "backup.new", state / "backup", error);
-  if (error) return CannotCopy(state / "backup", error);
+  if (fs::exists(backup, error)) return UpdateTree(token_directory, backup);
+  // There is none until it is complete.
+  fs::create_directory(fresh, error);
+  if (error) return CannotCopy(fresh, error);
+  KMS_TRY(UpdateTree(token_directory, fresh));
+  fs::rename(fresh, backup, error);
+  if (error) return CannotCopy(backup, error);
   KMS_TRY(SyncPath(state));
   fs::remove_all(state / "backup.previous", error);
   return Ok();
