@@ -16,9 +16,9 @@ enum class RvKind : std::uint8_t {
   kOk,
   kIntegrity,  // the input does not authenticate: never retried
   kAmbiguous,  // a damaged blob or a dead device: the sentinel decides
-  kSession,    // a fresh session and one retry
+  kSession,    // a fresh session and another attempt
   kKeyHandle,  // find the key again and retry once
-  kLogin,      // log in again, once, and retry
+  kLogin,      // log in again and retry
   kDevice,     // the module must be initialised anew
   kBusy,       // fewer sessions, try later
   kAuth,       // the PIN: an operator must act, never retried

@@ -8,6 +8,9 @@
 namespace kms::pkcs11 {
 namespace {
 
+// A call is several calls of the module: another loss may meet it after the first was made good.
+constexpr unsigned kSessionRetries = 2;
+constexpr unsigned kLoginRetries = 2;
 constexpr unsigned kAmbiguousRetries = 2;
 
 SteadyTime Now() { return std::chrono::steady_clock::now(); }
@@ -202,7 +205,7 @@ Status Token::Impl::Judge(Admission admission, const CallPlan& plan, const Attem
       }
       return error;
     case RvKind::kSession:
-      if (retries.sessions++ == 0) return Ok();
+      if (retries.sessions++ < kSessionRetries) return Ok();
       return error;
     case RvKind::kKeyHandle:
       if (plan.master != nullptr) connection.ForgetKey(plan.master->id);
@@ -210,7 +213,7 @@ Status Token::Impl::Judge(Admission admission, const CallPlan& plan, const Attem
       RequestReconnect(connection, "key handles do not last");
       return error;
     case RvKind::kLogin:
-      if (retries.logins++ == 0) return LoginAgain(connection, attempt.login_epoch);
+      if (retries.logins++ < kLoginRetries) return LoginAgain(connection, attempt.login_epoch);
       RequestReconnect(connection, "the login does not last");
       return error;
     case RvKind::kDevice:

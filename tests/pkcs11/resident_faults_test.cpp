@@ -93,6 +93,28 @@ TEST_F(ResidentFaults, H1_LostSessionsAndLoginsAreMadeGood) {
   EXPECT_THAT(Encrypt(cipher), IsOk());
 }
 
+// The key is proven again after a login: with its encryption lost and then its decryption.
+TEST_F(ResidentFaults, H2_ALoginThatIsLostTwiceInOneCallCostsTwoLoginsAndNoReconnection) {
+  ASSERT_NO_FATAL_FAILURE(StartReady());
+  const ResidentKeyRecord key = Make(ResidentKeyType::kAes256Gcm);
+  const int logins = faults_->CountCalls("C_Login");
+  faults_->SetRules("C_EncryptInit once return=0x101\nC_DecryptInit once return=0x101");
+  KMS_ASSERT_OK_AND_ASSIGN(const ResidentCiphertext ciphertext, Encrypt(key));
+  EXPECT_EQ(faults_->CountAnswers("C_DecryptInit", CKR_USER_NOT_LOGGED_IN), 1);
+  EXPECT_EQ(faults_->CountCalls("C_Login"), logins + 2);
+  EXPECT_EQ(faults_->CountCalls("C_Finalize"), 0);
+  EXPECT_THAT(Opens(key, ciphertext), IsOk());
+}
+
+TEST_F(ResidentFaults, H1_SessionsThatAreLostTwiceInOneCallAreMadeGood) {
+  ASSERT_NO_FATAL_FAILURE(StartReady());
+  const ResidentKeyRecord key = Make(ResidentKeyType::kAes256Gcm);
+  faults_->SetRules("C_EncryptInit n=1 return=0xb3\nC_EncryptInit n=2 return=0xb0");
+  KMS_ASSERT_OK_AND_ASSIGN(const ResidentCiphertext ciphertext, Encrypt(key));
+  EXPECT_EQ(faults_->CountAnswers("C_EncryptInit", CKR_SESSION_CLOSED), 1);
+  EXPECT_THAT(Opens(key, ciphertext), IsOk());
+}
+
 TEST_F(ResidentFaults, H3_KeysAreFoundAgainAfterAReconnection) {
   ASSERT_NO_FATAL_FAILURE(StartReady());
   const ResidentKeyRecord signer = Make(ResidentKeyType::kEcdsaP256);
