@@ -16,10 +16,10 @@ namespace kms {
 namespace {
 
 constexpr std::size_t kMostNamed = 5;
-constexpr const char *kWhenLost =
+constexpr const char* kWhenLost =
     " (if it will never come back: kmsctl hsm remove NAME --lost says so)";
 
-Result<Uuid> IdOf(const Environments &environments, const std::string &name) {
+Result<Uuid> IdOf(const Environments& environments, const std::string& name) {
   const std::shared_ptr<Environment> found = FindEnvironment(environments, name);
   if (found == nullptr) {
     return NotFound("no such environment");
@@ -30,9 +30,9 @@ Result<Uuid> IdOf(const Environments &environments, const std::string &name) {
 std::string VersionText(MasterKeyVersion version) { return "version " + std::to_string(version); }
 
 // The tokens that have the version recorded, also those that left the group.
-std::vector<std::string> HoldersOf(const GroupMaterial &keys, MasterKeyVersion version) {
+std::vector<std::string> HoldersOf(const GroupMaterial& keys, MasterKeyVersion version) {
   std::vector<std::string> holders;
-  for (const auto &[hsm, member] : keys.members) {
+  for (const auto& [hsm, member] : keys.members) {
     if (member.masters.contains(version)) {
       holders.push_back(hsm);
     }
@@ -41,16 +41,16 @@ std::vector<std::string> HoldersOf(const GroupMaterial &keys, MasterKeyVersion v
 }
 
 // Environment keys that a member opens by this version alone, or not at all.
-void FindLoneWraps(const GroupMaterial &keys, MasterKeyVersion version,
-                   std::vector<std::string> &needs) {
-  for (const GroupMember &member : keys.group.members) {
+void FindLoneWraps(const GroupMaterial& keys, MasterKeyVersion version,
+                   std::vector<std::string>& needs) {
+  for (const GroupMember& member : keys.group.members) {
     const auto found = keys.members.find(member.hsm);
     for (const EnvironmentKeyVersion key_version : keys.Versions()) {
       bool other = false;
       if (found != keys.members.end()) {
         const auto wraps = found->second.wraps.find(key_version);
         if (wraps != found->second.wraps.end()) {
-          for (const auto &[master, wrap] : wraps->second) {
+          for (const auto& [master, wrap] : wraps->second) {
             other = other || master != version;
           }
         }
@@ -63,16 +63,16 @@ void FindLoneWraps(const GroupMaterial &keys, MasterKeyVersion version,
   }
 }
 
-void FindAbsent(const PlanContext &context, const std::vector<std::string> &hsms,
-                std::vector<std::string> &needs) {
-  for (const std::string &hsm : hsms) {
+void FindAbsent(const PlanContext& context, const std::vector<std::string>& hsms,
+                std::vector<std::string>& needs) {
+  for (const std::string& hsm : hsms) {
     const std::shared_ptr<GuardedDevice> device = context.environments.hsms().Find(hsm);
     if (device == nullptr) {
       needs.push_back("HSM " + hsm + " has it and is not configured" + kWhenLost);
       continue;
     }
-    const auto there = device->Describe(
-        device->DeadlineFrom(context.clock.SteadyNow(), context.hsm_timeout));
+    const auto there =
+        device->Describe(device->DeadlineFrom(context.clock.SteadyNow(), context.hsm_timeout));
     if (!there.has_value()) {
       needs.push_back("HSM " + hsm + " has it and is away: " + there.error().public_message +
                       kWhenLost);
@@ -80,8 +80,8 @@ void FindAbsent(const PlanContext &context, const std::vector<std::string> &hsms
   }
 }
 
-Status FindBackups(const PlanContext &context, const Uuid &environment_id, MasterKeyVersion version,
-                   std::vector<std::string> &needs) {
+Status FindBackups(const PlanContext& context, const Uuid& environment_id, MasterKeyVersion version,
+                   std::vector<std::string>& needs) {
   BackupList backups(context.environments.sys()->store(), context.clock);
   const std::vector<BackupRecord> needing = KMS_TRY(backups.Needing(environment_id, version));
   for (std::size_t index = 0; index < needing.size() && index < kMostNamed; ++index) {
@@ -96,12 +96,12 @@ Status FindBackups(const PlanContext &context, const Uuid &environment_id, Maste
 }
 
 // What lost tokens have of the version and no statement tells of yet.
-Result<std::vector<LostObject>> FindLost(const Environments &environments, const std::string &name,
+Result<std::vector<LostObject>> FindLost(const Environments& environments, const std::string& name,
                                          MasterKeyVersion version) {
   std::vector<LostObject> objects;
   const std::vector<LostHsm> records = KMS_TRY(environments.LostHsms(name));
-  for (const LostHsm &lost : records) {
-    for (const LostMasterKey &key : lost.master_keys) {
+  for (const LostHsm& lost : records) {
+    for (const LostMasterKey& key : lost.master_keys) {
       if (key.version == version) {
         objects.push_back({.object = {.hsm = lost.hsm,
                                       .token_label = key.token_label,
@@ -119,7 +119,7 @@ Result<std::vector<LostObject>> FindLost(const Environments &environments, const
 }
 
 // Everything that needs the version. Errors: kNotFound when nobody has it.
-Result<std::vector<std::string>> FindNeeds(const PlanContext &context, const std::string &name,
+Result<std::vector<std::string>> FindNeeds(const PlanContext& context, const std::string& name,
                                            MasterKeyVersion version) {
   const Uuid id = KMS_TRY(IdOf(context.environments, name));
   const GroupMaterial keys = KMS_TRY(context.environments.ReadKeys(name));
@@ -141,7 +141,7 @@ Result<std::vector<std::string>> FindNeeds(const PlanContext &context, const std
   return needs;
 }
 
-DestructionStatement Draft(const TaskRecord &record, const GroupMaterial &keys,
+DestructionStatement Draft(const TaskRecord& record, const GroupMaterial& keys,
                            MasterKeyVersion version) {
   DestructionStatement statement;
   statement.id = record.id;
@@ -149,7 +149,7 @@ DestructionStatement Draft(const TaskRecord &record, const GroupMaterial &keys,
   statement.environment_id = record.environment_id;
   statement.version = version;
   statement.asked_by = record.asked_by;
-  for (const auto &[hsm, member] : keys.members) {
+  for (const auto& [hsm, member] : keys.members) {
     if (const auto master = member.masters.find(version); master != member.masters.end()) {
       statement.objects.push_back({.hsm = hsm,
                                    .token_label = master->second.token_label,
@@ -165,11 +165,11 @@ DestructionStatement Draft(const TaskRecord &record, const GroupMaterial &keys,
 // A token that was declared lost since the draft was made keeps its object. What is named by a lost
 // token's record was not destroyed: whoever destroys an object deletes its record, and so does a
 // loss, one after the other.
-Status AddLost(TaskRun &run, DestructionStatement &statement) {
+Status AddLost(TaskRun& run, DestructionStatement& statement) {
   const std::vector<LostObject> lost =
       KMS_TRY(FindLost(run.environments(), statement.environment, statement.version));
   bool changed = false;
-  for (const LostObject &object : lost) {
+  for (const LostObject& object : lost) {
     const auto known = std::ranges::find(statement.not_destroyed, object);
     if (known == statement.not_destroyed.end()) {
       std::erase(statement.objects, object.object);
@@ -180,9 +180,9 @@ Status AddLost(TaskRun &run, DestructionStatement &statement) {
   return changed ? StoreStatement(run.sys(), statement) : Ok();
 }
 
-std::string Joined(const std::vector<std::string> &texts) {
+std::string Joined(const std::vector<std::string>& texts) {
   std::string joined;
-  for (const std::string &text : texts) {
+  for (const std::string& text : texts) {
     joined += (joined.empty() ? "" : "; ") + text;
   }
   return joined;
@@ -190,7 +190,7 @@ std::string Joined(const std::vector<std::string> &texts) {
 
 // What this task set out to destroy; on the first run it is checked that
 // nothing needs it.
-Result<DestructionStatement> ReadOrDraft(TaskRun &run, MasterKeyVersion version) {
+Result<DestructionStatement> ReadOrDraft(TaskRun& run, MasterKeyVersion version) {
   const TaskRecord record = run.record();
   std::optional<DestructionStatement> begun = KMS_TRY(ReadStatement(run.sys(), record.id));
   const PlanContext context{run.environments(), run.clock(), run.options().hsm_timeout};
@@ -215,12 +215,12 @@ Result<DestructionStatement> ReadOrDraft(TaskRun &run, MasterKeyVersion version)
 }
 
 // By the audit key of the first token of `sys` that signs.
-Status Sign(TaskRun &run, DestructionStatement &statement) {
-  const Environments &environments = run.environments();
+Status Sign(TaskRun& run, DestructionStatement& statement) {
+  const Environments& environments = run.environments();
   const std::string head = run.options().audit_head ? run.options().audit_head() : std::string();
   statement.text = statement.Render(run.clock().Now(), head);
   Error error = Unavailable("no HSM signs the statement");
-  for (const std::string &hsm : environments.MembersOf(environments.sys()->identity().name)) {
+  for (const std::string& hsm : environments.MembersOf(environments.sys()->identity().name)) {
     const std::shared_ptr<GuardedDevice> device = environments.hsms().Find(hsm);
     if (device == nullptr) {
       continue;
@@ -241,8 +241,8 @@ Status Sign(TaskRun &run, DestructionStatement &statement) {
 
 }  // namespace
 
-Result<TaskPlan> PlanMasterKeyRetirement(const PlanContext &context, const TaskRequest &request) {
-  const std::string &name = request.environment;
+Result<TaskPlan> PlanMasterKeyRetirement(const PlanContext& context, const TaskRequest& request) {
+  const std::string& name = request.environment;
   TaskRecord asked;
   asked.parameters = request.parameters;
   const MasterKeyVersion version = asked.VersionParameter("version");
@@ -253,12 +253,12 @@ Result<TaskPlan> PlanMasterKeyRetirement(const PlanContext &context, const TaskR
   plan.parameters = {{"version", std::to_string(version)}};
   plan.refusals = KMS_TRY(FindNeeds(context, name, version));
   const GroupMaterial keys = KMS_TRY(context.environments.ReadKeys(name));
-  for (const std::string &hsm : HoldersOf(keys, version)) {
+  for (const std::string& hsm : HoldersOf(keys, version)) {
     plan.steps.push_back("destroy master key " + VersionText(version) + " in HSM " + hsm);
     ++plan.entries;
   }
   const std::vector<LostObject> lost = KMS_TRY(FindLost(context.environments, name, version));
-  for (const LostObject &object : lost) {
+  for (const LostObject& object : lost) {
     plan.warnings.push_back(
         "master key " + VersionText(version) + " stays in HSM " + object.object.hsm +
         " (token serial " + object.object.token_serial + "), which was declared lost by " +
@@ -270,7 +270,7 @@ Result<TaskPlan> PlanMasterKeyRetirement(const PlanContext &context, const TaskR
   return plan;
 }
 
-Status RetireMasterKey(TaskRun &run) {
+Status RetireMasterKey(TaskRun& run) {
   const TaskRecord record = run.record();
   const MasterKeyVersion version = record.VersionParameter("version");
   DestructionStatement statement = KMS_TRY(ReadOrDraft(run, version));
@@ -278,7 +278,7 @@ Status RetireMasterKey(TaskRun &run) {
     return Ok();
   }
   KMS_TRY(run.Begin("destroying master key " + VersionText(version), statement.objects.size()));
-  for (const DestroyedObject &object : statement.objects) {
+  for (const DestroyedObject& object : statement.objects) {
     KMS_TRY(run.CheckInterrupted());
     KMS_TRY(run.environments().RetireMasterKey(record.environment, object.hsm, version));
     KMS_TRY(run.Advance(1, 0, {}, {}));
@@ -286,7 +286,7 @@ Status RetireMasterKey(TaskRun &run) {
   KMS_TRY(run.Begin("signing the statement", 0));
   KMS_TRY(AddLost(run, statement));
   KMS_TRY(run.environments().SettleLostKeys(record.environment, version));
-  for (const LostObject &lost : statement.not_destroyed) {
+  for (const LostObject& lost : statement.not_destroyed) {
     run.Note("HSM " + lost.object.hsm + " was declared lost by " + lost.declared_by +
              ": the master key in it could not be destroyed");
   }

@@ -13,20 +13,20 @@ namespace {
 // A pass leaves behind only what was written under the old key while it ran.
 constexpr int kMostPasses = 10;
 
-std::uint64_t Sum(const std::map<EnvironmentKeyVersion, std::uint64_t> &counts) {
+std::uint64_t Sum(const std::map<EnvironmentKeyVersion, std::uint64_t>& counts) {
   std::uint64_t sum = 0;
-  for (const auto &[version, count] : counts) {
+  for (const auto& [version, count] : counts) {
     sum += count;
   }
   return sum;
 }
 
-Result<EnvironmentKeyVersion> LatestOf(Environments &environments, const std::string &name) {
+Result<EnvironmentKeyVersion> LatestOf(Environments& environments, const std::string& name) {
   const GroupMaterial keys = KMS_TRY(environments.ReadKeys(name));
   return keys.Versions().back();
 }
 
-Status AddKey(TaskRun &run, const std::string &name, EnvironmentKeyVersion target) {
+Status AddKey(TaskRun& run, const std::string& name, EnvironmentKeyVersion target) {
   const std::shared_ptr<Environment> environment = FindEnvironment(run.environments(), name);
   if (environment == nullptr) {
     return NotFound("no such environment");
@@ -40,8 +40,8 @@ Status AddKey(TaskRun &run, const std::string &name, EnvironmentKeyVersion targe
   return run.environments().AddEnvironmentKey(name, target);
 }
 
-Status SealAgain(TaskRun &run, const std::string &name, EnvironmentKeyVersion target) {
-  Environments &environments = run.environments();
+Status SealAgain(TaskRun& run, const std::string& name, EnvironmentKeyVersion target) {
+  Environments& environments = run.environments();
   const std::string step = "sealing entries under version " + std::to_string(target);
   const auto counts = KMS_TRY(environments.CountEntries(name));
   KMS_TRY(run.Begin(step, Sum(counts)));
@@ -58,9 +58,9 @@ Status SealAgain(TaskRun &run, const std::string &name, EnvironmentKeyVersion ta
 
 }  // namespace
 
-Result<TaskPlan> PlanEnvironmentKeyRotation(const PlanContext &context,
-                                            const TaskRequest &request) {
-  const std::string &name = request.environment;
+Result<TaskPlan> PlanEnvironmentKeyRotation(const PlanContext& context,
+                                            const TaskRequest& request) {
+  const std::string& name = request.environment;
   const EnvironmentKeyVersion latest = KMS_TRY(LatestOf(context.environments, name));
   const auto counts = KMS_TRY(context.environments.CountEntries(name));
   const std::string target = std::to_string(latest + 1);
@@ -75,13 +75,13 @@ Result<TaskPlan> PlanEnvironmentKeyRotation(const PlanContext &context,
   return plan;
 }
 
-Status RotateEnvironmentKey(TaskRun &run) {
+Status RotateEnvironmentKey(TaskRun& run) {
   const TaskRecord record = run.record();
   run.ClearNotes();
   return MoveToEnvironmentKey(run, record.environment, record.VersionParameter("version"));
 }
 
-Status MoveToEnvironmentKey(TaskRun &run, const std::string &name, EnvironmentKeyVersion target) {
+Status MoveToEnvironmentKey(TaskRun& run, const std::string& name, EnvironmentKeyVersion target) {
   KMS_TRY(AddKey(run, name, target));
   Status forgotten = Ok();
   for (int pass = 1; pass <= kMostPasses; ++pass) {
@@ -94,7 +94,7 @@ Status MoveToEnvironmentKey(TaskRun &run, const std::string &name, EnvironmentKe
     run.Restart();
   }
   KMS_TRY(std::move(forgotten));
-  for (const std::string &pending : PendingMembers(run.environments(), name)) {
+  for (const std::string& pending : PendingMembers(run.environments(), name)) {
     run.Note(pending);
   }
   return Ok();

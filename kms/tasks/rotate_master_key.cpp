@@ -13,19 +13,19 @@ namespace kms {
 namespace {
 
 // A token's name, or the name of the one token with that label.
-Result<std::string> FindHsm(const PlanContext &context, const std::string &text) {
-  HsmRegistry &hsms = context.environments.hsms();
+Result<std::string> FindHsm(const PlanContext& context, const std::string& text) {
+  HsmRegistry& hsms = context.environments.hsms();
   if (hsms.Find(text) != nullptr) {
     return text;
   }
   std::vector<std::string> matches;
-  for (const std::string &name : hsms.Names()) {
+  for (const std::string& name : hsms.Names()) {
     const std::shared_ptr<GuardedDevice> device = hsms.Find(name);
     if (device == nullptr) {
       continue;
     }
-    const auto description = device->Describe(
-        device->DeadlineFrom(context.clock.SteadyNow(), context.hsm_timeout));
+    const auto description =
+        device->Describe(device->DeadlineFrom(context.clock.SteadyNow(), context.hsm_timeout));
     if (description.has_value() && description->token_label == text) {
       matches.push_back(name);
     }
@@ -41,15 +41,15 @@ Result<std::string> FindHsm(const PlanContext &context, const std::string &text)
   return matches.front();
 }
 
-std::uint32_t NextOrder(const GroupMaterial &keys) {
+std::uint32_t NextOrder(const GroupMaterial& keys) {
   std::uint32_t order = 0;
-  for (const GroupMember &member : keys.group.members) {
+  for (const GroupMember& member : keys.group.members) {
     order = std::max(order, member.order);
   }
   return order + 1;
 }
 
-Status Join(TaskRun &run, const std::string &name, const std::string &hsm) {
+Status Join(TaskRun& run, const std::string& name, const std::string& hsm) {
   const GroupMaterial keys = KMS_TRY(run.environments().ReadKeys(name));
   if (keys.group.Find(hsm) != nullptr) {
     return Ok();
@@ -60,12 +60,12 @@ Status Join(TaskRun &run, const std::string &name, const std::string &hsm) {
 
 // Makes the key in each member. One that is away gets it when it returns; at
 // least one must have it.
-Status MakeEverywhere(TaskRun &run, const std::string &name, MasterKeyVersion version) {
+Status MakeEverywhere(TaskRun& run, const std::string& name, MasterKeyVersion version) {
   const std::vector<std::string> members = run.environments().MembersOf(name);
   KMS_TRY(run.Begin("making master key version " + std::to_string(version), members.size()));
   std::size_t made = 0;
   Status away = NotFound("no such environment");
-  for (const std::string &hsm : members) {
+  for (const std::string& hsm : members) {
     KMS_TRY(run.CheckInterrupted());
     const auto started = std::chrono::steady_clock::now();
     Status status = run.environments().MakeMasterKey(name, hsm, version);
@@ -91,14 +91,14 @@ Status MakeEverywhere(TaskRun &run, const std::string &name, MasterKeyVersion ve
 
 // Opens every wrap under the new version once more, by the token that made it,
 // and compares it with the key in use.
-Status VerifyOne(TaskRun &run, const Environment &environment, const std::string &hsm,
-                 const MemberMaterial &member, MasterKeyVersion version) {
+Status VerifyOne(TaskRun& run, const Environment& environment, const std::string& hsm,
+                 const MemberMaterial& member, MasterKeyVersion version) {
   const auto master = member.masters.find(version);
   const std::shared_ptr<GuardedDevice> device = run.environments().hsms().Find(hsm);
   if (master == member.masters.end() || device == nullptr) {
     return Ok();
   }
-  for (const auto &[key_version, wraps] : member.wraps) {
+  for (const auto& [key_version, wraps] : member.wraps) {
     const auto wrap = wraps.find(version);
     if (wrap == wraps.end()) {
       continue;
@@ -120,7 +120,7 @@ Status VerifyOne(TaskRun &run, const Environment &environment, const std::string
   return Ok();
 }
 
-Status VerifyEverywhere(TaskRun &run, const std::string &name, MasterKeyVersion version) {
+Status VerifyEverywhere(TaskRun& run, const std::string& name, MasterKeyVersion version) {
   const std::shared_ptr<Environment> environment = FindEnvironment(run.environments(), name);
   if (environment == nullptr) {
     return NotFound("no such environment");
@@ -128,7 +128,7 @@ Status VerifyEverywhere(TaskRun &run, const std::string &name, MasterKeyVersion 
   const GroupMaterial keys = KMS_TRY(run.environments().ReadKeys(name));
   KMS_TRY(run.Begin("opening every wrap under version " + std::to_string(version),
                     keys.group.members.size()));
-  for (const GroupMember &member : keys.group.members) {
+  for (const GroupMember& member : keys.group.members) {
     const auto found = keys.members.find(member.hsm);
     if (found == keys.members.end()) {
       continue;
@@ -142,8 +142,8 @@ Status VerifyEverywhere(TaskRun &run, const std::string &name, MasterKeyVersion 
 
 }  // namespace
 
-Result<TaskPlan> PlanMasterKeyRotation(const PlanContext &context, const TaskRequest &request) {
-  const std::string &name = request.environment;
+Result<TaskPlan> PlanMasterKeyRotation(const PlanContext& context, const TaskRequest& request) {
+  const std::string& name = request.environment;
   const GroupMaterial keys = KMS_TRY(context.environments.ReadKeys(name));
   const std::string version = std::to_string(keys.group.current_master + 1);
   TaskPlan plan;
@@ -168,15 +168,15 @@ Result<TaskPlan> PlanMasterKeyRotation(const PlanContext &context, const TaskReq
   return plan;
 }
 
-Status RotateMasterKey(TaskRun &run) {
+Status RotateMasterKey(TaskRun& run) {
   const TaskRecord record = run.record();
   run.ClearNotes();
   return MoveToMasterKey(run, record.environment, record.VersionParameter("version"),
                          record.Parameter("to_hsm"));
 }
 
-Status MoveToMasterKey(TaskRun &run, const std::string &name, MasterKeyVersion version,
-                       const std::string *hsm) {
+Status MoveToMasterKey(TaskRun& run, const std::string& name, MasterKeyVersion version,
+                       const std::string* hsm) {
   const GroupMaterial keys = KMS_TRY(run.environments().ReadKeys(name));
   if (keys.group.current_master < version) {
     if (hsm != nullptr) {
@@ -187,7 +187,7 @@ Status MoveToMasterKey(TaskRun &run, const std::string &name, MasterKeyVersion v
     KMS_TRY(run.Begin("switching to version " + std::to_string(version), 0));
     KMS_TRY(run.environments().SwitchMasterKey(name, version));
   }
-  for (const std::string &pending : PendingMembers(run.environments(), name)) {
+  for (const std::string& pending : PendingMembers(run.environments(), name)) {
     run.Note(pending);
   }
   return Ok();
