@@ -4,12 +4,15 @@
 #include "pkcs11/token_backup.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <set>
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <vector>
@@ -47,13 +50,14 @@ bool HasContent(const fs::path& file) {
   return !error && size > 0;
 }
 
+bool HasFacts(const fs::path& path, struct stat& facts) {
+  return ::lstat(path.c_str(), &facts) == 0;
+}
+
 // A copy bears the time of what it was made of.
-bool IsCurrent(const fs::path& copy, const fs::path& original) {
-  std::error_code error;
-  const auto size = fs::file_size(copy, error);
-  if (error || size != fs::file_size(original, error) || error) return false;
-  const auto time = fs::last_write_time(copy, error);
-  return !error && time == fs::last_write_time(original, error) && !error;
+bool IsCurrent(const struct stat& copy, const struct stat& original) {
+  return copy.st_size == original.st_size && copy.st_mtim.tv_sec == original.st_mtim.tv_sec &&
+         copy.st_mtim.tv_nsec == original.st_mtim.tv_nsec;
 }
 
 // SoftHSM syncs nothing that it writes, so the original is synced like the copy: what is sealed
@@ -77,34 +81,38 @@ Status CopyFileDurably(const fs::path& original, const fs::path& copy) {
 
 Status UpdateTree(const fs::path& from, const fs::path& to);
 
-Status UpdateEntry(const fs::directory_entry& original, const fs::path& copy, bool& changed) {
-  std::error_code error;
-  if (original.is_directory(error)) {
+Status UpdateEntry(const fs::path& original, const fs::path& copy, bool& changed) {
+  struct stat now{};
+  // Another process may have destroyed the object meanwhile.
+  if (!HasFacts(original, now)) return Ok();
+  struct stat before{};
+  const bool copied_before = HasFacts(copy, before);
+  if (S_ISDIR(now.st_mode)) {
+    std::error_code error;
     changed = fs::create_directory(copy, error) || changed;
     if (error) return CannotCopy(copy, error);
-    return UpdateTree(original.path(), copy);
+    return UpdateTree(original, copy);
   }
   // What a killed login has emptied does not replace what it was.
-  const bool emptied = !HasContent(original.path()) && HasContent(copy);
-  if (emptied || IsCurrent(copy, original.path())) return Ok();
+  const bool emptied = copied_before && now.st_size == 0 && before.st_size > 0;
+  if (emptied || (copied_before && IsCurrent(before, now))) return Ok();
   changed = true;
-  const Status copied = CopyFileDurably(original.path(), copy);
-  // Another process may have destroyed the object meanwhile.
-  return copied.has_value() || fs::exists(original.path(), error) ? copied : Ok();
+  const Status copied = CopyFileDurably(original, copy);
+  return copied.has_value() || HasFacts(original, now) ? copied : Ok();
 }
 
-Status RemoveWhatIsGone(const fs::path& from, const fs::path& to, bool& changed) {
-  std::error_code error;
+Status RemoveAllBut(const std::set<std::string>& names, const fs::path& directory, bool& changed) {
   std::vector<fs::path> gone;
-  for (auto entry = fs::directory_iterator(to, error); !error && entry != fs::directory_iterator();
-       entry.increment(error)) {
-    if (!fs::exists(from / entry->path().filename(), error)) gone.push_back(entry->path());
+  std::error_code error;
+  for (auto entry = fs::directory_iterator(directory, error);
+       !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    if (!names.contains(entry->path().filename().string())) gone.push_back(entry->path());
   }
   for (const fs::path& path : gone) {
     if (!error) fs::remove_all(path, error);
   }
   changed = changed || !gone.empty();
-  if (error) return CannotCopy(to, error);
+  if (error) return CannotCopy(directory, error);
   return Ok();
 }
 
@@ -112,12 +120,15 @@ Status RemoveWhatIsGone(const fs::path& from, const fs::path& to, bool& changed)
 Status UpdateTree(const fs::path& from, const fs::path& to) {
   std::error_code error;
   bool changed = false;
+  std::set<std::string> names;
   for (auto entry = fs::directory_iterator(from, error);
        !error && entry != fs::directory_iterator(); entry.increment(error)) {
-    KMS_TRY(UpdateEntry(*entry, to / entry->path().filename(), changed));
+    const std::string name = entry->path().filename().string();
+    names.insert(name);
+    KMS_TRY(UpdateEntry(entry->path(), to / name, changed));
   }
   if (error) return CannotCopy(from, error);
-  KMS_TRY(RemoveWhatIsGone(from, to, changed));
+  KMS_TRY(RemoveAllBut(names, to, changed));
   if (!changed) return Ok();
   KMS_TRY(SyncPath(from));
   return SyncPath(to);
