@@ -13,6 +13,8 @@
 #include <new>
 #include <utility>
 
+#include "kms/base/short_slices.h"
+
 namespace kms::api {
 namespace {
 
@@ -138,6 +140,7 @@ void EventLoop::Wake() {
 }
 
 void EventLoop::Run() {
+  AskForShortSlices();
   std::array<epoll_event, kMaxEvents> events{};
   while (!stopping_) {
     const int count = ::epoll_wait(epoll_.get(), events.data(), kMaxEvents, TimeoutMilliseconds());

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "api/front/httplib_lane.h"
+#include "kms/base/short_slices.h"
 
 namespace kms::api {
 namespace {
@@ -50,6 +51,7 @@ std::size_t WorkerPool::busy() const {
 }
 
 void WorkerPool::Work() {
+  AskForShortSlices();
   HttplibLane lane{handler_};
   bool tidy = true;  // nothing was cached yet
   while (std::unique_ptr<DeferredRequest> request = Next(tidy)) {

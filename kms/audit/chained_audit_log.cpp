@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kms/audit/record.h"
+#include "kms/base/short_slices.h"
 
 namespace kms {
 namespace {
@@ -173,6 +174,7 @@ bool ChainedAuditLog::IsStalled() const {
 // ---- the writer's thread -----------------------------------------------------------------------
 
 void ChainedAuditLog::RunWriter() {
+  AskForShortSlices();
   AuditBatch batch;
   while (TakeBatch(batch)) {
     WriteBatch(batch);
