@@ -6,6 +6,7 @@
 
 #include "api/handlers/handlers.h"
 #include "api/handlers/login_routes.h"
+#include "api/handlers/route_rows.h"
 #include "api/handlers/token_parameter_fields.h"
 #include "api/pipeline/route.h"
 
@@ -47,26 +48,20 @@ inline constexpr std::array kSettings = {
 
 }  // namespace cert_fields
 
-constexpr Route CertRoute(Operation operation, std::string_view pattern, Handler handle,
-                          std::span<const FieldSpec> fields = {}) {
-  return LoginRoute("cert", operation, pattern, handle, fields);
-}
-
-inline constexpr std::array kCertRoutes = {
-    WithoutToken(CertRoute(Operation::kUpdate, "login", HandleCertLogin, cert_fields::kLogin)),
-    WithExistence(
-        CertRoute(Operation::kUpdate, "certs/{name}", HandleWriteCertEntry, cert_fields::kEntry),
-        CertEntryExists),
-    CertRoute(Operation::kRead, "certs/{name}", HandleReadCertEntry),
-    CertRoute(Operation::kDelete, "certs/{name}", HandleDeleteCertEntry),
-    CertRoute(Operation::kList, "certs", HandleListCertEntries, login_fields::kList),
-    CertRoute(Operation::kUpdate, "crls/{name}", HandleWriteRevocationList,
-              cert_fields::kRevocationList),
-    CertRoute(Operation::kRead, "crls/{name}", HandleReadRevocationList),
-    CertRoute(Operation::kDelete, "crls/{name}", HandleDeleteRevocationList),
-    CertRoute(Operation::kList, "crls", HandleListRevocationLists, login_fields::kList),
-    CertRoute(Operation::kRead, "config", HandleReadCertSettings),
-    CertRoute(Operation::kUpdate, "config", HandleWriteCertSettings, cert_fields::kSettings),
-};
+inline constexpr auto kCertRoutes = BelowAuthMounts(
+    "cert", std::array{
+                WithoutToken(Changes("login", HandleCertLogin, cert_fields::kLogin)),
+                WithExistence(CertEntryExists,
+                              Changes("certs/{name}", HandleWriteCertEntry, cert_fields::kEntry)),
+                Reads("certs/{name}", HandleReadCertEntry),
+                Deletes("certs/{name}", HandleDeleteCertEntry),
+                Lists("certs", HandleListCertEntries, login_fields::kList),
+                Changes("crls/{name}", HandleWriteRevocationList, cert_fields::kRevocationList),
+                Reads("crls/{name}", HandleReadRevocationList),
+                Deletes("crls/{name}", HandleDeleteRevocationList),
+                Lists("crls", HandleListRevocationLists, login_fields::kList),
+                Reads("config", HandleReadCertSettings),
+                Changes("config", HandleWriteCertSettings, cert_fields::kSettings),
+            });
 
 }  // namespace kms::api

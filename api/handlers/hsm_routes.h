@@ -5,6 +5,7 @@
 #include <array>
 
 #include "api/handlers/handlers.h"
+#include "api/handlers/route_rows.h"
 #include "api/pipeline/route.h"
 
 namespace kms::api {
@@ -29,24 +30,14 @@ inline constexpr std::array kLeave = {
 
 }  // namespace hsm_fields
 
-inline constexpr std::array kHsmRoutes = {
-    Route{.operation = Operation::kRead, .pattern = "sys/hsm", .capability = Capability::kRead,
-          .handle = HandleListHsms, .absolute = true},
-    Route{.operation = Operation::kUpdate, .pattern = "sys/hsm/reload",
-          .capability = Capability::kUpdate, .fields = hsm_fields::kReload,
-          .handle = HandleReloadHsms, .absolute = true, .sudo = true, .changes_state = true},
-    Route{.operation = Operation::kRead, .pattern = "sys/hsm/{hsm}",
-          .capability = Capability::kRead, .handle = HandleReadHsm, .absolute = true},
-    Route{.operation = Operation::kUpdate, .pattern = "sys/environments/{path*}/hsms",
-          .capability = Capability::kUpdate, .fields = hsm_fields::kJoin, .handle = HandleJoinHsm,
-          .absolute = true, .sudo = true, .changes_state = true},
-    Route{.operation = Operation::kRead, .pattern = "sys/environments/{path*}/hsms",
-          .capability = Capability::kRead, .handle = HandleReadMembers, .absolute = true},
-    Route{.operation = Operation::kDelete, .pattern = "sys/environments/{path*}/hsms/{hsm}",
-          .capability = Capability::kDelete, .fields = hsm_fields::kLeave,
-          .handle = HandleLeaveHsm, .absolute = true, .sudo = true, .changes_state = true},
-    Route{.operation = Operation::kRead, .pattern = "sys/environments/{path*}/lease",
-          .capability = Capability::kRead, .handle = HandleReadLease, .absolute = true},
-};
+inline constexpr auto kHsmRoutes = Absolute(std::array{
+    Reads("sys/hsm", HandleListHsms),
+    Sudo(Changes("sys/hsm/reload", HandleReloadHsms, hsm_fields::kReload)),
+    Reads("sys/hsm/{hsm}", HandleReadHsm),
+    Sudo(Changes("sys/environments/{path*}/hsms", HandleJoinHsm, hsm_fields::kJoin)),
+    Reads("sys/environments/{path*}/hsms", HandleReadMembers),
+    Sudo(Deletes("sys/environments/{path*}/hsms/{hsm}", HandleLeaveHsm, hsm_fields::kLeave)),
+    Reads("sys/environments/{path*}/lease", HandleReadLease),
+});
 
 }  // namespace kms::api

@@ -6,6 +6,7 @@
 
 #include "api/handlers/handlers.h"
 #include "api/handlers/login_routes.h"
+#include "api/handlers/route_rows.h"
 #include "api/handlers/token_parameter_fields.h"
 #include "api/pipeline/route.h"
 
@@ -52,22 +53,17 @@ inline constexpr auto kRole = WithTokenParameters(std::array{
 
 }  // namespace jwt_fields
 
-constexpr Route JwtRoute(Operation operation, std::string_view pattern, Handler handle,
-                         std::span<const FieldSpec> fields = {}) {
-  return LoginRoute("jwt", operation, pattern, handle, fields);
-}
-
-inline constexpr std::array kJwtRoutes = {
-    WithoutToken(JwtRoute(Operation::kUpdate, "login", HandleJwtLogin, jwt_fields::kLogin)),
-    JwtRoute(Operation::kRead, "config", HandleReadJwtConfig),
-    JwtRoute(Operation::kUpdate, "config", HandleWriteJwtConfig, jwt_fields::kConfig),
-    WithExistence(
-        JwtRoute(Operation::kUpdate, "role/{name}", HandleWriteJwtRole, jwt_fields::kRole),
-        JwtRoleExists),
-    JwtRoute(Operation::kRead, "role/{name}", HandleReadJwtRole),
-    JwtRoute(Operation::kDelete, "role/{name}", HandleDeleteJwtRole),
-    JwtRoute(Operation::kList, "role", HandleListJwtRoles, login_fields::kList),
-    JwtRoute(Operation::kUpdate, "tidy", HandleTidySeenJwts),
-};
+inline constexpr auto kJwtRoutes = BelowAuthMounts(
+    "jwt",
+    std::array{
+        WithoutToken(Changes("login", HandleJwtLogin, jwt_fields::kLogin)),
+        Reads("config", HandleReadJwtConfig),
+        Changes("config", HandleWriteJwtConfig, jwt_fields::kConfig),
+        WithExistence(JwtRoleExists, Changes("role/{name}", HandleWriteJwtRole, jwt_fields::kRole)),
+        Reads("role/{name}", HandleReadJwtRole),
+        Deletes("role/{name}", HandleDeleteJwtRole),
+        Lists("role", HandleListJwtRoles, login_fields::kList),
+        Changes("tidy", HandleTidySeenJwts),
+    });
 
 }  // namespace kms::api

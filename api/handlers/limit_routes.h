@@ -5,6 +5,7 @@
 #include <array>
 
 #include "api/handlers/handlers.h"
+#include "api/handlers/route_rows.h"
 #include "api/pipeline/route.h"
 
 namespace kms::api {
@@ -36,63 +37,16 @@ inline constexpr std::array kLoginBlock = {
 
 }  // namespace limit_fields
 
-inline constexpr std::array kLimitRoutes = {
-    Route{.operation = Operation::kRead,
-          .pattern = "sys/limits/rate",
-          .capability = Capability::kRead,
-          .handle = HandleReadRateLimits,
-          .absolute = true},
-    Route{.operation = Operation::kUpdate,
-          .pattern = "sys/limits/rate",
-          .capability = Capability::kUpdate,
-          .fields = limit_fields::kRateLimit,
-          .handle = HandleWriteRateLimit,
-          .absolute = true,
-          .sudo = true,
-          .changes_state = true},
-    Route{.operation = Operation::kList,
-          .pattern = "sys/limits/budgets",
-          .capability = Capability::kList,
-          .handle = HandleListBudgets,
-          .absolute = true},
-    Route{.operation = Operation::kRead,
-          .pattern = "sys/limits/budgets/{budget}",
-          .capability = Capability::kRead,
-          .handle = HandleReadBudget,
-          .absolute = true},
-    Route{.operation = Operation::kUpdate,
-          .pattern = "sys/limits/budgets/{budget}",
-          .capability = Capability::kUpdate,
-          .fields = limit_fields::kBudget,
-          .handle = HandleWriteBudget,
-          .absolute = true,
-          .sudo = true,
-          .changes_state = true},
-    Route{.operation = Operation::kDelete,
-          .pattern = "sys/limits/budgets/{budget}",
-          .capability = Capability::kDelete,
-          .handle = HandleDeleteBudget,
-          .absolute = true,
-          .sudo = true,
-          .changes_state = true},
-    Route{.operation = Operation::kList,
-          .pattern = "sys/limits/blocks",
-          .capability = Capability::kList,
-          .handle = HandleListLoginBlocks,
-          .absolute = true},
-    Route{.operation = Operation::kDelete,
-          .pattern = "sys/limits/blocks",
-          .capability = Capability::kDelete,
-          .fields = limit_fields::kLoginBlock,
-          .handle = HandleClearLoginBlocks,
-          .absolute = true,
-          .sudo = true,
-          .changes_state = true},
-    Route{.operation = Operation::kRead,
-          .pattern = "sys/limits/status",
-          .capability = Capability::kRead,
-          .handle = HandleLimitsStatus,
-          .absolute = true},
-};
+inline constexpr auto kLimitRoutes = Absolute(std::array{
+    Reads("sys/limits/rate", HandleReadRateLimits),
+    Sudo(Changes("sys/limits/rate", HandleWriteRateLimit, limit_fields::kRateLimit)),
+    Lists("sys/limits/budgets", HandleListBudgets),
+    Reads("sys/limits/budgets/{budget}", HandleReadBudget),
+    Sudo(Changes("sys/limits/budgets/{budget}", HandleWriteBudget, limit_fields::kBudget)),
+    Sudo(Deletes("sys/limits/budgets/{budget}", HandleDeleteBudget)),
+    Lists("sys/limits/blocks", HandleListLoginBlocks),
+    Sudo(Deletes("sys/limits/blocks", HandleClearLoginBlocks, limit_fields::kLoginBlock)),
+    Reads("sys/limits/status", HandleLimitsStatus),
+});
 
 }  // namespace kms::api

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "api/handlers/handlers.h"
+#include "api/handlers/route_rows.h"
 #include "api/handlers/token_parameter_fields.h"
 #include "api/pipeline/route.h"
 
@@ -115,139 +116,92 @@ inline constexpr std::array kPasscode = {
 
 }  // namespace login_fields
 
-// Who needs what is the verb's: read, update, delete, list. Writes and deletions change state,
-// except where a row says otherwise.
-constexpr Route LoginRoute(std::string_view type, Operation operation, std::string_view pattern,
-                           Handler handle, std::span<const FieldSpec> fields = {}) {
-  Route route{.operation = operation,
-              .pattern = pattern,
-              .fields = fields,
-              .handle = handle,
-              .auth_type = type};
-  switch (operation) {
-    case Operation::kRead: route.capability = Capability::kRead; break;
-    case Operation::kUpdate: route.capability = Capability::kUpdate; break;
-    case Operation::kDelete: route.capability = Capability::kDelete; break;
-    case Operation::kList: route.capability = Capability::kList; break;
-  }
-  route.changes_state = operation == Operation::kUpdate || operation == Operation::kDelete;
-  return route;
-}
-constexpr Route AppRoleRoute(Operation operation, std::string_view pattern, Handler handle,
-                             std::span<const FieldSpec> fields = {}) {
-  return LoginRoute("approle", operation, pattern, handle, fields);
-}
-constexpr Route UserRoute(Operation operation, std::string_view pattern, Handler handle,
-                          std::span<const FieldSpec> fields = {}) {
-  return LoginRoute("userpass", operation, pattern, handle, fields);
-}
-constexpr Route WithExistence(Route route, ExistenceCheck exists) {
-  route.exists = exists;
-  return route;
-}
-constexpr Route OnlyLooks(Route route) {
-  route.changes_state = false;
-  return route;
-}
-constexpr Route WithoutToken(Route route) {
-  route.login = true;
-  route.capability = Capability::kNone;
-  return route;
-}
 constexpr Route ReadSetting(std::string_view pattern) {
-  return AppRoleRoute(Operation::kRead, pattern, HandleReadAppRoleSetting);
+  return Reads(pattern, HandleReadAppRoleSetting);
 }
 constexpr Route WriteSetting(std::string_view pattern, std::span<const FieldSpec> fields) {
-  return AppRoleRoute(Operation::kUpdate, pattern, HandleWriteAppRoleSetting, fields);
+  return Changes(pattern, HandleWriteAppRoleSetting, fields);
 }
 constexpr Route DeleteSetting(std::string_view pattern) {
-  return AppRoleRoute(Operation::kDelete, pattern, HandleDeleteAppRoleSetting);
+  return Deletes(pattern, HandleDeleteAppRoleSetting);
 }
 
-inline constexpr std::array kAppRoleRoutes = {
-    WithoutToken(
-        AppRoleRoute(Operation::kUpdate, "login", HandleAppRoleLogin, login_fields::kAppRoleLogin)),
-    WithExistence(
-        AppRoleRoute(Operation::kUpdate, "role/{name}", HandleWriteAppRole, login_fields::kAppRole),
-        AppRoleExists),
-    AppRoleRoute(Operation::kRead, "role/{name}", HandleReadAppRole),
-    AppRoleRoute(Operation::kDelete, "role/{name}", HandleDeleteAppRole),
-    AppRoleRoute(Operation::kList, "role", HandleListAppRoles, login_fields::kList),
-    AppRoleRoute(Operation::kRead, "role/{name}/role-id", HandleReadAppRoleId),
-    AppRoleRoute(Operation::kUpdate, "role/{name}/role-id", HandleWriteAppRoleId,
-                 login_fields::kRoleId),
-    AppRoleRoute(Operation::kUpdate, "role/{name}/secret-id", HandleCreateSecretId,
-                 login_fields::kSecretId),
-    AppRoleRoute(Operation::kList, "role/{name}/secret-id", HandleListSecretIds,
-                 login_fields::kList),
-    AppRoleRoute(Operation::kUpdate, "role/{name}/custom-secret-id", HandleCreateCustomSecretId,
-                 login_fields::kCustomSecretId),
-    OnlyLooks(AppRoleRoute(Operation::kUpdate, "role/{name}/secret-id/lookup", HandleLookupSecretId,
-                           login_fields::kGivenSecretId)),
-    AppRoleRoute(Operation::kUpdate, "role/{name}/secret-id/destroy", HandleDestroySecretId,
-                 login_fields::kGivenSecretId),
-    AppRoleRoute(Operation::kDelete, "role/{name}/secret-id/destroy", HandleDestroySecretId,
-                 login_fields::kGivenSecretId),
-    OnlyLooks(AppRoleRoute(Operation::kUpdate, "role/{name}/secret-id-accessor/lookup",
-                           HandleLookupSecretIdAccessor, login_fields::kGivenAccessor)),
-    AppRoleRoute(Operation::kUpdate, "role/{name}/secret-id-accessor/destroy",
-                 HandleDestroySecretIdAccessor, login_fields::kGivenAccessor),
-    AppRoleRoute(Operation::kDelete, "role/{name}/secret-id-accessor/destroy",
-                 HandleDestroySecretIdAccessor, login_fields::kGivenAccessor),
-    AppRoleRoute(Operation::kUpdate, "tidy/secret-id", HandleTidySecretIds),
-    ReadSetting("role/{name}/policies"),
-    WriteSetting("role/{name}/policies", login_fields::kPolicies),
-    DeleteSetting("role/{name}/policies"),
-    ReadSetting("role/{name}/bind-secret-id"),
-    WriteSetting("role/{name}/bind-secret-id", login_fields::kBindSecretId),
-    DeleteSetting("role/{name}/bind-secret-id"),
-    ReadSetting("role/{name}/secret-id-num-uses"),
-    WriteSetting("role/{name}/secret-id-num-uses", login_fields::kSecretIdNumUses),
-    DeleteSetting("role/{name}/secret-id-num-uses"),
-    ReadSetting("role/{name}/secret-id-ttl"),
-    WriteSetting("role/{name}/secret-id-ttl", login_fields::kSecretIdTtl),
-    DeleteSetting("role/{name}/secret-id-ttl"),
-    ReadSetting("role/{name}/token-ttl"),
-    WriteSetting("role/{name}/token-ttl", login_fields::kTokenTtl),
-    DeleteSetting("role/{name}/token-ttl"),
-    ReadSetting("role/{name}/token-max-ttl"),
-    WriteSetting("role/{name}/token-max-ttl", login_fields::kTokenMaxTtl),
-    DeleteSetting("role/{name}/token-max-ttl"),
-    ReadSetting("role/{name}/token-num-uses"),
-    WriteSetting("role/{name}/token-num-uses", login_fields::kTokenNumUses),
-    DeleteSetting("role/{name}/token-num-uses"),
-    ReadSetting("role/{name}/token-bound-cidrs"),
-    WriteSetting("role/{name}/token-bound-cidrs", login_fields::kTokenBoundCidrs),
-    DeleteSetting("role/{name}/token-bound-cidrs"),
-    ReadSetting("role/{name}/secret-id-bound-cidrs"),
-    WriteSetting("role/{name}/secret-id-bound-cidrs", login_fields::kSecretIdBoundCidrs),
-    DeleteSetting("role/{name}/secret-id-bound-cidrs"),
-    ReadSetting("role/{name}/bound-cidr-list"),
-    WriteSetting("role/{name}/bound-cidr-list", login_fields::kBoundCidrList),
-    DeleteSetting("role/{name}/bound-cidr-list"),
-    ReadSetting("role/{name}/period"),
-    WriteSetting("role/{name}/period", login_fields::kPeriod),
-    DeleteSetting("role/{name}/period"),
-    ReadSetting("role/{name}/local-secret-ids"),
-};
+inline constexpr auto kAppRoleRoutes = BelowAuthMounts(
+    "approle",
+    std::array{
+        WithoutToken(Changes("login", HandleAppRoleLogin, login_fields::kAppRoleLogin)),
+        WithExistence(AppRoleExists,
+                      Changes("role/{name}", HandleWriteAppRole, login_fields::kAppRole)),
+        Reads("role/{name}", HandleReadAppRole),
+        Deletes("role/{name}", HandleDeleteAppRole),
+        Lists("role", HandleListAppRoles, login_fields::kList),
+        Reads("role/{name}/role-id", HandleReadAppRoleId),
+        Changes("role/{name}/role-id", HandleWriteAppRoleId, login_fields::kRoleId),
+        Changes("role/{name}/secret-id", HandleCreateSecretId, login_fields::kSecretId),
+        Lists("role/{name}/secret-id", HandleListSecretIds, login_fields::kList),
+        Changes("role/{name}/custom-secret-id", HandleCreateCustomSecretId,
+                login_fields::kCustomSecretId),
+        Posts("role/{name}/secret-id/lookup", HandleLookupSecretId, login_fields::kGivenSecretId),
+        Changes("role/{name}/secret-id/destroy", HandleDestroySecretId,
+                login_fields::kGivenSecretId),
+        Deletes("role/{name}/secret-id/destroy", HandleDestroySecretId,
+                login_fields::kGivenSecretId),
+        Posts("role/{name}/secret-id-accessor/lookup", HandleLookupSecretIdAccessor,
+              login_fields::kGivenAccessor),
+        Changes("role/{name}/secret-id-accessor/destroy", HandleDestroySecretIdAccessor,
+                login_fields::kGivenAccessor),
+        Deletes("role/{name}/secret-id-accessor/destroy", HandleDestroySecretIdAccessor,
+                login_fields::kGivenAccessor),
+        Changes("tidy/secret-id", HandleTidySecretIds),
+        ReadSetting("role/{name}/policies"),
+        WriteSetting("role/{name}/policies", login_fields::kPolicies),
+        DeleteSetting("role/{name}/policies"),
+        ReadSetting("role/{name}/bind-secret-id"),
+        WriteSetting("role/{name}/bind-secret-id", login_fields::kBindSecretId),
+        DeleteSetting("role/{name}/bind-secret-id"),
+        ReadSetting("role/{name}/secret-id-num-uses"),
+        WriteSetting("role/{name}/secret-id-num-uses", login_fields::kSecretIdNumUses),
+        DeleteSetting("role/{name}/secret-id-num-uses"),
+        ReadSetting("role/{name}/secret-id-ttl"),
+        WriteSetting("role/{name}/secret-id-ttl", login_fields::kSecretIdTtl),
+        DeleteSetting("role/{name}/secret-id-ttl"),
+        ReadSetting("role/{name}/token-ttl"),
+        WriteSetting("role/{name}/token-ttl", login_fields::kTokenTtl),
+        DeleteSetting("role/{name}/token-ttl"),
+        ReadSetting("role/{name}/token-max-ttl"),
+        WriteSetting("role/{name}/token-max-ttl", login_fields::kTokenMaxTtl),
+        DeleteSetting("role/{name}/token-max-ttl"),
+        ReadSetting("role/{name}/token-num-uses"),
+        WriteSetting("role/{name}/token-num-uses", login_fields::kTokenNumUses),
+        DeleteSetting("role/{name}/token-num-uses"),
+        ReadSetting("role/{name}/token-bound-cidrs"),
+        WriteSetting("role/{name}/token-bound-cidrs", login_fields::kTokenBoundCidrs),
+        DeleteSetting("role/{name}/token-bound-cidrs"),
+        ReadSetting("role/{name}/secret-id-bound-cidrs"),
+        WriteSetting("role/{name}/secret-id-bound-cidrs", login_fields::kSecretIdBoundCidrs),
+        DeleteSetting("role/{name}/secret-id-bound-cidrs"),
+        ReadSetting("role/{name}/bound-cidr-list"),
+        WriteSetting("role/{name}/bound-cidr-list", login_fields::kBoundCidrList),
+        DeleteSetting("role/{name}/bound-cidr-list"),
+        ReadSetting("role/{name}/period"),
+        WriteSetting("role/{name}/period", login_fields::kPeriod),
+        DeleteSetting("role/{name}/period"),
+        ReadSetting("role/{name}/local-secret-ids"),
+    });
 
-inline constexpr std::array kUserpassRoutes = {
-    WithoutToken(UserRoute(Operation::kUpdate, "login/{name}", HandleUserpassLogin,
-                           login_fields::kUserpassLogin)),
-    WithExistence(
-        UserRoute(Operation::kUpdate, "users/{name}", HandleWriteUser, login_fields::kUser),
-        UserExists),
-    UserRoute(Operation::kRead, "users/{name}", HandleReadUser),
-    UserRoute(Operation::kDelete, "users/{name}", HandleDeleteUser),
-    UserRoute(Operation::kList, "users", HandleListUsers, login_fields::kList),
-    UserRoute(Operation::kUpdate, "users/{name}/password", HandleWriteUserPassword,
-              login_fields::kPassword),
-    UserRoute(Operation::kUpdate, "users/{name}/policies", HandleWriteUserPolicies,
-              login_fields::kPolicies),
-    UserRoute(Operation::kUpdate, "users/{name}/totp", HandleBeginTotp),
-    UserRoute(Operation::kDelete, "users/{name}/totp", HandleDisableTotp),
-    UserRoute(Operation::kUpdate, "users/{name}/totp/confirm", HandleConfirmTotp,
-              login_fields::kPasscode),
-};
+inline constexpr auto kUserpassRoutes = BelowAuthMounts(
+    "userpass",
+    std::array{
+        WithoutToken(Changes("login/{name}", HandleUserpassLogin, login_fields::kUserpassLogin)),
+        WithExistence(UserExists, Changes("users/{name}", HandleWriteUser, login_fields::kUser)),
+        Reads("users/{name}", HandleReadUser),
+        Deletes("users/{name}", HandleDeleteUser),
+        Lists("users", HandleListUsers, login_fields::kList),
+        Changes("users/{name}/password", HandleWriteUserPassword, login_fields::kPassword),
+        Changes("users/{name}/policies", HandleWriteUserPolicies, login_fields::kPolicies),
+        Changes("users/{name}/totp", HandleBeginTotp),
+        Deletes("users/{name}/totp", HandleDisableTotp),
+        Changes("users/{name}/totp/confirm", HandleConfirmTotp, login_fields::kPasscode),
+    });
 
 }  // namespace kms::api

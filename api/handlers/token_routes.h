@@ -5,6 +5,7 @@
 #include <array>
 
 #include "api/handlers/handlers.h"
+#include "api/handlers/route_rows.h"
 #include "api/handlers/token_parameter_fields.h"
 #include "api/pipeline/route.h"
 
@@ -75,63 +76,31 @@ inline constexpr auto kRole = WithTokenParameters(std::array{
 
 }  // namespace token_fields
 
-constexpr Route TokenRoute(Operation operation, std::string_view pattern, Capability capability,
-                           Handler handle, std::span<const FieldSpec> fields = {},
-                           bool changes_state = false, bool sudo = false) {
-  return Route{.operation = operation,
-               .pattern = pattern,
-               .capability = capability,
-               .fields = fields,
-               .handle = handle,
-               .absolute = true,
-               .sudo = sudo,
-               .changes_state = changes_state};
-}
-constexpr Route TokenChange(std::string_view pattern, Handler handle,
-                            std::span<const FieldSpec> fields = {}, bool sudo = false) {
-  return TokenRoute(Operation::kUpdate, pattern, Capability::kUpdate, handle, fields,
-                    /*changes_state=*/true, sudo);
-}
-
-inline constexpr std::array kTokenRoutes = {
-    TokenChange("auth/token/create", HandleCreateToken, token_fields::kCreate),
-    TokenChange("auth/token/create-orphan", HandleCreateOrphanToken, token_fields::kCreate),
-    TokenChange("auth/token/create/{role_name}", HandleCreateRoleToken, token_fields::kCreate),
-    TokenRoute(Operation::kRead, "auth/token/lookup-self", Capability::kRead, HandleLookupSelf),
-    TokenRoute(Operation::kUpdate, "auth/token/lookup-self", Capability::kUpdate, HandleLookupSelf),
-    TokenRoute(Operation::kRead, "auth/token/lookup", Capability::kRead, HandleLookupSelf),
-    TokenRoute(Operation::kUpdate, "auth/token/lookup", Capability::kUpdate, HandleLookupToken,
-               token_fields::kToken),
-    TokenRoute(Operation::kUpdate, "auth/token/lookup-accessor", Capability::kUpdate,
-               HandleLookupAccessor, token_fields::kAccessor),
-    TokenRoute(Operation::kList, "auth/token/accessors", Capability::kList, HandleListAccessors,
-               token_fields::kList, /*changes_state=*/false, /*sudo=*/true),
-    TokenChange("auth/token/renew-self", HandleRenewSelf, token_fields::kRenewSelf),
-    TokenChange("auth/token/renew", HandleRenewToken, token_fields::kRenew),
-    TokenChange("auth/token/renew-accessor", HandleRenewAccessor, token_fields::kRenewAccessor),
-    TokenChange("auth/token/revoke-self", HandleRevokeSelf),
-    TokenChange("auth/token/revoke", HandleRevokeToken, token_fields::kNeededToken),
-    TokenChange("auth/token/revoke-accessor", HandleRevokeAccessor, token_fields::kAccessor),
-    TokenChange("auth/token/revoke-orphan", HandleRevokeOrphan, token_fields::kNeededToken,
-                /*sudo=*/true),
-    TokenChange("auth/token/revoke-source", HandleRevokeSource, token_fields::kSource,
-                /*sudo=*/true),
-    TokenChange("sys/leases/revoke-prefix/{path*}", HandleRevokePrefix, {}, /*sudo=*/true),
-    TokenChange("auth/token/tidy", HandleTidyTokens),
-    TokenRoute(Operation::kList, "auth/token/roles", Capability::kList, HandleListTokenRoles,
-               token_fields::kList),
-    TokenRoute(Operation::kRead, "auth/token/roles/{role_name}", Capability::kRead,
-               HandleReadTokenRole),
-    Route{.operation = Operation::kUpdate,
-          .pattern = "auth/token/roles/{role_name}",
-          .capability = Capability::kUpdate,
-          .fields = token_fields::kRole,
-          .handle = HandleWriteTokenRole,
-          .absolute = true,
-          .exists = TokenRoleExists,
-          .changes_state = true},
-    TokenRoute(Operation::kDelete, "auth/token/roles/{role_name}", Capability::kDelete,
-               HandleDeleteTokenRole, {}, /*changes_state=*/true),
-};
+inline constexpr auto kTokenRoutes = Absolute(std::array{
+    Changes("auth/token/create", HandleCreateToken, token_fields::kCreate),
+    Changes("auth/token/create-orphan", HandleCreateOrphanToken, token_fields::kCreate),
+    Changes("auth/token/create/{role_name}", HandleCreateRoleToken, token_fields::kCreate),
+    Reads("auth/token/lookup-self", HandleLookupSelf),
+    Posts("auth/token/lookup-self", HandleLookupSelf),
+    Reads("auth/token/lookup", HandleLookupSelf),
+    Posts("auth/token/lookup", HandleLookupToken, token_fields::kToken),
+    Posts("auth/token/lookup-accessor", HandleLookupAccessor, token_fields::kAccessor),
+    Sudo(Lists("auth/token/accessors", HandleListAccessors, token_fields::kList)),
+    Changes("auth/token/renew-self", HandleRenewSelf, token_fields::kRenewSelf),
+    Changes("auth/token/renew", HandleRenewToken, token_fields::kRenew),
+    Changes("auth/token/renew-accessor", HandleRenewAccessor, token_fields::kRenewAccessor),
+    Changes("auth/token/revoke-self", HandleRevokeSelf),
+    Changes("auth/token/revoke", HandleRevokeToken, token_fields::kNeededToken),
+    Changes("auth/token/revoke-accessor", HandleRevokeAccessor, token_fields::kAccessor),
+    Sudo(Changes("auth/token/revoke-orphan", HandleRevokeOrphan, token_fields::kNeededToken)),
+    Sudo(Changes("auth/token/revoke-source", HandleRevokeSource, token_fields::kSource)),
+    Sudo(Changes("sys/leases/revoke-prefix/{path*}", HandleRevokePrefix)),
+    Changes("auth/token/tidy", HandleTidyTokens),
+    Lists("auth/token/roles", HandleListTokenRoles, token_fields::kList),
+    Reads("auth/token/roles/{role_name}", HandleReadTokenRole),
+    WithExistence(TokenRoleExists, Changes("auth/token/roles/{role_name}", HandleWriteTokenRole,
+                                           token_fields::kRole)),
+    Deletes("auth/token/roles/{role_name}", HandleDeleteTokenRole),
+});
 
 }  // namespace kms::api

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "api/handlers/handlers.h"
+#include "api/handlers/route_rows.h"
 #include "api/pipeline/route.h"
 
 namespace kms::api {
@@ -20,71 +21,21 @@ inline constexpr std::array kWrappingToken = {
 
 }  // namespace wrapping_fields
 
-inline constexpr std::array kWrappingRoutes = {
+inline constexpr auto kWrappingRoutes = Absolute(std::array{
     // Answers that wait for whoever holds their token. Only making one takes another token.
-    Route{.operation = Operation::kUpdate,
-          .pattern = "sys/wrapping/wrap",
-          .capability = Capability::kUpdate,
-          .handle = HandleWrap,
-          .absolute = true},
-    Route{.operation = Operation::kUpdate,
-          .pattern = "sys/wrapping/unwrap",
-          .capability = Capability::kNone,
-          .fields = wrapping_fields::kWrappingToken,
-          .handle = HandleUnwrap,
-          .absolute = true,
-          .login = true,
-          .changes_state = true},
-    Route{.operation = Operation::kUpdate,
-          .pattern = "sys/wrapping/lookup",
-          .capability = Capability::kNone,
-          .fields = wrapping_fields::kWrappingToken,
-          .handle = HandleLookupWrapping,
-          .absolute = true,
-          .login = true},
-    Route{.operation = Operation::kRead,
-          .pattern = "sys/wrapping/lookup",
-          .capability = Capability::kNone,
-          .handle = HandleLookupWrapping,
-          .absolute = true,
-          .login = true},
-    Route{.operation = Operation::kUpdate,
-          .pattern = "sys/wrapping/rewrap",
-          .capability = Capability::kNone,
-          .fields = wrapping_fields::kWrappingToken,
-          .handle = HandleRewrapResponse,
-          .absolute = true,
-          .login = true,
-          .changes_state = true},
+    Posts("sys/wrapping/wrap", HandleWrap),
+    WithoutToken(Changes("sys/wrapping/unwrap", HandleUnwrap, wrapping_fields::kWrappingToken)),
+    WithoutToken(
+        Posts("sys/wrapping/lookup", HandleLookupWrapping, wrapping_fields::kWrappingToken)),
+    WithoutToken(Reads("sys/wrapping/lookup", HandleLookupWrapping)),
+    WithoutToken(
+        Changes("sys/wrapping/rewrap", HandleRewrapResponse, wrapping_fields::kWrappingToken)),
     // Requests that wait for a second person.
-    Route{.operation = Operation::kList,
-          .pattern = "sys/approvals",
-          .capability = Capability::kList,
-          .handle = HandleListApprovals,
-          .absolute = true},
-    Route{.operation = Operation::kRead,
-          .pattern = "sys/approvals/{id}",
-          .capability = Capability::kRead,
-          .handle = HandleReadApproval,
-          .absolute = true},
-    Route{.operation = Operation::kDelete,
-          .pattern = "sys/approvals/{id}",
-          .capability = Capability::kDelete,
-          .handle = HandleCancelApproval,
-          .absolute = true,
-          .changes_state = true},
-    Route{.operation = Operation::kUpdate,
-          .pattern = "sys/approvals/{id}/approve",
-          .capability = Capability::kUpdate,
-          .handle = HandleApprove,
-          .absolute = true,
-          .changes_state = true},
-    Route{.operation = Operation::kRead,
-          .pattern = "sys/approvals/{id}/result",
-          .capability = Capability::kRead,
-          .handle = HandleApprovalResult,
-          .absolute = true,
-          .changes_state = true},
-};
+    Lists("sys/approvals", HandleListApprovals),
+    Reads("sys/approvals/{id}", HandleReadApproval),
+    Deletes("sys/approvals/{id}", HandleCancelApproval),
+    Changes("sys/approvals/{id}/approve", HandleApprove),
+    ChangingState(Reads("sys/approvals/{id}/result", HandleApprovalResult)),
+});
 
 }  // namespace kms::api
