@@ -16,6 +16,7 @@ namespace {
 
 constexpr char kKind = 'H';
 constexpr std::uint8_t kFormat = 1;
+constexpr std::string_view kWhat = "header of a backup";
 
 Result<StoredWrap> GetWrap(RecordReader& reader) {
   StoredWrap wrap;
@@ -45,14 +46,7 @@ Bytes BackupHeader::Encode() const {
 
 Result<BackupHeader> BackupHeader::Decode(ByteView encoded) {
   RecordReader reader(encoded);
-  if (reader.Get<std::uint8_t>() != static_cast<std::uint8_t>(kKind)) {
-    return Corrupted("damaged backup: its header is not one of ours");
-  }
-  const auto format = reader.Get<std::uint8_t>();
-  if (format != kFormat) {
-    return Corrupted("damaged backup: header format " + std::to_string(unsigned{format}) +
-                     " is unknown, this release reads format " + std::to_string(unsigned{kFormat}));
-  }
+  KMS_TRY(ReadHead(reader, kKind, kFormat, kWhat));
   BackupHeader header;
   header.record = KMS_TRY(BackupRecord::Decode(reader.GetSized()));
   header.sys_id = reader.GetUuid();
@@ -64,7 +58,7 @@ Result<BackupHeader> BackupHeader::Decode(ByteView encoded) {
     header.wraps.push_back(KMS_TRY(GetWrap(reader)));
   }
   if (!reader.Finished()) {
-    return Corrupted("damaged backup: its header has another length than it says");
+    return DamagedRecord(kWhat, "another length than it says");
   }
   return header;
 }

@@ -16,6 +16,7 @@ namespace {
 
 constexpr char kKind = 'B';
 constexpr std::uint8_t kFormat = 1;
+constexpr std::string_view kWhat = "backup record";
 constexpr std::string_view kPrefix = "backups/";
 constexpr std::size_t kPage = 500;
 constexpr std::uint32_t kMostMasterKeys = 100'000;
@@ -71,14 +72,7 @@ Bytes BackupRecord::Encode() const {
 
 Result<BackupRecord> BackupRecord::Decode(ByteView encoded) {
   RecordReader reader(encoded);
-  if (reader.Get<std::uint8_t>() != static_cast<std::uint8_t>(kKind)) {
-    return Corrupted("damaged backup record: not one of ours");
-  }
-  const auto format = reader.Get<std::uint8_t>();
-  if (format != kFormat) {
-    return Corrupted("damaged backup record: format " + std::to_string(unsigned{format}) +
-                     " is unknown, this release reads format " + std::to_string(unsigned{kFormat}));
-  }
+  KMS_TRY(ReadHead(reader, kKind, kFormat, kWhat));
   BackupRecord record;
   record.id = reader.GetUuid();
   record.created_unix_seconds = reader.Get<std::int64_t>();
@@ -89,7 +83,7 @@ Result<BackupRecord> BackupRecord::Decode(ByteView encoded) {
     record.master_keys.push_back(GetMasterKey(reader));
   }
   if (!reader.Finished() || count > kMostMasterKeys) {
-    return Corrupted("damaged backup record: its length is wrong");
+    return DamagedRecord(kWhat, "its length is wrong");
   }
   return record;
 }

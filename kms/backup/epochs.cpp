@@ -15,6 +15,7 @@ namespace {
 
 constexpr char kKind = 'E';
 constexpr std::uint8_t kFormat = 1;
+constexpr std::string_view kWhat = "epoch record";
 
 Result<EpochRecord> ReadRecord(SealedStore& sys, const std::string& hsm) {
   const std::optional<OpenedEntry> entry = KMS_TRY(sys.Get(EpochPath(hsm)));
@@ -57,19 +58,12 @@ Bytes EpochRecord::Encode() const {
 
 Result<EpochRecord> EpochRecord::Decode(ByteView encoded) {
   RecordReader reader(encoded);
-  if (reader.Get<std::uint8_t>() != static_cast<std::uint8_t>(kKind)) {
-    return Corrupted("damaged epoch record: not one of ours");
-  }
-  const auto format = reader.Get<std::uint8_t>();
-  if (format != kFormat) {
-    return Corrupted("damaged epoch record: format " + std::to_string(unsigned{format}) +
-                     " is unknown, this release reads format " + std::to_string(unsigned{kFormat}));
-  }
+  KMS_TRY(ReadHead(reader, kKind, kFormat, kWhat));
   EpochRecord record;
   record.value = reader.Get<std::uint64_t>();
   record.token_serial = reader.GetText();
   if (!reader.Finished()) {
-    return Corrupted("damaged epoch record: its length is wrong");
+    return DamagedRecord(kWhat, "its length is wrong");
   }
   return record;
 }

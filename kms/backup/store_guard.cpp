@@ -18,6 +18,7 @@ namespace {
 
 constexpr char kKind = 'A';
 constexpr std::uint8_t kFormat = 1;
+constexpr std::string_view kWhat = "record of an accepted rollback";
 constexpr std::string_view kPath = "accepted-rollback";
 // Log and tokens may be this many commits behind what was lost.
 constexpr std::uint64_t kUnseenCommits = 64;
@@ -66,15 +67,7 @@ Bytes AcceptedRollback::Encode() const {
 
 Result<AcceptedRollback> AcceptedRollback::Decode(ByteView encoded) {
   RecordReader reader(encoded);
-  if (reader.Get<std::uint8_t>() != static_cast<std::uint8_t>(kKind)) {
-    return Corrupted("damaged record of an accepted rollback: not one of ours");
-  }
-  const auto format = reader.Get<std::uint8_t>();
-  if (format != kFormat) {
-    return Corrupted("damaged record of an accepted rollback: format " +
-                     std::to_string(unsigned{format}) + " is unknown, this release reads format " +
-                     std::to_string(unsigned{kFormat}));
-  }
+  KMS_TRY(ReadHead(reader, kKind, kFormat, kWhat));
   AcceptedRollback accepted;
   accepted.lost_commits = reader.Get<std::uint64_t>();
   accepted.settled = reader.GetFlag();
@@ -83,7 +76,7 @@ Result<AcceptedRollback> AcceptedRollback::Decode(ByteView encoded) {
     accepted.environments.push_back(reader.GetUuid());
   }
   if (!reader.Finished()) {
-    return Corrupted("damaged record of an accepted rollback: its length is wrong");
+    return DamagedRecord(kWhat, "its length is wrong");
   }
   return accepted;
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How small stored records are written: big-endian numbers, texts and bytes with a 4-byte length.
+// How small stored records are written: big-endian numbers, texts and bytes with a 4-byte length;
+// most begin with a head: a letter that says what kind of record it is, and the version of its
+// format.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +11,7 @@
 
 #include "kms/base/bytes.h"
 #include "kms/base/ids.h"
+#include "kms/base/result.h"
 
 namespace kms {
 
@@ -43,6 +46,12 @@ class RecordReader {
  public:
   explicit RecordReader(ByteView in) : in_(in) {}
 
+  // Any other head is damage. ReadHead, below, is for records that say what is wrong with them.
+  void GetHead(char kind, std::uint8_t format) {
+    const bool right_kind = Get<std::uint8_t>() == static_cast<std::uint8_t>(kind);
+    const bool right_format = Get<std::uint8_t>() == format;
+    failed_ = failed_ || !right_kind || !right_format;
+  }
   template <typename Number>
   Number Get() {
     std::uint64_t value = 0;
@@ -80,5 +89,32 @@ class RecordReader {
   ByteView in_;
   bool failed_ = false;
 };
+
+// kCorrupted: "damaged <what>: <how>".
+inline Error DamagedRecord(std::string_view what, std::string_view how) {
+  return Corrupted("damaged " + std::string(what) + ": " + std::string(how));
+}
+
+// The same for a `number` that no release up to this one writes in that `field`.
+inline Error UnknownInRecord(std::string_view what, std::string_view field, std::uint8_t number) {
+  return DamagedRecord(what, "unknown " + std::string(field) + " " + std::to_string(number) +
+                                 "; it may be of a newer release");
+}
+
+// Returns the format of the record, from 1 to the `newest`.
+// Errors: kCorrupted, when it is of another kind or of a format that is not known here.
+inline Result<std::uint8_t> ReadHead(RecordReader& reader, char kind, std::uint8_t newest,
+                                     std::string_view what) {
+  if (reader.Get<std::uint8_t>() != static_cast<std::uint8_t>(kind)) {
+    return DamagedRecord(what, "not one of ours");
+  }
+  const auto format = reader.Get<std::uint8_t>();
+  if (format == 0 || format > newest) {
+    return DamagedRecord(what, "format " + std::to_string(format) +
+                                   " is unknown, this release reads " + std::to_string(newest) +
+                                   "; it may be of a newer release");
+  }
+  return format;
+}
 
 }  // namespace kms

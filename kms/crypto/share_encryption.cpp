@@ -204,12 +204,11 @@ struct Message {
 std::optional<Message> Parse(ByteView encrypted) {
   RecordReader reader(encrypted);
   Message message;
-  const auto kind = reader.Get<std::uint8_t>();
-  const auto format = reader.Get<std::uint8_t>();
+  reader.GetHead(kKind, kFormat);
   message.method = reader.Get<std::uint8_t>();
   message.holder = reader.GetRaw(kSha256Bytes);
   message.encapsulation = reader.GetSized();
-  if (reader.failed() || kind != static_cast<std::uint8_t>(kKind) || format != kFormat) {
+  if (reader.failed()) {
     return std::nullopt;
   }
   const std::size_t head_bytes = 3 + kSha256Bytes + 4 + message.encapsulation.size();

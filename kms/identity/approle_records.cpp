@@ -31,11 +31,6 @@ namespace {
 
 constexpr std::uint8_t kFormat = 1;
 
-bool IsOurs(RecordReader& reader, char kind) {
-  const bool right_kind = reader.Get<std::uint8_t>() == static_cast<std::uint8_t>(kind);
-  return reader.Get<std::uint8_t>() == kFormat && right_kind;
-}
-
 Error Damaged(const char* what) { return Corrupted("damaged entry", what); }
 
 void PutMetadata(const std::map<std::string, std::string>& metadata, RecordWriter& writer) {
@@ -78,7 +73,7 @@ Result<SecretBytes> EncodeAppRole(const StoredAppRole& role) {
 
 Result<StoredAppRole> DecodeAppRole(ByteView encoded) {
   RecordReader reader(encoded);
-  const bool ours = IsOurs(reader, 'R');
+  reader.GetHead('R', kFormat);
   StoredAppRole role;
   role.id = reader.GetUuid();
   role.role_id = reader.GetText();
@@ -89,7 +84,7 @@ Result<StoredAppRole> DecodeAppRole(ByteView encoded) {
   role.settings.secret_id_bound_cidrs = GetCidrs(reader);
   role.settings.parameters = GetTokenParameters(reader);
   const ByteView key = reader.GetRaw(kSecretIdKeyBytes);
-  if (!ours || !reader.Finished()) {
+  if (!reader.Finished()) {
     return Damaged("approle record");
   }
   role.secret_id_key = KMS_TRY(SecretBytes::CopyOf(key));
@@ -113,7 +108,7 @@ Result<SecretBytes> EncodeSecretId(const StoredSecretId& secret_id) {
 
 Result<StoredSecretId> DecodeSecretId(ByteView encoded) {
   RecordReader reader(encoded);
-  const bool ours = IsOurs(reader, 'S');
+  reader.GetHead('S', kFormat);
   StoredSecretId secret_id;
   secret_id.accessor = reader.GetText();
   secret_id.created_unix_seconds = reader.Get<std::int64_t>();
@@ -125,7 +120,7 @@ Result<StoredSecretId> DecodeSecretId(ByteView encoded) {
   secret_id.metadata = GetMetadata(reader);
   secret_id.cidr_list = GetCidrs(reader);
   secret_id.token_bound_cidrs = GetCidrs(reader);
-  if (!ours || !reader.Finished()) {
+  if (!reader.Finished()) {
     return Damaged("secret id record");
   }
   return secret_id;
@@ -139,10 +134,10 @@ Result<SecretBytes> EncodeSecretIdAccessor(const Sha256Digest& secret_id) {
 
 Result<Sha256Digest> DecodeSecretIdAccessor(ByteView encoded) {
   RecordReader reader(encoded);
-  const bool ours = IsOurs(reader, 'A');
+  reader.GetHead('A', kFormat);
   Sha256Digest digest{};
   std::ranges::copy(reader.GetRaw(kSha256Bytes), digest.begin());
-  if (!ours || !reader.Finished()) {
+  if (!reader.Finished()) {
     return Damaged("secret id accessor");
   }
   return digest;
@@ -156,9 +151,9 @@ Result<SecretBytes> EncodeRoleIdIndex(std::string_view role_name) {
 
 Result<std::string> DecodeRoleIdIndex(ByteView encoded) {
   RecordReader reader(encoded);
-  const bool ours = IsOurs(reader, 'I');
+  reader.GetHead('I', kFormat);
   std::string name = reader.GetText();
-  if (!ours || !reader.Finished()) {
+  if (!reader.Finished()) {
     return Damaged("role_id index");
   }
   return name;

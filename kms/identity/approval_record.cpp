@@ -145,8 +145,7 @@ Result<SecretBytes> Approval::Encode() const {
 
 Result<Approval> Approval::Decode(ByteView encoded) {
   RecordReader reader(encoded);
-  const bool ours = reader.Get<std::uint8_t>() == static_cast<std::uint8_t>(kKind) &&
-                    reader.Get<std::uint8_t>() == kFormat;
+  reader.GetHead(kKind, kFormat);
   Approval approval;
   approval.stage = static_cast<ApprovalStage>(reader.Get<std::uint8_t>());
   approval.id = reader.GetUuid();
@@ -163,7 +162,7 @@ Result<Approval> Approval::Decode(ByteView encoded) {
   const ByteView digest = reader.GetRaw(kSha256Bytes);
   const ByteView body = reader.GetSized();
   std::ranges::copy(body, approval.demand.body.Reset(body.size()).begin());
-  if (!ours || !reader.Finished() || !IsKnown(approval.stage) ||
+  if (!reader.Finished() || !IsKnown(approval.stage) ||
       !EqualInConstantTime(digest, approval.demand.Digest())) {
     return Corrupted("damaged entry", "approval");
   }

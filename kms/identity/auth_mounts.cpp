@@ -92,7 +92,7 @@ Result<SecretBytes> Encode(const AuthMount& mount) {
 
 Result<AuthMount> Decode(std::string_view path, ByteView encoded) {
   RecordReader reader(encoded);
-  const bool ours = reader.Get<std::uint8_t>() == 'M' && reader.Get<std::uint8_t>() == kFormat;
+  reader.GetHead('M', kFormat);
   AuthMount mount;
   mount.path = path;
   mount.type = reader.GetText();
@@ -103,8 +103,7 @@ Result<AuthMount> Decode(std::string_view path, ByteView encoded) {
   mount.max_lease_ttl_seconds = reader.Get<std::int64_t>();
   const auto token_type = reader.Get<std::uint8_t>();
   mount.token_type = static_cast<GrantedTokenType>(token_type);
-  if (!ours || token_type > static_cast<std::uint8_t>(GrantedTokenType::kBatch) ||
-      !reader.Finished()) {
+  if (!reader.Finished() || token_type > static_cast<std::uint8_t>(GrantedTokenType::kBatch)) {
     return Corrupted("damaged entry", "auth mount record");
   }
   return mount;

@@ -26,11 +26,6 @@ constexpr std::uint8_t kFormat = 1;
 
 Error Damaged(const char* what) { return Corrupted("damaged entry", what); }
 
-bool IsOurs(RecordReader& reader, char kind) {
-  const bool right_kind = reader.Get<std::uint8_t>() == static_cast<std::uint8_t>(kind);
-  return reader.Get<std::uint8_t>() == kFormat && right_kind;
-}
-
 // Every list of an entry, in the order of the record.
 template <typename Entry>
 auto ListsOf(Entry& entry) {
@@ -62,7 +57,7 @@ Result<SecretBytes> EncodeCertificateEntry(const CertificateEntry& entry) {
 
 Result<CertificateEntry> DecodeCertificateEntry(ByteView encoded) {
   RecordReader reader(encoded);
-  const bool ours = IsOurs(reader, kEntryKind);
+  reader.GetHead(kEntryKind, kFormat);
   CertificateEntry entry;
   entry.certificate = reader.GetText();
   for (std::vector<std::string>* list : ListsOf(entry)) {
@@ -73,7 +68,7 @@ Result<CertificateEntry> DecodeCertificateEntry(ByteView encoded) {
   }
   entry.display_name = reader.GetText();
   entry.parameters = GetTokenParameters(reader);
-  if (!ours || !reader.Finished()) {
+  if (!reader.Finished()) {
     return Damaged("certificate entry");
   }
   return entry;
@@ -87,9 +82,9 @@ Result<SecretBytes> EncodeRevocationListEntry(ByteView der) {
 
 Result<Bytes> DecodeRevocationListEntry(ByteView encoded) {
   RecordReader reader(encoded);
-  const bool ours = IsOurs(reader, kRevocationListKind);
+  reader.GetHead(kRevocationListKind, kFormat);
   Bytes der = CopyOf(reader.GetSized());
-  if (!ours || !reader.Finished()) {
+  if (!reader.Finished()) {
     return Damaged("revocation list");
   }
   return der;
@@ -103,10 +98,10 @@ Result<SecretBytes> EncodeCertSettings(const CertSettings& settings) {
 
 Result<CertSettings> DecodeCertSettings(ByteView encoded) {
   RecordReader reader(encoded);
-  const bool ours = IsOurs(reader, kSettingsKind);
+  reader.GetHead(kSettingsKind, kFormat);
   CertSettings settings;
   settings.disable_binding = reader.GetFlag();
-  if (!ours || !reader.Finished()) {
+  if (!reader.Finished()) {
     return Damaged("settings of a cert mount");
   }
   return settings;

@@ -33,11 +33,6 @@ constexpr std::uint8_t kFormat = 1;
 
 Error Damaged(const char* what) { return Corrupted("damaged entry", what); }
 
-bool IsOurs(RecordReader& reader, char kind) {
-  const bool right_kind = reader.Get<std::uint8_t>() == static_cast<std::uint8_t>(kind);
-  return reader.Get<std::uint8_t>() == kFormat && right_kind;
-}
-
 // One record has one encoding: names are in order and none is there twice.
 template <typename Map>
 void Insert(Map& map, std::string name, typename Map::mapped_type value, RecordReader& reader) {
@@ -149,7 +144,7 @@ Result<SecretBytes> EncodeJwtConfig(const JwtConfig& config) {
 
 Result<JwtConfig> DecodeJwtConfig(ByteView encoded) {
   RecordReader reader(encoded);
-  const bool ours = IsOurs(reader, 'C');
+  reader.GetHead('C', kFormat);
   JwtConfig config;
   config.oidc_discovery_url = reader.GetText();
   config.oidc_discovery_ca_pem = reader.GetText();
@@ -160,7 +155,7 @@ Result<JwtConfig> DecodeJwtConfig(ByteView encoded) {
   config.bound_issuer = reader.GetText();
   config.default_role = reader.GetText();
   config.jwt_supported_algs = GetTexts(reader);
-  if (!ours || !reader.Finished()) {
+  if (!reader.Finished()) {
     return Damaged("jwt configuration");
   }
   return config;
@@ -188,7 +183,7 @@ Result<SecretBytes> EncodeJwtRole(const JwtRole& role) {
 
 Result<JwtRole> DecodeJwtRole(ByteView encoded) {
   RecordReader reader(encoded);
-  const bool ours = IsOurs(reader, 'R');
+  reader.GetHead('R', kFormat);
   JwtRole role;
   JwtConditions& conditions = role.conditions;
   conditions.bound_audiences = GetTexts(reader);
@@ -205,7 +200,7 @@ Result<JwtRole> DecodeJwtRole(ByteView encoded) {
   role.bind_client_certificate = reader.GetFlag();
   role.forbid_replay = reader.GetFlag();
   role.parameters = GetTokenParameters(reader);
-  if (!ours || !reader.Finished()) {
+  if (!reader.Finished()) {
     return Damaged("jwt role");
   }
   return role;
@@ -219,9 +214,9 @@ Result<SecretBytes> EncodeSeenJwt(std::int64_t forget_unix_seconds) {
 
 Result<std::int64_t> DecodeSeenJwt(ByteView encoded) {
   RecordReader reader(encoded);
-  const bool ours = IsOurs(reader, 'X');
+  reader.GetHead('X', kFormat);
   const auto forget = reader.Get<std::int64_t>();
-  if (!ours || !reader.Finished()) {
+  if (!reader.Finished()) {
     return Damaged("seen token");
   }
   return forget;

@@ -26,11 +26,6 @@ std::string PathOf(std::string_view budget) {
   return std::string(kBudgetsPrefix) + std::string(budget);
 }
 
-bool IsOurs(RecordReader& reader, char kind) {
-  const bool right_kind = reader.Get<std::uint8_t>() == static_cast<std::uint8_t>(kind);
-  return reader.Get<std::uint8_t>() == kFormat && right_kind;
-}
-
 Bytes EncodeRates(const RateLimitSettings& rates) {
   std::uint8_t number = 0;
   RecordWriter limits;
@@ -56,8 +51,9 @@ Bytes EncodeRates(const RateLimitSettings& rates) {
 
 Result<RateLimitSettings> DecodeRates(ByteView encoded) {
   RecordReader reader(encoded);
-  bool good = IsOurs(reader, 'L');
+  reader.GetHead('L', kFormat);
   RateLimitSettings rates;
+  bool good = true;
   const auto number = reader.Get<std::uint8_t>();
   for (std::uint8_t i = 0; i < number && good && !reader.failed(); ++i) {
     const auto route_class = reader.Get<std::uint8_t>();
@@ -94,7 +90,7 @@ Bytes EncodeBudget(const DecryptionBudget& budget) {
 
 Result<DecryptionBudget> DecodeBudget(std::string name, ByteView encoded) {
   RecordReader reader(encoded);
-  const bool ours = IsOurs(reader, 'B');
+  reader.GetHead('B', kFormat);
   DecryptionBudget budget;
   budget.name = std::move(name);
   budget.environment = reader.GetText();
@@ -104,7 +100,7 @@ Result<DecryptionBudget> DecodeBudget(std::string name, ByteView encoded) {
   budget.rows_per_hour = reader.Get<std::int64_t>();
   budget.action = reader.GetFlag() ? BudgetAction::kStop : BudgetAction::kAlarm;
   const Result<IdentityName> canonical = IdentityName::Parse(budget.name);
-  if (!ours || !reader.Finished() || !canonical || canonical->text() != budget.name ||
+  if (!reader.Finished() || !canonical || canonical->text() != budget.name ||
       !CheckDecryptionBudget(budget)) {
     return Corrupted("damaged entry", "decryption budget");
   }

@@ -36,9 +36,9 @@ Result<SecretBytes> Encode(std::string_view text) {
 
 Result<std::string> Decode(ByteView encoded, std::string_view name) {
   RecordReader reader(encoded);
-  const bool ours = reader.Get<std::uint8_t>() == 'P' && reader.Get<std::uint8_t>() == kFormat;
+  reader.GetHead('P', kFormat);
   std::string text = reader.GetText();
-  if (!ours || !reader.Finished()) {
+  if (!reader.Finished()) {
     return Corrupted("damaged entry", "record of policy " + std::string(name));
   }
   return text;

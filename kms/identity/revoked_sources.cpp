@@ -28,9 +28,9 @@ constexpr int kAttempts = 8;
 
 Result<std::int64_t> DecodeBound(ByteView encoded) {
   RecordReader reader(encoded);
-  const bool ours = reader.Get<std::uint8_t>() == 'W' && reader.Get<std::uint8_t>() == kFormat;
+  reader.GetHead('W', kFormat);
   const auto bound = reader.Get<std::int64_t>();
-  if (!ours || !reader.Finished()) {
+  if (!reader.Finished()) {
     return Corrupted("damaged entry", "token stamps record");
   }
   return bound;
@@ -60,7 +60,7 @@ Status RevokedSources::Read(const std::string& path) {
     return Ok();
   }
   RecordReader reader(entry->value.View());
-  const bool ours = reader.Get<std::uint8_t>() == 'V' && reader.Get<std::uint8_t>() == kFormat;
+  reader.GetHead('V', kFormat);
   const auto stamp = reader.Get<std::int64_t>();
   const bool with_role = reader.GetFlag();
   const bool with_alias = reader.GetFlag();
@@ -68,7 +68,7 @@ Status RevokedSources::Read(const std::string& path) {
   std::get<0>(source) = reader.GetText();
   std::string role = reader.GetText();
   std::string alias = reader.GetText();
-  if (!ours || !reader.Finished()) {
+  if (!reader.Finished()) {
     return Corrupted("damaged entry", "revoked source record");
   }
   if (with_role) {

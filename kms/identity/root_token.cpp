@@ -29,12 +29,12 @@ Result<SecretBytes> Encode(const RootToken& token) {
 
 Result<RootToken> Decode(ByteView encoded) {
   RecordReader reader(encoded);
-  const bool ours = reader.Get<std::uint8_t>() == 'T' && reader.Get<std::uint8_t>() == kFormat;
+  reader.GetHead('T', kFormat);
   RootToken token;
   token.revoked = reader.GetFlag();
   token.created_unix_seconds = reader.Get<std::int64_t>();
   std::ranges::copy(reader.GetRaw(kSha256Bytes), token.digest.begin());
-  if (!ours || !reader.Finished()) {
+  if (!reader.Finished()) {
     return Corrupted("damaged entry", "root token record");
   }
   return token;

@@ -60,10 +60,10 @@ Sha256Digest Hmac(ByteView pads, ByteView message) {
 
 Result<TokenKey> Decode(ByteView record) {
   RecordReader reader(record);
-  const bool ours = reader.Get<std::uint8_t>() == 'K' && reader.Get<std::uint8_t>() == kFormat;
+  reader.GetHead('K', kFormat);
   const ByteView of_tokens = reader.GetRaw(kSecretBytes);
   const ByteView of_entities = reader.GetRaw(kSecretBytes);
-  if (!ours || !reader.Finished()) {
+  if (!reader.Finished()) {
     return Corrupted("damaged entry", "token key record");
   }
   return TokenKey::FromSecrets(of_tokens, of_entities);

@@ -123,7 +123,7 @@ Result<SecretBytes> EncodeToken(const StoredToken& token) {
 
 Result<StoredToken> DecodeToken(ByteView encoded, const Sha256Digest& id) {
   RecordReader reader(encoded);
-  const bool ours = reader.Get<std::uint8_t>() == 'I' && reader.Get<std::uint8_t>() == kFormat;
+  reader.GetHead('I', kFormat);
   const auto type = reader.Get<std::uint8_t>();
   const auto flags = reader.Get<std::uint8_t>();
   StoredToken token;
@@ -146,7 +146,7 @@ Result<StoredToken> DecodeToken(ByteView encoded, const Sha256Digest& id) {
   if ((flags & kWithParent) != 0) {
     token.parent = {.id = GetDigest(reader), .issued_stamp = reader.Get<std::int64_t>()};
   }
-  if (!ours || type > 1 || flags > kAllFlags || !reader.Finished()) {
+  if (type > 1 || flags > kAllFlags || !reader.Finished()) {
     return Corrupted("damaged entry", "token record");
   }
   return token;
@@ -195,9 +195,9 @@ Result<SecretBytes> EncodeAccessor(const Sha256Digest& token) {
 
 Result<Sha256Digest> DecodeAccessor(ByteView encoded) {
   RecordReader reader(encoded);
-  const bool ours = reader.Get<std::uint8_t>() == 'J' && reader.Get<std::uint8_t>() == kFormat;
+  reader.GetHead('J', kFormat);
   const Sha256Digest token = GetDigest(reader);
-  if (!ours || !reader.Finished()) {
+  if (!reader.Finished()) {
     return Corrupted("damaged entry", "accessor record");
   }
   return token;

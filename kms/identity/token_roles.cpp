@@ -38,7 +38,7 @@ Result<SecretBytes> Encode(const TokenRole& role) {
 
 Result<TokenRole> Decode(ByteView encoded) {
   RecordReader reader(encoded);
-  const bool ours = reader.Get<std::uint8_t>() == 'O' && reader.Get<std::uint8_t>() == kFormat;
+  reader.GetHead('O', kFormat);
   TokenRole role;
   role.orphan = reader.GetFlag();
   role.renewable = reader.GetFlag();
@@ -48,7 +48,7 @@ Result<TokenRole> Decode(ByteView encoded) {
   role.allowed_policies_glob = GetTexts(reader);
   role.disallowed_policies_glob = GetTexts(reader);
   role.parameters = GetTokenParameters(reader);
-  if (!ours || !reader.Finished()) {
+  if (!reader.Finished()) {
     return Corrupted("damaged entry", "token role record");
   }
   return role;

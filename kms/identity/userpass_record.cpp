@@ -80,8 +80,7 @@ Result<SecretBytes> EncodeUser(const StoredUser& user) {
 
 Result<StoredUser> DecodeUser(ByteView encoded) {
   RecordReader reader(encoded);
-  const bool ours = reader.Get<std::uint8_t>() == static_cast<std::uint8_t>(kKind) &&
-                    reader.Get<std::uint8_t>() == kFormat;
+  reader.GetHead(kKind, kFormat);
   StoredUser user;
   user.password_hash = reader.GetText();
   user.parameters = GetTokenParameters(reader);
@@ -89,7 +88,7 @@ Result<StoredUser> DecodeUser(ByteView encoded) {
   user.pending = GetFactor(reader);
   KMS_TRY(GetSecrets(reader, user.active));
   KMS_TRY(GetSecrets(reader, user.pending));
-  if (!ours || !reader.Finished()) {
+  if (!reader.Finished()) {
     return Corrupted("damaged entry", "user record");
   }
   return user;

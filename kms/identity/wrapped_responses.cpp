@@ -129,8 +129,7 @@ Result<SecretBytes> WrappedResponses::Encode(const Record& record, const Respons
 
 Result<WrappedResponses::Record> WrappedResponses::Decode(ByteView encoded) {
   RecordReader reader(encoded);
-  const bool ours = reader.Get<std::uint8_t>() == static_cast<std::uint8_t>(kKind) &&
-                    reader.Get<std::uint8_t>() == kFormat;
+  reader.GetHead(kKind, kFormat);
   Record record;
   record.stage = static_cast<Stage>(reader.Get<std::uint8_t>());
   record.claim = reader.GetUuid();
@@ -148,7 +147,7 @@ Result<WrappedResponses::Record> WrappedResponses::Decode(ByteView encoded) {
   record.content.data = reader.GetText();
   record.content.auth = reader.GetText();
   const bool known = record.stage == Stage::kWaiting || record.stage == Stage::kRead;
-  if (!ours || !known || !reader.Finished()) {
+  if (!known || !reader.Finished()) {
     return Corrupted("damaged entry", "wrapped answer");
   }
   return record;

@@ -22,11 +22,8 @@ namespace {
 
 constexpr char kKind = 'Q';
 constexpr std::uint8_t kFormat = 1;
+constexpr std::string_view kWhat = "recovery shares";
 constexpr std::size_t kMaxHolderName = 64;
-
-Error Damaged(std::string_view how) {
-  return Corrupted("damaged recovery shares: " + std::string(how));
-}
 
 void PutSplit(const SplitKey& split, RecordWriter& writer) {
   writer.PutRaw(split.environment_id.View());
@@ -60,14 +57,14 @@ bool IsNameCharacter(char c) {
 Status CheckSplit(const SplitKey& split) {
   if (split.shares.empty() || split.shares.size() > kMaxSecretShares || split.threshold == 0 ||
       split.threshold > split.shares.size() || split.check.size() != kSplitCheckBytes) {
-    return Damaged("wrong numbers");
+    return DamagedRecord(kWhat, "wrong numbers");
   }
   std::uint64_t seen = 0;
   for (const EncryptedShare& share : split.shares) {
     const std::uint64_t bit = std::uint64_t{1} << (share.number & 63U);
     if (share.number == 0 || share.number > kMaxSecretShares || (seen & bit) != 0 ||
         share.check.size() != kSplitCheckBytes || !CheckHolderName(share.holder).has_value()) {
-      return Damaged("a share that cannot be");
+      return DamagedRecord(kWhat, "a share that cannot be");
     }
     seen |= bit;
   }
@@ -97,13 +94,7 @@ Bytes SplitKey::Encode() const {
 
 Result<SplitKey> SplitKey::Decode(ByteView encoded) {
   RecordReader reader(encoded);
-  if (reader.Get<std::uint8_t>() != static_cast<std::uint8_t>(kKind)) {
-    return Damaged("not one of ours");
-  }
-  const auto format = reader.Get<std::uint8_t>();
-  if (format != kFormat) {
-    return Damaged("unknown format " + std::to_string(format) + "; it may be of a newer release");
-  }
+  KMS_TRY(ReadHead(reader, kKind, kFormat, kWhat));
   SplitKey split;
   split.environment_id = reader.GetUuid();
   split.environment = reader.GetText();
@@ -121,7 +112,7 @@ Result<SplitKey> SplitKey::Decode(ByteView encoded) {
     split.shares.push_back(std::move(share));
   }
   if (!reader.Finished()) {
-    return Damaged("wrong length");
+    return DamagedRecord(kWhat, "wrong length");
   }
   KMS_TRY(CheckSplit(split));
   return split;

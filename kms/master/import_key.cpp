@@ -12,12 +12,12 @@
 #include <algorithm>
 #include <string_view>
 
-#include "kms/master/record_form.h"
+#include "kms/base/record_codec.h"
 
 namespace kms {
 namespace {
 
-constexpr std::uint8_t kKind = 'I';
+constexpr char kKind = 'I';
 constexpr std::uint8_t kFormat = 1;
 constexpr std::string_view kWhat = "import key record";
 
@@ -30,9 +30,7 @@ OaepPlace ImportKeyRecord::PlaceOf(HashAlgorithm hash) const {
 }
 
 Bytes ImportKeyRecord::Encode() const {
-  record_form::Writer writer;
-  writer.Put(kKind);
-  writer.Put(kFormat);
+  RecordWriter writer(kKind, kFormat);
   writer.PutRaw(id.View());
   writer.Put(created_unix_seconds);
   for (const OaepPlace place : places) writer.Put(static_cast<std::uint8_t>(place));
@@ -45,15 +43,15 @@ Bytes ImportKeyRecord::Encode() const {
 }
 
 Result<ImportKeyRecord> ImportKeyRecord::Decode(ByteView encoded) {
-  record_form::Reader reader(encoded);
-  KMS_TRY(record_form::CheckHead(reader, kKind, kFormat, kWhat));
+  RecordReader reader(encoded);
+  KMS_TRY(ReadHead(reader, kKind, kFormat, kWhat));
   ImportKeyRecord record;
   record.id = reader.GetUuid();
   record.created_unix_seconds = reader.Get<std::int64_t>();
   for (OaepPlace& place : record.places) {
     const auto number = reader.Get<std::uint8_t>();
     if (number > static_cast<std::uint8_t>(OaepPlace::kWorker)) {
-      return record_form::Unknown(kWhat, "place of the padding", number);
+      return UnknownInRecord(kWhat, "place of the padding", number);
     }
     place = static_cast<OaepPlace>(number);
   }
@@ -62,7 +60,7 @@ Result<ImportKeyRecord> ImportKeyRecord::Decode(ByteView encoded) {
   record.token_serial = reader.GetText();
   record.module_description = reader.GetText();
   record.public_key = CopyOf(reader.GetSized());
-  if (!reader.Finished()) return record_form::Damaged(kWhat, "wrong length");
+  if (!reader.Finished()) return DamagedRecord(kWhat, "wrong length");
   return record;
 }
 

@@ -19,13 +19,12 @@
 #include "kms/base/digest.h"
 #include "kms/base/record_codec.h"
 #include "kms/crypto/hkdf.h"
-#include "kms/master/record_form.h"
 
 namespace kms {
 
 namespace {
 
-constexpr std::uint8_t kGroupKind = 'G';
+constexpr char kGroupKind = 'G';
 constexpr std::uint8_t kGroupFormat = 1;
 constexpr std::uint8_t kGroupFormatWithLosses = 2;
 constexpr std::size_t kMaxHsmName = 32;
@@ -215,7 +214,7 @@ bool EveryVersionIsWrapped(const GroupMaterial& material, const Uuid& id) {
 
 using Losses = std::map<std::string, std::uint32_t, std::less<>>;
 
-void PutLosses(const Losses& losses, record_form::Writer& writer) {
+void PutLosses(const Losses& losses, RecordWriter& writer) {
   writer.Put(static_cast<std::uint32_t>(losses.size()));
   for (const auto& [hsm, times] : losses) {
     writer.PutText(hsm);
@@ -224,7 +223,7 @@ void PutLosses(const Losses& losses, record_form::Writer& writer) {
 }
 
 // One record has one encoding: names are in order, and none was lost zero times.
-Losses GetLosses(record_form::Reader& reader) {
+Losses GetLosses(RecordReader& reader) {
   Losses losses;
   const auto count = reader.Get<std::uint32_t>();
   for (std::uint32_t index = 0; index < count && !reader.failed(); ++index) {
@@ -269,7 +268,7 @@ std::uint32_t KeyGroup::LossesOf(std::string_view hsm) const {
 }
 
 Bytes KeyGroup::Encode() const {
-  record_form::Writer writer('G', losses.empty() ? kGroupFormat : kGroupFormatWithLosses);
+  RecordWriter writer(kGroupKind, losses.empty() ? kGroupFormat : kGroupFormatWithLosses);
   writer.Put(current_master);
   writer.Put(static_cast<std::uint32_t>(members.size()));
   for (const GroupMember& member : members) {
@@ -290,10 +289,8 @@ Bytes KeyGroup::Encode() const {
 
 Result<KeyGroup> KeyGroup::Decode(ByteView encoded) {
   constexpr std::string_view kWhat = "record of an environment's HSMs";
-  const bool has_losses = encoded.size() > 1 && encoded[1] == kGroupFormatWithLosses;
-  record_form::Reader reader(encoded);
-  KMS_TRY(record_form::CheckHead(reader, kGroupKind,
-                                 has_losses ? kGroupFormatWithLosses : kGroupFormat, kWhat));
+  RecordReader reader(encoded);
+  const std::uint8_t format = KMS_TRY(ReadHead(reader, kGroupKind, kGroupFormatWithLosses, kWhat));
   KeyGroup group;
   group.current_master = reader.Get<MasterKeyVersion>();
   const auto members = reader.Get<std::uint32_t>();
@@ -318,11 +315,11 @@ Result<KeyGroup> KeyGroup::Decode(ByteView encoded) {
     const ByteView check = reader.GetRaw(KeyCheck{}.size());
     std::ranges::copy(check, group.key_checks[version].begin());
   }
-  if (has_losses) {
+  if (format == kGroupFormatWithLosses) {
     group.losses = GetLosses(reader);
   }
   if (!reader.Finished() || group.members.empty() || group.current_master == 0) {
-    return record_form::Damaged(kWhat, "malformed");
+    return DamagedRecord(kWhat, "malformed");
   }
   return group;
 }

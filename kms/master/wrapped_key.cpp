@@ -16,27 +16,18 @@
 #include "kms/master/wrapped_key.h"
 
 #include "kms/base/digest.h"
-#include "kms/master/record_form.h"
+#include "kms/base/record_codec.h"
 
 namespace kms {
 namespace {
 
-using record_form::Damaged;
-using record_form::Reader;
-using record_form::Unknown;
-using record_form::Writer;
-
-constexpr std::uint8_t kWrappedKeyKind = 'W';
-constexpr std::uint8_t kMasterKeyRecordKind = 'M';
+constexpr char kWrappedKeyKind = 'W';
+constexpr char kMasterKeyRecordKind = 'M';
 constexpr std::uint8_t kFormat = 1;
-
-Status CheckHead(Reader& reader, std::uint8_t kind, std::string_view what) {
-  return record_form::CheckHead(reader, kind, kFormat, what);
-}
 
 Result<WrapMechanism> DecodeMechanism(std::uint8_t number, std::string_view what) {
   const auto mechanism = static_cast<WrapMechanism>(number);
-  if (WrapMechanismName(mechanism).empty()) return Unknown(what, "wrap mechanism", number);
+  if (WrapMechanismName(mechanism).empty()) return UnknownInRecord(what, "wrap mechanism", number);
   return mechanism;
 }
 
@@ -56,9 +47,7 @@ std::string_view WrapMechanismName(WrapMechanism mechanism) {
 }
 
 Bytes WrappedKey::Encode() const {
-  Writer writer;
-  writer.Put(kWrappedKeyKind);
-  writer.Put(kFormat);
+  RecordWriter writer(kWrappedKeyKind, kFormat);
   writer.Put(static_cast<std::uint8_t>(mechanism));
   writer.Put(static_cast<std::uint8_t>(nonce_origin));
   writer.Put(tag_bytes);
@@ -75,13 +64,13 @@ Bytes WrappedKey::Encode() const {
 
 Result<WrappedKey> WrappedKey::Decode(ByteView encoded) {
   constexpr std::string_view kWhat = "wrapped key";
-  Reader reader(encoded);
-  KMS_TRY(CheckHead(reader, kWrappedKeyKind, kWhat));
+  RecordReader reader(encoded);
+  KMS_TRY(ReadHead(reader, kWrappedKeyKind, kFormat, kWhat));
   WrappedKey key;
   key.mechanism = KMS_TRY(DecodeMechanism(reader.Get<std::uint8_t>(), kWhat));
   const auto origin = reader.Get<std::uint8_t>();
   if (origin > static_cast<std::uint8_t>(NonceOrigin::kAppended)) {
-    return Unknown(kWhat, "nonce origin", origin);
+    return UnknownInRecord(kWhat, "nonce origin", origin);
   }
   key.nonce_origin = static_cast<NonceOrigin>(origin);
   key.tag_bytes = reader.Get<std::uint8_t>();
@@ -93,14 +82,12 @@ Result<WrappedKey> WrappedKey::Decode(ByteView encoded) {
   key.token_serial = reader.GetText();
   key.nonce = CopyOf(reader.GetSized());
   key.blob = CopyOf(reader.GetSized());
-  if (!reader.Finished()) return Damaged(kWhat, "wrong length");
+  if (!reader.Finished()) return DamagedRecord(kWhat, "wrong length");
   return key;
 }
 
 Bytes MasterKeyRecord::Encode() const {
-  Writer writer;
-  writer.Put(kMasterKeyRecordKind);
-  writer.Put(kFormat);
+  RecordWriter writer(kMasterKeyRecordKind, kFormat);
   writer.Put(static_cast<std::uint8_t>(mechanism));
   writer.Put(static_cast<std::uint8_t>(gcm_layout));
   writer.Put(static_cast<std::uint8_t>(unwrap_needs_value_length ? 1 : 0));
@@ -118,15 +105,15 @@ Bytes MasterKeyRecord::Encode() const {
 
 Result<MasterKeyRecord> MasterKeyRecord::Decode(ByteView encoded) {
   constexpr std::string_view kWhat = "master key record";
-  Reader reader(encoded);
-  KMS_TRY(CheckHead(reader, kMasterKeyRecordKind, kWhat));
+  RecordReader reader(encoded);
+  KMS_TRY(ReadHead(reader, kMasterKeyRecordKind, kFormat, kWhat));
   MasterKeyRecord record;
   record.mechanism = KMS_TRY(DecodeMechanism(reader.Get<std::uint8_t>(), kWhat));
   const auto layout = static_cast<GcmParameterLayout>(reader.Get<std::uint8_t>());
   const auto needs_length = reader.Get<std::uint8_t>();
   if ((layout != GcmParameterLayout::kWithIvBits && layout != GcmParameterLayout::kWithoutIvBits) ||
       needs_length > 1) {
-    return Damaged(kWhat, "unknown mechanism parameters");
+    return DamagedRecord(kWhat, "unknown mechanism parameters");
   }
   record.gcm_layout = layout;
   record.unwrap_needs_value_length = needs_length == 1;
@@ -139,7 +126,7 @@ Result<MasterKeyRecord> MasterKeyRecord::Decode(ByteView encoded) {
   record.module_description = reader.GetText();
   record.public_key = CopyOf(reader.GetSized());
   const ByteView sentinel = reader.GetSized();
-  if (!reader.Finished()) return Damaged(kWhat, "wrong length");
+  if (!reader.Finished()) return DamagedRecord(kWhat, "wrong length");
   record.sentinel = KMS_TRY(WrappedKey::Decode(sentinel));
   return record;
 }

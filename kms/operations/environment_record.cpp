@@ -24,29 +24,6 @@ namespace {
 constexpr std::uint8_t kFormat = 1;
 constexpr std::uint8_t kPendingFormat = 2;
 
-Error Damaged(std::string_view what, std::string_view how) {
-  return Corrupted("damaged " + std::string(what) + ": " + std::string(how));
-}
-
-// Returns the format: 1 up to the `newest`.
-Result<std::uint8_t> ReadHead(RecordReader& reader, char kind, std::uint8_t newest,
-                              std::string_view what) {
-  if (reader.Get<std::uint8_t>() != static_cast<std::uint8_t>(kind)) {
-    return Damaged(what, "not one of ours");
-  }
-  const auto format = reader.Get<std::uint8_t>();
-  if (reader.failed() || format == 0 || format > newest) {
-    return Damaged(what, "format " + std::to_string(format) + " is unknown, this release reads " +
-                             std::to_string(newest));
-  }
-  return format;
-}
-
-Status CheckHead(RecordReader& reader, char kind, std::string_view what) {
-  KMS_TRY(ReadHead(reader, kind, kFormat, what));
-  return Ok();
-}
-
 void PutSettings(const EnvironmentSettings& settings, RecordWriter& writer) {
   writer.PutText(settings.description);
   writer.PutFlag(settings.is_protected);
@@ -95,7 +72,7 @@ Bytes EnvironmentRecord::Encode() const {
 Result<EnvironmentRecord> EnvironmentRecord::Decode(ByteView encoded) {
   constexpr std::string_view kWhat = "environment record";
   RecordReader reader(encoded);
-  KMS_TRY(CheckHead(reader, 'E', kWhat));
+  KMS_TRY(ReadHead(reader, 'E', kFormat, kWhat));
   EnvironmentRecord record;
   record.stage = static_cast<EnvironmentStage>(reader.Get<std::uint8_t>());
   record.identity.id = reader.GetUuid();
@@ -106,7 +83,7 @@ Result<EnvironmentRecord> EnvironmentRecord::Decode(ByteView encoded) {
   const bool known =
       record.stage == EnvironmentStage::kActive || record.stage == EnvironmentStage::kDeleting;
   if (!reader.Finished() || !known) {
-    return Damaged(kWhat, "malformed");
+    return DamagedRecord(kWhat, "malformed");
   }
   return record;
 }
@@ -138,7 +115,7 @@ Result<PendingEnvironment> PendingEnvironment::Decode(ByteView encoded) {
     }
   }
   if (!reader.Finished() || pending.hsms.empty()) {
-    return Damaged(kWhat, "malformed");
+    return DamagedRecord(kWhat, "malformed");
   }
   return pending;
 }
@@ -154,14 +131,14 @@ Bytes RootRecord::Encode() const {
 Result<RootRecord> RootRecord::Decode(ByteView encoded) {
   constexpr std::string_view kWhat = "root record of the store";
   RecordReader reader(encoded);
-  KMS_TRY(CheckHead(reader, 'R', kWhat));
+  KMS_TRY(ReadHead(reader, 'R', kFormat, kWhat));
   RootRecord root;
   root.stage = static_cast<RootStage>(reader.Get<std::uint8_t>());
   root.sys_id = reader.GetUuid();
   root.sys_master_key_id = reader.GetUuid();
   const bool known = root.stage == RootStage::kCreating || root.stage == RootStage::kInitialised;
   if (!reader.Finished() || !known) {
-    return Damaged(kWhat, "malformed");
+    return DamagedRecord(kWhat, "malformed");
   }
   return root;
 }

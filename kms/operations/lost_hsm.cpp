@@ -19,11 +19,8 @@ namespace {
 
 constexpr char kKind = 'L';
 constexpr std::uint8_t kFormat = 1;
+constexpr std::string_view kWhat = "record of a lost HSM";
 constexpr std::size_t kPage = 500;
-
-Error Damaged(const std::string& how) {
-  return Corrupted("damaged record of a lost HSM: " + how + "; restore the store from a backup");
-}
 
 LostMasterKey GetMasterKey(RecordReader& reader) {
   LostMasterKey key;
@@ -87,13 +84,7 @@ Bytes LostHsm::Encode() const {
 
 Result<LostHsm> LostHsm::Decode(ByteView encoded) {
   RecordReader reader(encoded);
-  if (reader.Get<std::uint8_t>() != static_cast<std::uint8_t>(kKind)) {
-    return Damaged("not one of ours");
-  }
-  if (const auto format = reader.Get<std::uint8_t>(); format != kFormat) {
-    return Damaged("format " + std::to_string(format) + " is unknown, this release reads " +
-                   std::to_string(kFormat));
-  }
+  KMS_TRY(ReadHead(reader, kKind, kFormat, kWhat));
   LostHsm lost;
   lost.id = reader.GetUuid();
   lost.hsm = reader.GetText();
@@ -106,7 +97,7 @@ Result<LostHsm> LostHsm::Decode(ByteView encoded) {
     lost.master_keys.push_back(GetMasterKey(reader));
   }
   if (!reader.Finished()) {
-    return Damaged("malformed");
+    return DamagedRecord(kWhat, "malformed; restore the store from a backup");
   }
   return lost;
 }

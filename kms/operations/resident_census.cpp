@@ -36,15 +36,7 @@ Error Damaged(std::string detail) { return Corrupted("damaged entry", std::move(
 
 Result<Entry> Decode(ByteView encoded) {
   RecordReader reader(encoded);
-  if (reader.Get<std::uint8_t>() != static_cast<std::uint8_t>(kKind)) {
-    return Damaged("an entry of a key in an HSM");
-  }
-  const auto format = reader.Get<std::uint8_t>();
-  if (format != kFormat) {
-    return Corrupted("a stored entry of a key in an HSM has format " +
-                     std::to_string(unsigned{format}) + ", this program reads format " +
-                     std::to_string(unsigned{kFormat}));
-  }
+  KMS_TRY(ReadHead(reader, kKind, kFormat, "entry of a key in an HSM"));
   Entry entry;
   const auto stage = reader.Get<std::uint8_t>();
   entry.stage = static_cast<ResidentStage>(stage);

@@ -8,20 +8,16 @@
 #include <set>
 #include <utility>
 
+#include "kms/base/record_codec.h"
 #include "kms/crypto/shamir.h"
 #include "kms/crypto/share_encryption.h"
 #include "kms/keys/split_key.h"
-#include "kms/master/record_form.h"
 
 namespace kms {
 
 namespace {
 
-using record_form::Damaged;
-using record_form::Reader;
-using record_form::Writer;
-
-constexpr std::uint8_t kKind = 'R';
+constexpr char kKind = 'R';
 constexpr std::uint8_t kFormat = 1;
 constexpr std::string_view kWhat = "recovery recipients";
 constexpr std::size_t kVersionDigits = 10;
@@ -86,9 +82,7 @@ Status RecoveryRecipients::Check() const {
 }
 
 Bytes RecoveryRecipients::Encode() const {
-  Writer writer;
-  writer.Put(kKind);
-  writer.Put(kFormat);
+  RecordWriter writer(kKind, kFormat);
   writer.Put(threshold);
   writer.Put(static_cast<std::uint8_t>(recipients.size()));
   for (const RecoveryRecipient& recipient : recipients) {
@@ -99,8 +93,8 @@ Bytes RecoveryRecipients::Encode() const {
 }
 
 Result<RecoveryRecipients> RecoveryRecipients::Decode(ByteView encoded) {
-  Reader reader(encoded);
-  KMS_TRY(record_form::CheckHead(reader, kKind, kFormat, kWhat));
+  RecordReader reader(encoded);
+  KMS_TRY(ReadHead(reader, kKind, kFormat, kWhat));
   RecoveryRecipients decoded;
   decoded.threshold = reader.Get<std::uint8_t>();
   const auto count = reader.Get<std::uint8_t>();
@@ -111,11 +105,11 @@ Result<RecoveryRecipients> RecoveryRecipients::Decode(ByteView encoded) {
     decoded.recipients.push_back(std::move(recipient));
   }
   if (!reader.Finished()) {
-    return Damaged(kWhat, "wrong length");
+    return DamagedRecord(kWhat, "wrong length");
   }
   const Status good = decoded.Check();
   if (!good.has_value()) {
-    return Damaged(kWhat, good.error().public_message);
+    return DamagedRecord(kWhat, good.error().public_message);
   }
   return decoded;
 }

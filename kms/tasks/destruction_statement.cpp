@@ -25,13 +25,10 @@ namespace {
 constexpr char kKind = 'D';
 constexpr std::uint8_t kFormat = 1;
 constexpr std::uint8_t kFormatWithLost = 2;
+constexpr std::string_view kWhat = "statement of a destroyed master key";
 constexpr std::string_view kPrefix = "statements/";
 constexpr std::size_t kPage = 500;
 constexpr std::size_t kMaxTextBytes = 1024;
-
-Error Damaged(const std::string& how) {
-  return Corrupted("damaged statement of a destroyed master key: " + how);
-}
 
 // `"name":"value"`, with what stands before it.
 void AppendMember(std::string_view before, std::string_view name, std::string_view value,
@@ -154,14 +151,7 @@ Bytes DestructionStatement::Encode() const {
 
 Result<DestructionStatement> DestructionStatement::Decode(ByteView encoded) {
   RecordReader reader(encoded);
-  if (reader.Get<std::uint8_t>() != static_cast<std::uint8_t>(kKind)) {
-    return Damaged("not one of ours");
-  }
-  const auto format = reader.Get<std::uint8_t>();
-  if (format != kFormat && format != kFormatWithLost) {
-    return Damaged("format " + std::to_string(format) + " is unknown, this release reads " +
-                   std::to_string(kFormatWithLost));
-  }
+  const std::uint8_t format = KMS_TRY(ReadHead(reader, kKind, kFormatWithLost, kWhat));
   DestructionStatement statement;
   statement.id = reader.GetUuid();
   statement.environment = reader.GetText();
@@ -183,7 +173,7 @@ Result<DestructionStatement> DestructionStatement::Decode(ByteView encoded) {
     reader.Fail();  // one record has one encoding
   }
   if (!reader.Finished()) {
-    return Damaged("malformed");
+    return DamagedRecord(kWhat, "malformed");
   }
   return statement;
 }

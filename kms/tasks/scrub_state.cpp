@@ -20,6 +20,7 @@ namespace {
 
 constexpr char kKind = 'S';
 constexpr std::uint8_t kFormat = 1;
+constexpr std::string_view kWhat = "record of the scrub";
 
 constexpr std::array kTargets = {
     std::pair{ScrubTarget::kWrap, std::string_view{"wrap"}},
@@ -27,8 +28,6 @@ constexpr std::array kTargets = {
     std::pair{ScrubTarget::kRecord, std::string_view{"record"}},
     std::pair{ScrubTarget::kStore, std::string_view{"store"}},
 };
-
-Error Damaged(const std::string& how) { return Corrupted("damaged record of the scrub: " + how); }
 
 void PutCounts(const ScrubCounts& counts, RecordWriter& writer) {
   writer.Put(counts.wraps);
@@ -97,14 +96,7 @@ Bytes ScrubState::Encode() const {
 
 Result<ScrubState> ScrubState::Decode(ByteView encoded) {
   RecordReader reader(encoded);
-  if (reader.Get<std::uint8_t>() != static_cast<std::uint8_t>(kKind)) {
-    return Damaged("not one of ours");
-  }
-  const auto format = reader.Get<std::uint8_t>();
-  if (!reader.failed() && format != kFormat) {
-    return Damaged("format " + std::to_string(format) + " is unknown, this release reads " +
-                   std::to_string(kFormat));
-  }
+  KMS_TRY(ReadHead(reader, kKind, kFormat, kWhat));
   ScrubState state;
   state.started_unix_seconds = reader.Get<std::int64_t>();
   state.finished_unix_seconds = reader.Get<std::int64_t>();
@@ -121,7 +113,7 @@ Result<ScrubState> ScrubState::Decode(ByteView encoded) {
     state.findings.push_back(GetFinding(reader));
   }
   if (!reader.Finished()) {
-    return Damaged("malformed");
+    return DamagedRecord(kWhat, "malformed");
   }
   return state;
 }

@@ -20,8 +20,7 @@ namespace {
 
 constexpr char kKind = 'T';
 constexpr std::uint8_t kFormat = 1;
-
-Error Damaged(const std::string& how) { return Corrupted("damaged record of a task: " + how); }
+constexpr std::string_view kWhat = "record of a task";
 
 bool IsKnown(TaskKind kind) {
   switch (kind) {
@@ -131,13 +130,7 @@ Bytes TaskRecord::Encode() const {
 
 Result<TaskRecord> TaskRecord::Decode(ByteView encoded) {
   RecordReader reader(encoded);
-  if (reader.Get<std::uint8_t>() != static_cast<std::uint8_t>(kKind)) {
-    return Damaged("not one of ours");
-  }
-  if (const auto format = reader.Get<std::uint8_t>(); format != kFormat) {
-    return Damaged("format " + std::to_string(format) + " is unknown, this release reads " +
-                   std::to_string(kFormat));
-  }
+  KMS_TRY(ReadHead(reader, kKind, kFormat, kWhat));
   TaskRecord record;
   record.kind = static_cast<TaskKind>(reader.Get<std::uint8_t>());
   record.state = static_cast<TaskState>(reader.Get<std::uint8_t>());
@@ -159,7 +152,7 @@ Result<TaskRecord> TaskRecord::Decode(ByteView encoded) {
   record.asked_by = reader.GetText();
   record.accessor = reader.GetText();
   if (!reader.Finished() || !IsKnown(record.kind) || !IsKnown(record.state)) {
-    return Damaged("malformed");
+    return DamagedRecord(kWhat, "malformed");
   }
   return record;
 }
