@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "kms/base/record_codec.h"
+#include "kms/store/list_all.h"
 
 namespace kms {
 
@@ -18,7 +19,6 @@ constexpr char kKind = 'B';
 constexpr std::uint8_t kFormat = 1;
 constexpr std::string_view kWhat = "backup record";
 constexpr std::string_view kPrefix = "backups/";
-constexpr std::size_t kPage = 500;
 constexpr std::uint32_t kMostMasterKeys = 100'000;
 constexpr std::int64_t kShownAfterExpirySeconds = std::int64_t{7} * 24 * 3600;
 
@@ -118,19 +118,11 @@ Status BackupList::DropLongExpired(const std::vector<BackupRecord>& records) {
 
 Result<std::vector<BackupRecord>> BackupList::List() {
   std::vector<BackupRecord> records;
-  std::string after;
-  while (true) {
-    const std::vector<ListedEntry> page = KMS_TRY(sys_.List(kPrefix, after, kPage));
-    for (const ListedEntry& listed : page) {
-      const std::optional<OpenedEntry> entry = KMS_TRY(sys_.Get(listed.path));
-      if (entry) {
-        records.push_back(KMS_TRY(BackupRecord::Decode(entry->value.View())));
-      }
+  for (const ListedEntry& listed : KMS_TRY(ListAll(sys_, kPrefix))) {
+    const std::optional<OpenedEntry> entry = KMS_TRY(sys_.Get(listed.path));
+    if (entry) {
+      records.push_back(KMS_TRY(BackupRecord::Decode(entry->value.View())));
     }
-    if (page.size() < kPage) {
-      break;
-    }
-    after = page.back().path;
   }
   std::ranges::sort(records, {}, [](const BackupRecord& record) {
     return std::pair(record.created_unix_seconds, record.id);

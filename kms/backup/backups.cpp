@@ -11,6 +11,7 @@
 
 #include "kms/backup/digest_key.h"
 #include "kms/crypto/backup_envelope.h"
+#include "kms/store/list_all.h"
 #include "kms/store/sqlite_store.h"
 
 namespace kms {
@@ -20,7 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kGroupPrefix = "group/";
-constexpr std::size_t kPage = 500;
 
 constexpr std::string_view kCopySuffix = "XXXXXX";  // made unique by mkdtemp
 
@@ -167,17 +167,10 @@ Result<std::string> DigestOf(SqliteStore& copy, SealedStore& sys) {
 Result<std::vector<BackupMasterKey>> MasterKeysOf(Store& store,
                                                   const std::map<Uuid, std::string>& names) {
   std::vector<BackupMasterKey> keys;
-  std::string after;
-  while (true) {
-    const std::vector<ListedEntry> page = KMS_TRY(store.List(kGroupPrefix, after, kPage));
-    for (const ListedEntry& entry : page) {
-      KMS_TRY(AddEnvironment(store, entry.path, names, keys));
-    }
-    if (page.size() < kPage) {
-      return keys;
-    }
-    after = page.back().path;
+  for (const ListedEntry& entry : KMS_TRY(ListAll(store, kGroupPrefix))) {
+    KMS_TRY(AddEnvironment(store, entry.path, names, keys));
   }
+  return keys;
 }
 
 std::map<Uuid, std::string> Backups::EnvironmentNames() const {

@@ -13,13 +13,13 @@
 #include "kms/base/ids.h"
 #include "kms/base/record_codec.h"
 #include "kms/identity/entry_commit.h"
+#include "kms/store/list_all.h"
 
 namespace kms {
 namespace {
 
 constexpr std::string_view kPrefix = "auth-mounts/";
 constexpr std::uint8_t kFormat = 1;
-constexpr std::size_t kPage = 256;
 constexpr std::size_t kMaxSegments = 4;
 constexpr std::size_t kMaxDescriptionBytes = 1024;
 constexpr std::size_t kAccessorHexDigits = 8;
@@ -127,22 +127,15 @@ Status CheckSettings(const AuthMount& mount) {
 
 Result<std::unique_ptr<AuthMounts>> AuthMounts::Open(SealedStore& sys) {
   std::unique_ptr<AuthMounts> mounts(new AuthMounts(sys));
-  std::string after;
-  for (;;) {
-    const std::vector<ListedEntry> page = KMS_TRY(sys.List(kPrefix, after, kPage));
-    for (const ListedEntry& listed : page) {
-      const std::optional<OpenedEntry> entry = KMS_TRY(sys.Get(listed.path));
-      if (entry) {
-        const std::string_view path = std::string_view(listed.path).substr(kPrefix.size());
-        mounts->Publish(
-            std::make_shared<const AuthMount>(KMS_TRY(Decode(path, entry->value.View()))));
-      }
+  for (const ListedEntry& listed : KMS_TRY(ListAll(sys, kPrefix))) {
+    const std::optional<OpenedEntry> entry = KMS_TRY(sys.Get(listed.path));
+    if (entry) {
+      const std::string_view path = std::string_view(listed.path).substr(kPrefix.size());
+      mounts->Publish(
+          std::make_shared<const AuthMount>(KMS_TRY(Decode(path, entry->value.View()))));
     }
-    if (page.size() < kPage) {
-      return mounts;
-    }
-    after = page.back().path;
   }
+  return mounts;
 }
 
 AuthMountHandle AuthMounts::FindByPath(std::string_view path, std::string_view& rest) const {

@@ -6,12 +6,12 @@
 #include "kms/auth/certificate_constraints.h"
 #include "kms/identity/cert_auth.h"
 #include "kms/identity/cert_paths.h"
+#include "kms/store/list_all.h"
 
 namespace kms {
 
 namespace {
 
-constexpr std::size_t kPage = 256;
 
 Error NotTrusted() {
   return MakeError(ErrorCode::kUnauthenticated,
@@ -21,19 +21,6 @@ Error NotTrusted() {
 Error NotMatched() {
   return MakeError(ErrorCode::kUnauthenticated,
                    "no chain matching all constraints could be found for this login certificate");
-}
-
-Result<std::vector<ListedEntry>> ListBelow(SealedStore& sys, const std::string& prefix) {
-  std::vector<ListedEntry> all;
-  std::string last;
-  while (true) {
-    const std::vector<ListedEntry> page = KMS_TRY(sys.List(prefix, last, kPage));
-    all.insert(all.end(), page.begin(), page.end());
-    if (page.size() < kPage) {
-      return all;
-    }
-    last = page.back().path;
-  }
 }
 
 std::string AliasOf(const ClientCertificate& client) {
@@ -96,7 +83,7 @@ Result<std::vector<CertAuth::CandidateHandle>> CertAuth::Candidates(
     }
     return candidates;
   }
-  const std::vector<ListedEntry> listed = KMS_TRY(ListBelow(sys_, prefix));
+  const std::vector<ListedEntry> listed = KMS_TRY(ListAll(sys_, prefix));
   for (const ListedEntry& entry : listed) {
     CandidateHandle candidate =
         KMS_TRY(LoadCandidate(entry.path, entry.path.substr(prefix.size()), entry.revision));
@@ -111,7 +98,7 @@ Result<std::vector<CertAuth::CandidateHandle>> CertAuth::Candidates(
 
 Result<std::vector<RevocationListHandle>> CertAuth::Lists(const AuthMount& mount) {
   std::vector<RevocationListHandle> lists;
-  const std::vector<ListedEntry> listed = KMS_TRY(ListBelow(sys_, RevocationListPath(mount, "")));
+  const std::vector<ListedEntry> listed = KMS_TRY(ListAll(sys_, RevocationListPath(mount, "")));
   for (const ListedEntry& entry : listed) {
     RevocationListHandle list = lists_.Find(entry.path, entry.revision);
     if (list == nullptr) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kms/base/record_codec.h"
+#include "kms/store/list_all.h"
 
 namespace kms {
 
@@ -20,7 +21,6 @@ namespace {
 
 constexpr std::string_view kPrefix = "revoked-sources/";
 constexpr std::uint8_t kFormat = 1;
-constexpr std::size_t kPage = 256;
 constexpr std::string_view kBoundPath = "identity/token-stamps";
 // Small, so that a service which restarts every second does not run out of stamps in a lifetime.
 constexpr std::int64_t kBoundStep = std::int64_t{600} * 1'000'000'000;
@@ -42,14 +42,8 @@ Result<std::unique_ptr<RevokedSources>> RevokedSources::Open(SealedStore& sys, c
                                                              std::int64_t now_unix_nanoseconds) {
   std::unique_ptr<RevokedSources> sources(new RevokedSources(sys, key));
   KMS_TRY(sources->RaiseBound(now_unix_nanoseconds));
-  std::string after;
-  for (bool more = true; more;) {
-    const std::vector<ListedEntry> page = KMS_TRY(sys.List(kPrefix, after, kPage));
-    for (const ListedEntry& entry : page) {
-      KMS_TRY(sources->Read(entry.path));
-      after = entry.path;
-    }
-    more = page.size() == kPage;
+  for (const ListedEntry& entry : KMS_TRY(ListAll(sys, kPrefix))) {
+    KMS_TRY(sources->Read(entry.path));
   }
   return sources;
 }

@@ -19,6 +19,7 @@
 #include "kms/base/digest.h"
 #include "kms/base/record_codec.h"
 #include "kms/crypto/hkdf.h"
+#include "kms/store/list_all.h"
 
 namespace kms {
 
@@ -28,7 +29,6 @@ constexpr char kGroupKind = 'G';
 constexpr std::uint8_t kGroupFormat = 1;
 constexpr std::uint8_t kGroupFormatWithLosses = 2;
 constexpr std::size_t kMaxHsmName = 32;
-constexpr std::size_t kPage = 500;
 constexpr std::size_t kVersionDigits = 10;
 
 Error Missing(std::string_view what) {
@@ -61,19 +61,6 @@ std::string_view TakePart(std::string_view& rest) {
   const std::string_view part = rest.substr(0, rest.find('/'));
   rest.remove_prefix(std::min(part.size() + 1, rest.size()));
   return part;
-}
-
-Result<std::vector<ListedEntry>> ListAll(Store& store, const std::string& prefix) {
-  std::vector<ListedEntry> all;
-  while (true) {
-    const std::string after = all.empty() ? std::string() : all.back().path;
-    std::vector<ListedEntry> page = KMS_TRY(store.List(prefix, after, kPage));
-    const bool last = page.size() < kPage;
-    std::ranges::move(page, std::back_inserter(all));
-    if (last) {
-      return all;
-    }
-  }
 }
 
 Mutation PutNew(std::string path, Bytes value) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kms/operations/environments_impl.h"
+#include "kms/store/list_all.h"
 
 namespace kms {
 
@@ -13,7 +14,6 @@ namespace {
 
 constexpr std::string_view kRootPath = "root";
 constexpr std::string_view kEnvironmentsPrefix = "environments/";
-constexpr std::size_t kPage = 500;
 constexpr std::size_t kEnvironmentsPerThread = 8;
 constexpr std::size_t kMostOpeners = 8;
 
@@ -113,18 +113,11 @@ Status Environments::Impl::OpenSys(const RootRecord& root) {
 
 Status Environments::Impl::OpenListed() {
   std::vector<std::string> paths;
-  std::string after;
-  while (true) {
-    const std::vector<ListedEntry> page =
-        KMS_TRY(sys->environment()->store().List(kEnvironmentsPrefix, after, kPage));
-    for (const ListedEntry& entry : page) {
-      paths.push_back(entry.path);
-    }
-    if (page.size() < kPage) {
-      return OpenAll(paths);
-    }
-    after = page.back().path;
+  SealedStore& entries = sys->environment()->store();
+  for (const ListedEntry& entry : KMS_TRY(ListAll(entries, kEnvironmentsPrefix))) {
+    paths.push_back(entry.path);
   }
+  return OpenAll(paths);
 }
 
 Status Environments::Impl::OpenAll(const std::vector<std::string>& paths) {

@@ -6,12 +6,12 @@
 
 #include "kms/operations/environments_impl.h"
 #include "kms/recovery/recipients.h"
+#include "kms/store/list_all.h"
 
 namespace kms {
 
 namespace {
 
-constexpr std::size_t kPage = 1000;
 
 // Deletes every split below the prefix but those that are written now.
 Status DropOtherSplits(Store& store, const std::string& prefix, std::vector<Mutation>& mutations) {
@@ -19,20 +19,13 @@ Status DropOtherSplits(Store& store, const std::string& prefix, std::vector<Muta
   for (const Mutation& mutation : mutations) {
     written.insert(mutation.path);
   }
-  std::string after;
-  while (true) {
-    const std::vector<ListedEntry> page = KMS_TRY(store.List(prefix, after, kPage));
-    for (const ListedEntry& entry : page) {
-      if (!written.contains(entry.path)) {
-        mutations.push_back(
-            {.path = entry.path, .value = std::nullopt, .expected_revision = std::nullopt});
-      }
+  for (const ListedEntry& entry : KMS_TRY(ListAll(store, prefix))) {
+    if (!written.contains(entry.path)) {
+      mutations.push_back(
+          {.path = entry.path, .value = std::nullopt, .expected_revision = std::nullopt});
     }
-    if (page.size() < kPage) {
-      return Ok();
-    }
-    after = page.back().path;
   }
+  return Ok();
 }
 
 Result<std::vector<Mutation>> SplitAll(const internal::EnvironmentSlot& slot,

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "kms/base/record_codec.h"
+#include "kms/store/list_all.h"
 
 namespace kms {
 
@@ -20,7 +21,6 @@ namespace {
 constexpr char kKind = 'L';
 constexpr std::uint8_t kFormat = 1;
 constexpr std::string_view kWhat = "record of a lost HSM";
-constexpr std::size_t kPage = 500;
 
 LostMasterKey GetMasterKey(RecordReader& reader) {
   LostMasterKey key;
@@ -40,24 +40,16 @@ struct Found {
 };
 
 Result<std::vector<Found>> ReadAll(SealedStore& sys, const Uuid& environment_id) {
-  const std::string prefix = LostHsmPrefix(environment_id);
   std::vector<Found> all;
-  std::string after;
-  while (true) {
-    const std::vector<ListedEntry> page = KMS_TRY(sys.List(prefix, after, kPage));
-    for (const ListedEntry& listed : page) {
-      const std::optional<OpenedEntry> entry = KMS_TRY(sys.Get(listed.path));
-      if (entry) {
-        all.push_back({.path = listed.path,
-                       .revision = entry->revision,
-                       .record = KMS_TRY(LostHsm::Decode(entry->value.View()))});
-      }
+  for (const ListedEntry& listed : KMS_TRY(ListAll(sys, LostHsmPrefix(environment_id)))) {
+    const std::optional<OpenedEntry> entry = KMS_TRY(sys.Get(listed.path));
+    if (entry) {
+      all.push_back({.path = listed.path,
+                     .revision = entry->revision,
+                     .record = KMS_TRY(LostHsm::Decode(entry->value.View()))});
     }
-    if (page.size() < kPage) {
-      return all;
-    }
-    after = page.back().path;
   }
+  return all;
 }
 
 }  // namespace

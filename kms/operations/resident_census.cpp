@@ -14,6 +14,7 @@
 #include "kms/base/record_codec.h"
 #include "kms/operations/key_storage.h"
 #include "kms/operations/resident_keys.h"
+#include "kms/store/list_all.h"
 
 namespace kms {
 
@@ -21,7 +22,6 @@ namespace {
 
 constexpr char kKind = 'R';
 constexpr std::uint8_t kFormat = 1;
-constexpr std::size_t kPage = 1000;
 
 // Far longer than any token takes to make a key.
 constexpr std::chrono::minutes kMakingTime{15};
@@ -79,36 +79,20 @@ Result<Place> ParsePath(const std::string& path) {
 
 Result<std::vector<Place>> ListPlaces(Environment& environment, const std::string& prefix) {
   std::vector<Place> places;
-  std::string after;
-  while (true) {
-    const std::vector<ListedEntry> entries =
-        KMS_TRY(environment.store().List(prefix, after, kPage));
-    for (const ListedEntry& entry : entries) {
-      places.push_back(KMS_TRY(ParsePath(entry.path)));
-    }
-    if (entries.size() < kPage) {
-      return places;
-    }
-    after = entries.back().path;
+  for (const ListedEntry& entry : KMS_TRY(ListAll(environment.store(), prefix))) {
+    places.push_back(KMS_TRY(ParsePath(entry.path)));
   }
+  return places;
 }
 
 // The same of an environment whose entries need not open.
 Result<std::vector<Place>> ListSealedPlaces(Store& store, const Uuid& environment_id) {
   const std::string root = "e/" + environment_id.ToString() + "/";
   std::vector<Place> places;
-  std::string after;
-  while (true) {
-    const std::vector<ListedEntry> entries =
-        KMS_TRY(store.List(root + std::string(kResidentPrefix), after, kPage));
-    for (const ListedEntry& entry : entries) {
-      places.push_back(KMS_TRY(ParsePath(entry.path.substr(root.size()))));
-    }
-    if (entries.size() < kPage) {
-      return places;
-    }
-    after = entries.back().path;
+  for (const ListedEntry& entry : KMS_TRY(ListAll(store, root + std::string(kResidentPrefix)))) {
+    places.push_back(KMS_TRY(ParsePath(entry.path.substr(root.size()))));
   }
+  return places;
 }
 
 // Whether the store has the version: its archived entry, or a key that says so.

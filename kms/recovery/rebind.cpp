@@ -12,12 +12,12 @@
 #include <utility>
 
 #include "kms/master/guarded_device.h"
+#include "kms/store/list_all.h"
 
 namespace kms {
 
 namespace {
 
-constexpr std::size_t kPage = 1000;
 
 // Of "master/<id>/<hsm>/<version>"; 1 for the path of earlier releases, "master/<id>".
 MasterKeyVersion VersionOfPath(std::string_view path, std::string_view prefix) {
@@ -31,17 +31,10 @@ MasterKeyVersion VersionOfPath(std::string_view path, std::string_view prefix) {
 }
 
 Status CollectPaths(Store& store, const std::string& prefix, std::vector<std::string>& paths) {
-  std::string after;
-  while (true) {
-    const std::vector<ListedEntry> page = KMS_TRY(store.List(prefix, after, kPage));
-    for (const ListedEntry& entry : page) {
-      paths.push_back(entry.path);
-    }
-    if (page.size() < kPage) {
-      return Ok();
-    }
-    after = page.back().path;
+  for (const ListedEntry& entry : KMS_TRY(ListAll(store, prefix))) {
+    paths.push_back(entry.path);
   }
+  return Ok();
 }
 
 // Order and weight that the token had; those of a damaged group are forgotten.

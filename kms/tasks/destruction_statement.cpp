@@ -16,6 +16,7 @@
 
 #include "kms/audit/json_text.h"
 #include "kms/base/record_codec.h"
+#include "kms/store/list_all.h"
 #include "kms/tasks/task_entries.h"
 
 namespace kms {
@@ -27,7 +28,6 @@ constexpr std::uint8_t kFormat = 1;
 constexpr std::uint8_t kFormatWithLost = 2;
 constexpr std::string_view kWhat = "statement of a destroyed master key";
 constexpr std::string_view kPrefix = "statements/";
-constexpr std::size_t kPage = 500;
 constexpr std::size_t kMaxTextBytes = 1024;
 
 // `"name":"value"`, with what stands before it.
@@ -193,24 +193,17 @@ Result<std::optional<DestructionStatement>> ReadStatement(SealedStore& sys, cons
 
 Result<std::vector<DestructionStatement>> ReadStatements(SealedStore& sys) {
   std::vector<DestructionStatement> statements;
-  std::string after;
-  while (true) {
-    const std::vector<ListedEntry> page = KMS_TRY(sys.List(kPrefix, after, kPage));
-    for (const ListedEntry& listed : page) {
-      const std::optional<OpenedEntry> entry = KMS_TRY(sys.Get(listed.path));
-      if (!entry) {
-        continue;
-      }
-      DestructionStatement statement = KMS_TRY(DestructionStatement::Decode(entry->value.View()));
-      if (statement.complete()) {
-        statements.push_back(std::move(statement));
-      }
+  for (const ListedEntry& listed : KMS_TRY(ListAll(sys, kPrefix))) {
+    const std::optional<OpenedEntry> entry = KMS_TRY(sys.Get(listed.path));
+    if (!entry) {
+      continue;
     }
-    if (page.size() < kPage) {
-      return statements;
+    DestructionStatement statement = KMS_TRY(DestructionStatement::Decode(entry->value.View()));
+    if (statement.complete()) {
+      statements.push_back(std::move(statement));
     }
-    after = page.back().path;
   }
+  return statements;
 }
 
 }  // namespace kms

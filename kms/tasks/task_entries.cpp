@@ -5,12 +5,13 @@
 #include <string>
 #include <utility>
 
+#include "kms/store/list_all.h"
+
 namespace kms {
 
 namespace {
 
 constexpr std::string_view kPrefix = "tasks/";
-constexpr std::size_t kPage = 500;
 
 std::string PathOf(const Uuid& id) { return std::string(kPrefix) + id.ToString(); }
 
@@ -64,25 +65,18 @@ Status StoreEntry(SealedStore& sys, const std::string& path, ByteView value) {
 Result<std::vector<TaskRecord>> ReadTasks(
     SealedStore& sys, const std::function<void(const std::string& path)>& on_damage) {
   std::vector<TaskRecord> records;
-  std::string after;
-  while (true) {
-    const std::vector<ListedEntry> page = KMS_TRY(sys.List(kPrefix, after, kPage));
-    for (const ListedEntry& listed : page) {
-      Result<std::optional<TaskRecord>> record = ReadOne(sys, listed.path);
-      if (!record.has_value() && record.error().code == ErrorCode::kCorrupted) {
-        on_damage(listed.path);
-        continue;
-      }
-      std::optional<TaskRecord> found = KMS_TRY(std::move(record));
-      if (found) {
-        records.push_back(*std::move(found));
-      }
+  for (const ListedEntry& listed : KMS_TRY(ListAll(sys, kPrefix))) {
+    Result<std::optional<TaskRecord>> record = ReadOne(sys, listed.path);
+    if (!record.has_value() && record.error().code == ErrorCode::kCorrupted) {
+      on_damage(listed.path);
+      continue;
     }
-    if (page.size() < kPage) {
-      return records;
+    std::optional<TaskRecord> found = KMS_TRY(std::move(record));
+    if (found) {
+      records.push_back(*std::move(found));
     }
-    after = page.back().path;
   }
+  return records;
 }
 
 }  // namespace kms
