@@ -53,7 +53,7 @@ TEST(SplitKey, RefusesEveryOtherLengthAndFormat) {
   Bytes newer = good;
   newer[1] = 2;
   EXPECT_THAT(SplitKey::Decode(newer),
-              HasError(ErrorCode::kCorrupted, HasSubstr("unknown format 2")));
+              HasError(ErrorCode::kCorrupted, HasSubstr("format 2 is unknown")));
   Bytes other = good;
   other[0] = 'R';
   EXPECT_THAT(SplitKey::Decode(other), HasError(ErrorCode::kCorrupted));

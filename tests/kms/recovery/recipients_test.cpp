@@ -105,7 +105,7 @@ TEST(RecoveryRecipients, RefuseEveryOtherLengthAndFormat) {
   Bytes newer = good;
   newer[1] = 2;
   EXPECT_THAT(RecoveryRecipients::Decode(newer),
-              HasError(ErrorCode::kCorrupted, HasSubstr("unknown format 2")));
+              HasError(ErrorCode::kCorrupted, HasSubstr("format 2 is unknown")));
 }
 
 TEST(ReadRecipients, FindsWhatWasStoredAndNothingElse) {
