@@ -95,9 +95,10 @@ Result<Reply> HandleListStatements(Call& call) {
 }
 
 Result<Reply> HandleReadStatement(Call& call) {
-  const Uuid id = KMS_TRY(IdField(call));
+  const Result<Uuid> id = IdField(call);
   const std::optional<DestructionStatement> statement =
-      KMS_TRY(ReadStatement(call.services.environments.sys()->store(), id));
+      id.has_value() ? KMS_TRY(ReadStatement(call.services.environments.sys()->store(), *id))
+                     : std::nullopt;
   if (!statement || !statement->complete()) {
     return NotFound("no such statement");
   }

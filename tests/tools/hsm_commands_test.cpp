@@ -149,7 +149,9 @@ TEST_F(HsmCommands, AddReloadsJoinsAndWaitsUntilHealed) {
 TEST_F(HsmCommands, AddOfATokenThatTheConfigurationLacksIsNotFound) {
   ReplyData({{"added", nlohmann::json::array()}});
   ReplyError(404, "no such HSM: the configuration names the tokens, see sys/hsm");
-  EXPECT_EQ(Run({"hsm", "add", "vault-9", "--env", "prod"}).status, 3);
+  const ToolRun run = Run({"hsm", "add", "vault-9", "--env", "prod"});
+  EXPECT_EQ(run.status, 3);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("kmsctl hsm list"), Not(HasSubstr("key list"))));
 }
 
 TEST_F(HsmCommands, AddOfATokenThatWaitingDoesNotHelpEndsAtOnce) {
@@ -204,12 +206,44 @@ TEST_F(HsmCommands, RemoveTakesItOutOfEachEnvironmentItServes) {
   EXPECT_EQ(run.out, "HSM old no longer opens sys\nHSM old no longer opens prod\n");
 }
 
+TEST_F(HsmCommands, ALossGoesOnWithTheOtherEnvironmentsWhenOneRefuses) {
+  ReplyData({{"environments", {{{"name", "sys"}}, {{"name", "prod"}}, {{"name", "dev"}}}}});
+  ReplyRaw(204, "");
+  ReplyError(400, "environment prod is sealed");
+  ReplyRaw(204, "");
+  const ToolRun run = Run({"hsm", "remove", "old", "--all", "--lost", "--yes"});
+  EXPECT_EQ(run.status, 5);
+  EXPECT_EQ(run.out, "HSM old is lost to sys\nHSM old is lost to dev\n");
+  EXPECT_THAT(run.err, HasSubstr("HSM old is not declared lost to prod: "));
+}
+
 TEST_F(HsmCommands, RemoveOfTheLastOneIsRefusedWithTheServersReason) {
   ReplyError(400, "HSM old is the only one that opens version 2 of the key of prod");
   const ToolRun run = Run({"hsm", "remove", "old", "--env", "prod", "--yes"});
   EXPECT_EQ(run.status, 5);
   EXPECT_THAT(run.err, HasSubstr("is the only one that opens version 2"));
   EXPECT_EQ(OnlyRequest().target, "/v1/sys/environments/prod/hsms/old");
+}
+
+TEST_F(HsmCommands, RemoveFromWhereItIsNotSaysWhereToLook) {
+  ReplyError(404, "HSM old does not open environment prod");
+  const ToolRun run = Run({"hsm", "remove", "old", "--env", "prod", "--yes"});
+  EXPECT_EQ(run.status, 3);
+  EXPECT_THAT(run.err, HasSubstr("`kmsctl hsm list` shows what each HSM opens"));
+}
+
+TEST_F(HsmCommands, WhatCanBeTakenBackIsNotCalledFinal) {
+  for (const std::vector<std::string>& line :
+       {std::vector<std::string>{"hsm", "remove", "old", "--env", "prod"},
+        {"env", "seal", "prod"}}) {
+    const ToolRun run = Run(line);
+    EXPECT_EQ(run.status, 2) << line[1];
+    EXPECT_THAT(run.err, AllOf(HasSubstr("add --yes"), Not(HasSubstr("undone")))) << line[1];
+  }
+  const ToolRun destroying = Run({"hsm", "remove", "old", "--env", "prod", "--destroy"});
+  EXPECT_EQ(destroying.status, 2);
+  EXPECT_THAT(destroying.err, HasSubstr("cannot be undone"));
+  EXPECT_TRUE(server_.requests().empty());
 }
 
 TEST_F(HsmCommands, NeedToBeToldWhere) {
@@ -250,6 +284,14 @@ TEST_F(LeaseCommand, ShowsHowLongKeysStayAndWhoProvesThem) {
       run.out,
       AllOf(HasSubstr("proved:       1.2s ago\n"), HasSubstr("grace:        1m00s\n"),
             HasSubstr("vault-2  0      1       healing"), Not(HasSubstr("availability mode"))));
+}
+
+TEST_F(LeaseCommand, SaysThatNoHsmProvedItYet) {
+  nlohmann::json lease = Lease("away");
+  lease["age_ms"] = nullptr;
+  ReplyData(lease);
+  EXPECT_THAT(Run({"env", "lease", "prod"}).out,
+              HasSubstr("proved:       never since the start\n"));
 }
 
 TEST_F(LeaseCommand, NamesAvailabilityModeAsWhatItIs) {

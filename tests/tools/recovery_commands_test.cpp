@@ -91,6 +91,16 @@ TEST_F(RecoveryCommands, SetSendsThePublicKeysAndShowsTheirFingerprints) {
   EXPECT_THAT(run.err, AllOf(HasSubstr("sys has no recovery holders"), HasSubstr("rotate-key")));
 }
 
+TEST_F(RecoveryCommands, AnOptionTakesOneValueSoThatTheNameMayStandAnywhere) {
+  const std::string alice = Holder("alice");
+  ReplyRaw(204, "");
+  ReplyData(Shown());
+  const ToolRun run =
+      Run({"env", "recovery", "set", "--threshold", "1", "--key", alice, "team/eu"});
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(server_.requests()[0].target, "/v1/sys/environments/team/eu/recovery");
+}
+
 TEST_F(RecoveryCommands, SetNeverSendsAPrivateKey) {
   Holder("alice");
   const ToolRun run = Run(

@@ -56,5 +56,13 @@ TEST_F(ScrubCommands, RunWaitsForAPassThatBeganAfterwards) {
   EXPECT_EQ(requests[1].target, "/v1/sys/scrub");
 }
 
+TEST_F(ScrubCommands, DetachAnswersInJsonToo) {
+  ReplyData(State(4, false, nlohmann::json::array()));
+  ReplyData(nlohmann::json::object());
+  const ToolRun run = Run({"scrub", "run", "--detach", "--json"});
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(Json(run.out), (nlohmann::json{{"asked", true}}));
+}
+
 }  // namespace
 }  // namespace kms::testing

@@ -46,6 +46,18 @@ constexpr std::array kKnownTexts = {
     KnownText{"failed to parse policy", ErrorCode::kFailedPrecondition,
               "correct that line; `kmsctl policy fmt-check FILE` checks without a server"},
     KnownText{"path is already in use", ErrorCode::kAlreadyExists, "see it with `kmsctl env show`"},
+    KnownText{"no such HSM", ErrorCode::kNotFound,
+              "list them with `kmsctl hsm list`; they are named in the configuration that kmsd "
+              "reads"},
+    KnownText{"does not open environment", ErrorCode::kNotFound,
+              "`kmsctl hsm list` shows what each HSM opens"},
+    KnownText{"has no master key version", ErrorCode::kNotFound,
+              "list them with `kmsctl master list`"},
+    KnownText{"no such task", ErrorCode::kNotFound, "list them with `kmsctl task list`"},
+    KnownText{"no such statement", ErrorCode::kNotFound,
+              "list them with `kmsctl master statements`"},
+    KnownText{"no backup of that id", ErrorCode::kNotFound,
+              "list them with `kmsctl backup list`"},
     KnownText{"protected", ErrorCode::kFailedPrecondition,
               "`kmsctl env config NAME --protected false` lifts the protection"},
 };

@@ -196,7 +196,7 @@ Status CallOfSeal(Session& session, const EnvironmentArguments& arguments, const
 Status Seal(Session& session, const EnvironmentArguments& arguments) {
   KMS_TRY(Confirm("Seal environment " + arguments.name +
                       "? Every call to it is refused until it is unsealed.",
-                  arguments.yes));
+                  arguments.yes, Undo::kPossible));
   return CallOfSeal(session, arguments, "seal", "sealed");
 }
 

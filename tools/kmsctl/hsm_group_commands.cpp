@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -215,7 +216,8 @@ Status AddHsm(Session& session, const HsmArguments& arguments) {
              : Ok();
 }
 
-// Declares it lost in each environment; those that it holds nothing of are passed over with --all.
+// Declares it lost in each environment; those that it holds nothing of are passed over with --all,
+// and those that refuse are told of at the end.
 Result<std::vector<std::string>> DeclareLost(Session& session, const HsmArguments& arguments,
                                              const std::vector<std::string>& names) {
   std::string query = "?lost=true";
@@ -223,10 +225,18 @@ Result<std::vector<std::string>> DeclareLost(Session& session, const HsmArgument
     query += "&reason=" + EncodePathSegment(arguments.reason);
   }
   std::vector<std::string> done;
+  std::optional<Error> refusal;
   for (const std::string& name : names) {
     const auto answer =
         session.Call("DELETE", MembersPath(name) + "/" + EncodePathSegment(arguments.hsm) + query);
     if (!answer.has_value() && arguments.all && answer.error().code == ErrorCode::kNotFound) {
+      continue;
+    }
+    if (!answer.has_value() && arguments.all) {
+      refusal = answer.error();
+      refusal->public_message = "HSM " + arguments.hsm + " is not declared lost to " + name + ": " +
+                                refusal->public_message;
+      Note(refusal->public_message);
       continue;
     }
     KMS_TRY(answer);
@@ -234,6 +244,9 @@ Result<std::vector<std::string>> DeclareLost(Session& session, const HsmArgument
     if (!session.options.json) {
       KMS_TRY(Print("HSM " + arguments.hsm + " is lost to " + name + "\n"));
     }
+  }
+  if (refusal) {
+    return *refusal;
   }
   if (done.empty()) {
     return NotFound("HSM " + arguments.hsm + " holds nothing of any environment");
@@ -275,7 +288,7 @@ Status RemoveHsm(Session& session, const HsmArguments& arguments) {
   KMS_TRY(Confirm("Take HSM " + arguments.hsm + " out of " + std::to_string(names.size()) +
                       " environments?" +
                       (arguments.destroy ? " Their master keys in it are destroyed." : ""),
-                  arguments.yes));
+                  arguments.yes, arguments.destroy ? Undo::kImpossible : Undo::kPossible));
   const std::string query = arguments.destroy ? "?destroy=true" : "";
   for (const std::string& name : names) {
     KMS_TRY(
@@ -312,8 +325,7 @@ std::shared_ptr<HsmArguments> BindName(CLI::App& command, Session& session, Verb
 
 void AddTargetOptions(CLI::App& command, HsmArguments& arguments) {
   command.add_option("-e,--env", arguments.environments, "Environment; may be repeated")
-      ->type_name("NAME")
-      ->allow_extra_args(false);
+      ->type_name("NAME");
   command.add_flag("--all", arguments.all, "Every environment, and sys");
 }
 

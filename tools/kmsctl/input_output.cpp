@@ -204,14 +204,17 @@ Status WriteStandardError(ByteView bytes) {
   return WriteAll(STDERR_FILENO, bytes, "standard error");
 }
 
-Status Confirm(std::string_view question, bool assume_yes) {
+Status Confirm(std::string_view question, bool assume_yes, Undo undo) {
   if (assume_yes) {
     return Ok();
   }
+  const bool is_final = undo == Undo::kImpossible;
   if (::isatty(STDIN_FILENO) != 1) {
-    return InvalidArgument("this cannot be undone: add --yes to confirm it");
+    return InvalidArgument(std::string(is_final ? "this cannot be undone" : "nobody can be asked") +
+                           ": add --yes to confirm it");
   }
-  KMS_TRY(WriteStandardError(AsBytes(std::string(question) + " This cannot be undone. [y/N] ")));
+  KMS_TRY(WriteStandardError(AsBytes(std::string(question) +
+                                     (is_final ? " This cannot be undone." : "") + " [y/N] ")));
   std::string answer;
   char byte = 0;
   while (answer.size() < 16 && ::read(STDIN_FILENO, &byte, 1) == 1 && byte != '\n') {

@@ -2,6 +2,7 @@
 // Bytes in and out of kmsctl: arguments, files, standard streams; binary safe, plaintext wiped.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -56,8 +57,10 @@ class OutputSink {
 Status WriteStandardOutput(ByteView bytes);
 Status WriteStandardError(ByteView bytes);
 
-// Asks on the terminal before something is destroyed. Errors: kInvalidArgument when the answer is
-// not yes, or nobody can be asked and `assume_yes` is false.
-Status Confirm(std::string_view question, bool assume_yes);
+enum class Undo : std::uint8_t { kImpossible, kPossible };
+
+// Asks on the terminal before something is destroyed or stops being served. Errors:
+// kInvalidArgument when the answer is not yes, or nobody can be asked and `assume_yes` is false.
+Status Confirm(std::string_view question, bool assume_yes, Undo undo = Undo::kImpossible);
 
 }  // namespace kms::tools

@@ -168,7 +168,7 @@ Status ShowIfThere(const Session& session, const KeyArguments& arguments,
 Status SoftDelete(Session& session, const KeyArguments& arguments) {
   KMS_TRY(Confirm("Refuse every use of key " + arguments.name + " in " + arguments.environment +
                       "? Nothing is lost; `kmsctl key restore` undoes it.",
-                  arguments.yes));
+                  arguments.yes, Undo::kPossible));
   return ShowIfThere(session, arguments,
                      KMS_TRY(session.Call("DELETE", KeyPath(arguments, "/soft-delete"))));
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/kmsctl/key_file.h"
 
+#include <sys/prctl.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -98,7 +100,13 @@ KeyFileForm Detect(ByteView content, const KeyFile& source, std::string_view typ
 
 }  // namespace
 
-Status PrepareForKeys() { return InitializeSecretMemory(kSecretArenaBytes); }
+Status PrepareForKeys() {
+  // No debugger of the same user looks at a key, and none stands in a core file.
+  if (::prctl(PR_SET_DUMPABLE, 0) != 0) {
+    return FailedPrecondition("the memory of this process cannot be protected");
+  }
+  return InitializeSecretMemory(kSecretArenaBytes);
+}
 
 Result<SecretBytes> ReadKeyFile(const KeyFile& source, std::string_view type) {
   const PlaintextBuffer content = KMS_TRY(ReadInput({std::nullopt, source.file}));

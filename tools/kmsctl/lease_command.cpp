@@ -19,6 +19,11 @@ std::string GraceCell(const nlohmann::json& lease) {
                       : grace;
 }
 
+std::string ProofCell(const nlohmann::json& lease) {
+  const std::string age = DurationCell(lease, "age_ms");
+  return age == "-" ? "never since the start" : age + " ago";
+}
+
 std::string LastSealCell(const nlohmann::json& lease) {
   const nlohmann::json seal = ObjectMember(lease, "last_seal");
   if (seal.empty()) {
@@ -42,7 +47,7 @@ Status ShowLease(Session& session, const std::string& name) {
       {"environment", Cell(lease, "name")},
       {"state", BooleanOf(lease, "sealed") ? "sealed" : "unsealed"},
       {"reason", Cell(lease, "reason")},
-      {"proved", DurationCell(lease, "age_ms") + " ago"},
+      {"proved", ProofCell(lease)},
       {"interval", DurationCell(lease, "interval_ms")},
       {"grace", GraceCell(lease)},
       {"last sealed", LastSealCell(lease)},

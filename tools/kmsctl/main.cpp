@@ -50,6 +50,17 @@ void AddGlobalOptions(CLI::App& root, GlobalOptions& options) {
   root.add_flag("--json", options.json, "Print JSON, errors included");
 }
 
+// One value each time an option is given: the word after it may be a name that stands alone.
+void TakeOneValueEach(CLI::App& command) {
+  for (CLI::Option* const option :
+       command.get_options([](CLI::Option* each) { return each->nonpositional(); })) {
+    option->allow_extra_args(false);
+  }
+  for (CLI::App* const verb : command.get_subcommands([](CLI::App*) { return true; })) {
+    TakeOneValueEach(*verb);
+  }
+}
+
 void ReportError(const Error& error, ExitStatus status, bool json) {
   if (!json) {
     Note("kmsctl: " + error.public_message);
@@ -101,6 +112,7 @@ int Run(int argc, char** argv) {
   AddBackupCommands(root, session);
   AddMigrateCommand(root, session);
   AddCompletionCommand(root, session);
+  TakeOneValueEach(root);
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& failure) {

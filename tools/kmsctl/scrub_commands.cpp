@@ -79,6 +79,9 @@ Status RunNow(Session& session, const ScrubArguments& arguments) {
   const std::int64_t wanted =
       IntegerOf(before, "passes") + (BooleanOf(before, "under_way") ? 2 : 1);
   KMS_TRY(session.Call("POST", kPath));
+  if (arguments.detach && session.options.json) {
+    return Print(ToJsonLine({{"asked", true}}) + "\n");
+  }
   if (arguments.detach) {
     Note("asked for; see kmsctl scrub status");
     return Ok();
