@@ -108,8 +108,10 @@ void AddRecover(CLI::App& app, std::string& config_path, RecoverBeginOptions& be
   finishes->add_option("--config", config_path, "as of serve")->required();
   finishes->add_option("--package", finish.package, "as written by begin")->required();
   finishes->add_option("answers", finish.answers, "the holders' files")->required();
-  finishes->add_option("--env", finish.environments, "only this environment; repeat it; sys is one");
-  finishes->add_option("--hsm", finish.hsms, "only this configured HSM; repeat it");
+  finishes->add_option("--env", finish.environments, "only this environment; repeat it; sys is one")
+      ->allow_extra_args(false);
+  finishes->add_option("--hsm", finish.hsms, "only this configured HSM; repeat it")
+      ->allow_extra_args(false);
   finishes->add_flag("--dry-run", finish.dry_run, "open and prove the keys, change nothing");
 }
 
@@ -216,9 +218,10 @@ int Main(int argc, char** argv) {
   CLI::App* verify = app.add_subcommand(
       "verify-audit", "Prove offline that audit logs are complete and unchanged");
   verify->add_option("files", verify_options.files, "log files, oldest first")->required();
-  verify->add_option("--public-key", verify_options.public_key_file,
-                     "checkpoints must be signed by this key (DER or PEM); without it all by the "
-                     "key of the first one");
+  verify->add_option("--public-key", verify_options.public_key_files,
+                     "checkpoints must be signed by this audit key (DER or PEM); repeat it where "
+                     "several HSMs serve sys; without it all by the key of the first one")
+      ->allow_extra_args(false);
   verify->add_flag("--earlier-files-missing", verify_options.earlier_files_may_be_missing,
                    "the log may begin later than with record 1");
   verify->add_option("--at-least", verify_options.at_least_seq,

@@ -32,6 +32,14 @@ Result<Bytes> ReadPublicKey(const std::string& path) {
       std::string_view{text}.substr(begin + kPemBegin.size(), end - begin - kPemBegin.size()));
 }
 
+std::vector<std::string> SigningKeys(const AuditReport& report) {
+  std::vector<std::string> keys;
+  for (const Bytes& key : report.signing_keys) {
+    keys.push_back(Base64Encode(key));
+  }
+  return keys;
+}
+
 void PrintJson(const AuditReport& report) {
   nlohmann::ordered_json json{{"ok", report.ok()},
                               {"records", report.records},
@@ -41,7 +49,7 @@ void PrintJson(const AuditReport& report) {
                               {"checkpoints", report.checkpoints},
                               {"last_signed_seq", report.last_signed_seq},
                               {"unsigned_records", report.unsigned_records()},
-                              {"signing_key", Base64Encode(report.signing_key)}};
+                              {"signing_keys", SigningKeys(report)}};
   if (report.store) {
     json["epoch"] = report.store->epoch;
     json["store_revision"] = report.store->revision;
@@ -72,7 +80,9 @@ void PrintText(const AuditReport& report) {
                 static_cast<unsigned long long>(report.store->epoch),
                 static_cast<unsigned long long>(report.store->revision));
   }
-  std::printf("signing key:  %s\n", Base64Encode(report.signing_key).c_str());
+  for (const std::string& key : SigningKeys(report)) {
+    std::printf("signing key:  %s\n", key.c_str());
+  }
 }
 
 }  // namespace
@@ -81,8 +91,8 @@ Status VerifyAudit(const VerifyAuditOptions& options) {
   AuditVerifierOptions verifier;
   verifier.earlier_files_may_be_missing = options.earlier_files_may_be_missing;
   verifier.at_least_seq = options.at_least_seq;
-  if (!options.public_key_file.empty()) {
-    verifier.trusted_key = KMS_TRY(ReadPublicKey(options.public_key_file));
+  for (const std::string& file : options.public_key_files) {
+    verifier.trusted_keys.push_back(KMS_TRY(ReadPublicKey(file)));
   }
   const AuditReport report = KMS_TRY(VerifyAuditFiles(options.files, std::move(verifier)));
   if (options.json) {

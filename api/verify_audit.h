@@ -11,8 +11,8 @@
 namespace kms::api {
 
 struct VerifyAuditOptions {
-  std::vector<std::string> files;  // oldest first
-  std::string public_key_file;     // DER or PEM; empty: the key of the first checkpoint
+  std::vector<std::string> files;             // oldest first
+  std::vector<std::string> public_key_files;  // DER or PEM; empty: the key of the first checkpoint
   bool earlier_files_may_be_missing = false;
   std::uint64_t at_least_seq = 0;
   bool json = false;

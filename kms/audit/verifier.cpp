@@ -2,6 +2,7 @@
 // AuditVerifier: proves offline that an audit log is complete and unchanged.
 #include "kms/audit/verifier.h"
 
+#include <algorithm>
 #include <array>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -208,10 +209,11 @@ void AuditVerifier::CheckCheckpoint(std::string_view line) {
   if (!checkpoint) {
     return Problem("the checkpoint is malformed");
   }
-  const Bytes& expected_key =
-      options_.trusted_key.empty() ? report_.signing_key : options_.trusted_key;
-  if (!expected_key.empty() && checkpoint->public_key != expected_key) {
-    return Problem("the checkpoint is signed by another key");
+  if (!Trusts(checkpoint->public_key)) {
+    return Problem(options_.trusted_keys.empty()
+                       ? "the checkpoint is signed by another key than those before it; where "
+                         "several HSMs serve sys, give the audit key of each"
+                       : "the checkpoint is signed by another key than those that were given");
   }
   const Sha256Digest* hash = HashOf(checkpoint->seq);
   if (hash == nullptr || HexEncode(*hash) != checkpoint->hash) {
@@ -225,10 +227,19 @@ void AuditVerifier::CheckCheckpoint(std::string_view line) {
   }
   ++report_.checkpoints;
   report_.last_signed_seq = checkpoint->seq;
-  report_.signing_key = checkpoint->public_key;
+  if (std::ranges::find(report_.signing_keys, checkpoint->public_key) ==
+      report_.signing_keys.end()) {
+    report_.signing_keys.push_back(checkpoint->public_key);
+  }
   if (checkpoint->store) {
     report_.store = checkpoint->store;
   }
+}
+
+bool AuditVerifier::Trusts(const Bytes& key) const {
+  const std::vector<Bytes>& trusted =
+      options_.trusted_keys.empty() ? report_.signing_keys : options_.trusted_keys;
+  return trusted.empty() || std::ranges::find(trusted, key) != trusted.end();
 }
 
 // The digest of an earlier record, null when it is not among the recent ones.

@@ -30,7 +30,7 @@ struct AuditReport {
   AuditHead head;                     // of the last good record
   std::uint64_t checkpoints = 0;      // with a valid signature
   std::uint64_t last_signed_seq = 0;  // the last record a signature vouches for; 0: none
-  Bytes signing_key;                  // of the checkpoints; compare with the HSM's
+  std::vector<Bytes> signing_keys;    // of the checkpoints, in order; compare with the HSMs'
   std::optional<StoreStatement> store;  // what the last checkpoint says of the store, if it does
 
   [[nodiscard]] bool ok() const { return !problem.has_value(); }
@@ -41,9 +41,9 @@ struct AuditReport {
 };
 
 struct AuditVerifierOptions {
-  // Checkpoints must be signed by this key (SubjectPublicKeyInfo, DER). Empty: all by the key of
-  // the first one, which the report names.
-  Bytes trusted_key;
+  // Each checkpoint must be signed by one of these (SubjectPublicKeyInfo, DER): every HSM of `sys`
+  // has a key of its own. Empty: all by the key of the first one, which the report names.
+  std::vector<Bytes> trusted_keys;
   // Whether the log may begin later than with record 1: earlier files were archived.
   bool earlier_files_may_be_missing = false;
   // The log must reach at least this number, for example from a copy kept elsewhere.
@@ -67,6 +67,7 @@ class AuditVerifier {
   void EndFile();
   void CheckLink(std::string_view line);
   void CheckCheckpoint(std::string_view line);
+  [[nodiscard]] bool Trusts(const Bytes& key) const;
   void Problem(std::string what);
   [[nodiscard]] const Sha256Digest* HashOf(std::uint64_t seq) const;
 

@@ -62,8 +62,8 @@ class TestKey {
 
 Deadline Soon() { return std::chrono::steady_clock::now() + std::chrono::seconds(20); }
 
-// A log of `records` records, with a checkpoint of `key` in the middle and at the end.
-std::string SignedLog(int records, const TestKey& key) {
+// A log of `records` records, with a checkpoint of `first` in the middle and of `last` at the end.
+std::string SignedLog(int records, const TestKey& first, const TestKey& last) {
   const SystemClock clock;
   auto disk = std::make_shared<AuditDisk>();
   auto log =
@@ -74,6 +74,7 @@ std::string SignedLog(int records, const TestKey& key) {
         (*log)->Append("\"type\":\"response\",\"request\":{\"id\":\"" + std::to_string(i) + "\"}");
     EXPECT_THAT(ticket, IsOk());
     if (i == records / 2 || i == records - 1) {
+      const TestKey& key = i == records / 2 ? first : last;
       EXPECT_THAT((*log)->Await(*ticket, Soon()), IsOk());
       EXPECT_THAT(WriteCheckpoint(**log, (*log)->head(), key.Signer(), clock.Now(), Soon()),
                   IsOk());
@@ -81,6 +82,8 @@ std::string SignedLog(int records, const TestKey& key) {
   }
   return disk->contents();
 }
+
+std::string SignedLog(int records, const TestKey& key) { return SignedLog(records, key, key); }
 
 std::string Join(const std::vector<std::string>& lines) {
   std::string text;
@@ -100,14 +103,14 @@ class AuditVerifierTest : public ::testing::Test {
 };
 
 TEST_F(AuditVerifierTest, AcceptsAnUntouchedLogAndSaysHowFarItIsSigned) {
-  const AuditReport report = VerifyText(log_, {.trusted_key = key_.PublicKey()});
+  const AuditReport report = VerifyText(log_, {.trusted_keys = {key_.PublicKey()}});
   ASSERT_TRUE(report.ok()) << report.problem->what;
   EXPECT_EQ(report.records, kRecords + 3U);  // the start and two checkpoints
   EXPECT_EQ(report.checkpoints, 2U);
   EXPECT_EQ(report.first_seq, 1U);
   EXPECT_EQ(report.last_signed_seq, kRecords + 2U);
   EXPECT_EQ(report.unsigned_records(), 1U);
-  EXPECT_EQ(report.signing_key, key_.PublicKey());
+  EXPECT_EQ(report.signing_keys, std::vector<Bytes>{key_.PublicKey()});
 }
 
 TEST_F(AuditVerifierTest, GivesTheSameAnswerHoweverTheBytesArrive) {
@@ -171,9 +174,31 @@ TEST_F(AuditVerifierTest, L3_FindsEveryChangedByte) {
 TEST_F(AuditVerifierTest, L5_FindsALogRebuiltWithoutTheKeyOfTheHsm) {
   const TestKey forger;
   const std::string rebuilt = SignedLog(kRecords, forger);
-  const AuditReport report = VerifyText(rebuilt, {.trusted_key = key_.PublicKey()});
+  const AuditReport report = VerifyText(rebuilt, {.trusted_keys = {key_.PublicKey()}});
   ASSERT_FALSE(report.ok());
   EXPECT_THAT(report.problem->what, HasSubstr("another key"));
+}
+
+TEST_F(AuditVerifierTest, AcceptsALogThatTwoHsmsSignedGivenTheKeysOfBoth) {
+  const TestKey other;
+  const std::string log = SignedLog(kRecords, key_, other);
+  const AuditReport report =
+      VerifyText(log, {.trusted_keys = {other.PublicKey(), key_.PublicKey()}});
+  ASSERT_TRUE(report.ok()) << report.problem->what;
+  EXPECT_EQ(report.checkpoints, 2U);
+  EXPECT_EQ(report.signing_keys, (std::vector<Bytes>{key_.PublicKey(), other.PublicKey()}));
+}
+
+TEST_F(AuditVerifierTest, L5_OfTwoSignersNoneIsTrustedThatWasNotGiven) {
+  const TestKey other;
+  const std::string log = SignedLog(kRecords, key_, other);
+  const AuditReport one = VerifyText(log, {.trusted_keys = {key_.PublicKey()}});
+  ASSERT_FALSE(one.ok());
+  EXPECT_THAT(one.problem->what, HasSubstr("another key than those that were given"));
+  const AuditReport none = VerifyText(log);
+  ASSERT_FALSE(none.ok());
+  EXPECT_THAT(none.problem->what, HasSubstr("give the audit key of each"));
+  EXPECT_EQ(none.checkpoints, 1U);
 }
 
 TEST_F(AuditVerifierTest, L5_FindsAChainRebuiltAroundAnOldSignature) {
