@@ -5,6 +5,8 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "api/service_log.h"
 #include "kms/audit/checkpoint.h"
@@ -15,8 +17,7 @@ namespace kms::api {
 
 namespace {
 
-constexpr std::chrono::milliseconds kOneToken{1000};
-constexpr std::chrono::milliseconds kAllTokens{2000};
+constexpr std::chrono::milliseconds kUsualTime{1000};  // of a token that has none of its own
 
 Status SignBy(MasterKeyDevice& device, ChainedAuditLog& audit, const Clock& clock,
               Deadline deadline, const std::optional<StoreStatement>& store) {
@@ -30,14 +31,19 @@ Status SignBy(MasterKeyDevice& device, ChainedAuditLog& audit, const Clock& cloc
 
 void SignAuditHead(ChainedAuditLog& audit, const Environments& environments, const Clock& clock,
                    const std::optional<StoreStatement>& store) {
-  const Deadline end = std::chrono::steady_clock::now() + kAllTokens;
   Status signed_head = Unavailable("no HSM of the group of sys is there");
-  for (const std::string& name : environments.MembersOf("sys")) {
+  // Each has a key of its own, so the same one signs as long as it answers, whatever the weights.
+  std::vector<std::string> names = environments.MembersOf("sys");
+  std::ranges::sort(names, {}, [&](const std::string& name) {
+    const std::shared_ptr<GuardedDevice> device = environments.hsms().Find(name);
+    return std::pair(device == nullptr || !device->WouldTry(), name);
+  });
+  for (const std::string& name : names) {
     const std::shared_ptr<GuardedDevice> device = environments.hsms().Find(name);
     if (device == nullptr) {
       continue;
     }
-    const Deadline deadline = std::min(end, std::chrono::steady_clock::now() + kOneToken);
+    const Deadline deadline = device->DeadlineFrom(std::chrono::steady_clock::now(), kUsualTime);
     signed_head = SignBy(*device, audit, clock, deadline, store);
     if (signed_head.has_value()) {
       return;
