@@ -21,22 +21,24 @@ std::shared_ptr<spdlog::logger>& Logger() {
 
 bool g_json = false;  // written once, before other threads exist
 
+bool IsControl(char character) {
+  return static_cast<unsigned char>(character) < 0x20 || character == 0x7f;
+}
+
+// What callers, HSMs and their libraries say must not look like lines of our own.
 void Write(spdlog::level::level_enum level, std::string_view text) {
   if (Logger() == nullptr) {
     return;
   }
-  if (!g_json) {
-    Logger()->log(level, "{}", text);
-    return;
-  }
-  std::string escaped;
+  std::string line;
+  line.reserve(text.size());
   for (const char character : text) {
-    if (character == '"' || character == '\\') {
-      escaped += '\\';
+    if (g_json && (character == '"' || character == '\\')) {
+      line += '\\';
     }
-    escaped += static_cast<unsigned char>(character) < 0x20 ? ' ' : character;
+    line += IsControl(character) ? ' ' : character;
   }
-  Logger()->log(level, "{}", escaped);
+  Logger()->log(level, "{}", line);
 }
 
 }  // namespace

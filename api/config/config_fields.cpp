@@ -116,7 +116,8 @@ constexpr std::array kFields = {
                 "how fast it goes"},
 
     ConfigField{"auth", "root_token", SecretKind{KMS_MEMBER(auth.root_token)},
-                "where the root token is: file:PATH, env:NAME, credential:NAME or fd:NUMBER; required"},
+                "where the root token is: file:PATH, env:NAME, credential:NAME or fd:NUMBER; required. "
+                "You make it: (umask 077; echo \"kms.$(openssl rand -hex 24)\" > root-token)"},
     ConfigField{"auth", "default_token_ttl",
                 DurationKind{KMS_MEMBER(auth.default_token_ttl), Milliseconds{1000}},
                 "how long a token lives that asks for nothing else"},
