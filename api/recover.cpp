@@ -31,6 +31,7 @@ namespace {
 constexpr std::size_t kProvenEntries = 200;
 constexpr Milliseconds kAuditTimeout{10000};
 constexpr std::string_view kListed = "environments/";
+constexpr std::size_t kMostNamed = 1000;  // lines; the rest is told by its id
 
 void Say(const std::string& line) { std::printf("%s\n", line.c_str()); }
 
@@ -120,13 +121,48 @@ Result<std::vector<OpenedEnvironment>> TakeOpened(std::vector<OpenedEnvironment>
   return opened;
 }
 
-Status ProveAll(Store& store, const std::vector<OpenedEnvironment>& opened) {
-  for (const OpenedEnvironment& environment : opened) {
+// Drops what nothing proves, and says so; an empty environment that was not asked for by name does
+// not hold up the others.
+Status ProveAll(Store& store, const RecoverFinishOptions& options,
+                std::vector<OpenedEnvironment>& opened) {
+  std::vector<OpenedEnvironment> proven;
+  for (OpenedEnvironment& environment : opened) {
     const KeyProof proof = KMS_TRY(ProveKeys(store, environment, kProvenEntries));
+    const Status kept = DropUnproven(proof, environment);
+    if (!kept.has_value() && (!options.environments.empty() || opened.size() == 1)) {
+      return kept;
+    }
+    if (!kept.has_value()) {
+      Say(environment.name + ": LEFT as it is: " + kept.error().public_message);
+      continue;
+    }
+    for (const EnvironmentKeyVersion version : proof.unproven) {
+      Say(environment.name + ": key version " + std::to_string(version) +
+          " is DROPPED: nothing is stored under it, so nothing shows that it is the environment's "
+          "own");
+    }
     Say(environment.name + ": opened by " + Joined(environment.holders) + "; " +
         std::to_string(environment.keys.size()) + " key version(s), proven by " +
         std::to_string(proof.opened) + " stored entries" +
         (proof.damaged > 0 ? ", " + std::to_string(proof.damaged) + " are damaged" : ""));
+    proven.push_back(std::move(environment));
+  }
+  opened = std::move(proven);
+  return opened.empty() ? FailedPrecondition("no recovered key is proven by anything stored") : Ok();
+}
+
+// Environments without holders have no shares that would carry their names.
+Status NameThoseLeftOut(SealedStore& sys, const std::vector<RecoverableEnvironment>& environments) {
+  for (const ListedEntry& entry : KMS_TRY(sys.List(kListed, {}, kMostNamed))) {
+    const auto found = KMS_TRY(sys.Get(entry.path));
+    const auto record = found ? EnvironmentRecord::Decode(found->value.View())
+                              : Result<EnvironmentRecord>(NotFound("none"));
+    const auto left = record.has_value() ? std::ranges::find(environments, record->identity.id,
+                                                             &RecoverableEnvironment::id)
+                                         : environments.end();
+    if (left != environments.end() && left->name.empty()) {
+      Say("environment " + left->id.ToString() + " is " + record->identity.name);
+    }
   }
   return Ok();
 }
@@ -134,7 +170,8 @@ Status ProveAll(Store& store, const std::vector<OpenedEnvironment>& opened) {
 // What `sys` says of the environments, when it was opened too: shares carry a name, but only the
 // sealed list is to be believed.
 Status CheckAgainstList(Store& store, const OpenedEnvironment& sys,
-                        const std::vector<OpenedEnvironment>& opened) {
+                        const std::vector<OpenedEnvironment>& opened,
+                        const std::vector<RecoverableEnvironment>& environments) {
   std::map<EnvironmentKeyVersion, SecretBytes> keys;
   for (const auto& [version, key] : sys.keys) {
     keys.insert_or_assign(version, KMS_TRY(key.Clone()));
@@ -155,7 +192,7 @@ Status CheckAgainstList(Store& store, const OpenedEnvironment& sys,
                        "somebody changed the store. Leave it out with --env");
     }
   }
-  return Ok();
+  return NameThoseLeftOut(sealed, environments);
 }
 
 Result<Uuid> ReadSysId(Store& store) {
@@ -203,9 +240,17 @@ Status AwaitAll(const TokenFleet& fleet, const HsmConfigs& tokens) {
   while (serving.size() < tokens.size()) {
     Result<std::vector<std::string>> now = fleet.AwaitServing(serving, deadline);
     if (!now.has_value()) {
-      return FailedPrecondition(
-          now.error().public_message + ". Nothing was changed; name with --hsm the tokens to use",
-          now.error().detail);
+      std::set<std::string> missing;
+      for (const std::string& name : NamesOf(tokens)) {
+        if (std::ranges::find(serving, name) == serving.end()) {
+          missing.insert(name);
+        }
+      }
+      return FailedPrecondition("these HSMs of the configuration are not ready: " +
+                                    Joined(missing) +
+                                    ". Nothing was changed; correct them, or name with --hsm the "
+                                    "ones to use",
+                                now.error().detail);
     }
     serving = *std::move(now);
   }
@@ -365,11 +410,11 @@ Status RecoverFinish(const Config& config, const RecoverFinishOptions& options) 
   const std::vector<RecoverableEnvironment> environments = KMS_TRY(ListRecoverable(*store));
   KMS_TRY(CheckNames(options, environments));
   std::vector<OpenedEnvironment> all = KMS_TRY(OpenAnswers(environments, package, key, answers));
-  const std::vector<OpenedEnvironment> opened = KMS_TRY(TakeOpened(std::move(all), options));
-  KMS_TRY(ProveAll(*store, opened));
+  std::vector<OpenedEnvironment> opened = KMS_TRY(TakeOpened(std::move(all), options));
+  KMS_TRY(ProveAll(*store, options, opened));
   const auto sys = std::ranges::find(opened, sys_id, &OpenedEnvironment::id);
   if (sys != opened.end()) {
-    KMS_TRY(CheckAgainstList(*store, *sys, opened));
+    KMS_TRY(CheckAgainstList(*store, *sys, opened, environments));
   } else {
     Say("sys is not among them: the service starts only when an HSM opens it");
   }

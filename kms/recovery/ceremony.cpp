@@ -341,7 +341,25 @@ Result<KeyProof> ProveKeys(Store& store, const OpenedEnvironment& environment, s
     return Corrupted("the recovered keys open no entry of environment " + environment.name +
                      ": the store or its recovery records are not what they were");
   }
+  for (const auto& [version, key] : environment.keys) {
+    if (!proven.contains(version)) {
+      proof.unproven.insert(version);
+    }
+  }
   return proof;
+}
+
+Status DropUnproven(const KeyProof& proof, OpenedEnvironment& environment) {
+  for (const EnvironmentKeyVersion version : proof.unproven) {
+    environment.keys.erase(version);
+  }
+  if (environment.keys.empty()) {
+    return FailedPrecondition("nothing is stored in environment " + environment.name +
+                              " that would prove its recovered key: anybody who can write to the "
+                              "store could have put that key there. Nothing is lost either: "
+                              "delete the environment later and create it anew");
+  }
+  return Ok();
 }
 
 }  // namespace kms

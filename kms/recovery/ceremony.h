@@ -58,11 +58,18 @@ Result<std::vector<OpenedEnvironment>> OpenAnswers(
 struct KeyProof {
   std::uint64_t opened = 0;
   std::uint64_t damaged = 0;  // entries that do not open although others under the same key do
+  // Key versions under which nothing is stored: nothing shows that they are the environment's own.
+  std::set<EnvironmentKeyVersion> unproven;
 };
 
 // Proves the keys by opening stored entries: under each key version until one opens, and at least
 // `sample` in all when there are as many. Errors: kFailedPrecondition when an entry is sealed under
 // a version that is not there; kCorrupted when a version opens none of its entries; store errors.
 Result<KeyProof> ProveKeys(Store& store, const OpenedEnvironment& environment, std::size_t sample);
+
+// Drops the keys that nothing proves. Shares and wraps are not sealed: whoever can write to the
+// store could have added a version of his own, and what is written from then on would be sealed
+// under it. Errors: kFailedPrecondition when none is left.
+Status DropUnproven(const KeyProof& proof, OpenedEnvironment& environment);
 
 }  // namespace kms

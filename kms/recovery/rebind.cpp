@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "kms/master/guarded_device.h"
+#include "kms/recovery/recipients.h"
 #include "kms/store/list_all.h"
 
 namespace kms {
@@ -97,6 +98,20 @@ class Binder {
   const OpenedEnvironment& environment_;
 };
 
+// Whoever recovers next must not be offered them again.
+Status DropOtherShares(Store& store, const OpenedEnvironment& environment,
+                       std::vector<Mutation>& out) {
+  for (const ListedEntry& entry : KMS_TRY(ListAll(store, RecoveryPrefix(environment.id)))) {
+    const bool kept = std::ranges::any_of(environment.keys, [&](const auto& one) {
+      return RecoveryPath(environment.id, one.first) == entry.path;
+    });
+    if (!kept) {
+      out.push_back({.path = entry.path, .value = std::nullopt, .expected_revision = std::nullopt});
+    }
+  }
+  return Ok();
+}
+
 Result<Bytes> EncodeGroup(const RebindPlan& plan, const OpenedEnvironment& environment) {
   KeyGroup group{.members = plan.members, .current_master = plan.version, .key_checks = {}};
   for (const auto& [version, key] : environment.keys) {
@@ -160,6 +175,7 @@ Result<RebindPlan> BindToTokens(Store& store, const RebindTokens& tokens,
   for (const std::string& path : plan.to_delete) {
     mutations.push_back({.path = path, .value = std::nullopt, .expected_revision = std::nullopt});
   }
+  KMS_TRY(DropOtherShares(store, environment, mutations));
   const Bytes group = KMS_TRY(EncodeGroup(plan, environment));
   const std::string group_path = GroupPath(environment.id);
   mutations.push_back({.path = group_path, .value = group, .expected_revision = std::nullopt});

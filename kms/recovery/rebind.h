@@ -36,7 +36,8 @@ struct RebindTokens {
 
 // Makes a master key of a new version in each of `tokens`, wraps every key of the environment under
 // it, opens each wrap again by that token and compares, and only then puts the new group, master
-// keys and wraps in place of all that was stored before, in one commit. Nothing in a token is
+// keys and wraps in place of all that was stored before, in one commit; shares of versions that are
+// not among the keys go with them. Nothing in a token is
 // destroyed. Repeating it after an interruption finds the master keys made before (their ids derive
 // from environment, token and version). Offline: nobody else uses the store. Errors: kNotFound (a
 // token), kCorrupted when a token does not open its own wrap, those of devices and store; what is

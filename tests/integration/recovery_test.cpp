@@ -15,6 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -117,10 +118,10 @@ class RecoveryDrill : public ::testing::Test {
                      int expected_status = 0, const std::vector<std::string>& more = {}) {
     std::vector<std::string> arguments = {
         kKmsd, "recover", "finish", "--config", File("kms.json"), "--package", File(package)};
+    arguments.insert(arguments.end(), more.begin(), more.end());
     for (const std::string& name : names) {
       arguments.push_back(File(name + ".json"));
     }
-    arguments.insert(arguments.end(), more.begin(), more.end());
     return Run(arguments, expected_status);
   }
 
@@ -149,7 +150,8 @@ TEST_F(RecoveryDrill, O3_TwoOfThreeHoldersOpenEverythingUnderANewToken) {
               AllOf(HasSubstr("would do: sys: master key version 2 in default"),
                     HasSubstr("nothing was changed")));
   EXPECT_THAT(Finish("P.json", {"alice", "carol"}),
-              AllOf(HasSubstr("prod: opened by alice, carol"), HasSubstr("done: team/eu")));
+              AllOf(HasSubstr("prod: opened by alice, carol"), HasSubstr("done: team/eu"),
+                    ContainsRegex("environment [0-9a-f-]{36} is staging\n"), Not(HasSubstr("DROPPED"))));
   EXPECT_FALSE(fs::exists(File("P.json.key")));
   EXPECT_THAT(ReadFile(state_ + "/audit.log"),
               AllOf(HasSubstr("\"recover\""), HasSubstr("recovery holders alice, carol")));
@@ -174,7 +176,7 @@ TEST_F(RecoveryDrill, O4_FewerThanTheThresholdAreRefusedWithTheirNumber) {
                              HasSubstr("still to be asked: alice, carol"),
                              HasSubstr("Nothing was changed")));
   Answer("P.json", "alice");
-  Finish("P.json", {"bob", "alice"});
+  Finish("P.json", {"bob", "alice"}, 0, {"--hsm", "default"});  // the answers are no HSMs
   ASSERT_TRUE(kmsd_.Serve(File("kms.json"))) << kmsd_.Log();
   ExpectEverythingDecrypts();
 }

@@ -273,6 +273,36 @@ TEST_F(CeremonyTest, RefusesEntriesUnderAKeyThatNobodyOpened) {
               HasError(ErrorCode::kFailedPrecondition, HasSubstr("key version 2")));
 }
 
+// Somebody who can write to the store adds a split of a key of his own and bytes for its wrap.
+TEST_F(CeremonyTest, DropsAKeyThatNoEntryProves) {
+  AddOldRecords(kProd, 3);
+  Split(kProd, "prod", 3, RandomKey(), Recipients(2, {"alice", "bob", "carol"}));
+  const RecoveryPackage package = Begin();
+  auto opened = Open(package, Answers(package, {"alice", "bob"}));
+  ASSERT_EQ(opened[0].refusal, "");
+  ASSERT_TRUE(opened[0].keys.contains(3));
+  KMS_ASSERT_OK_AND_ASSIGN(const KeyProof proof, ProveKeys(store, opened[0], 10));
+  EXPECT_THAT(proof.unproven, ElementsAre(3U));
+  ASSERT_THAT(DropUnproven(proof, opened[0]), IsOk());
+  EXPECT_EQ(opened[0].keys.size(), 2U);
+  EXPECT_FALSE(opened[0].keys.contains(3));
+  KMS_ASSERT_OK_AND_ASSIGN(const KeyProof again, ProveKeys(store, opened[0], 10));
+  EXPECT_TRUE(again.unproven.empty());
+}
+
+TEST_F(CeremonyTest, RefusesAnEnvironmentThatNothingProves) {
+  const Uuid empty = Uuid::Parse("33333333-3333-4333-8333-333333333333").value();
+  AddOldRecords(empty, 1);
+  Split(empty, "new", 1, RandomKey(), Recipients(1, {"alice"}));
+  const RecoveryPackage package = Begin();
+  auto opened = Open(package, Answers(package, {"alice", "bob"}));
+  ASSERT_EQ(opened.size(), 3U);
+  KMS_ASSERT_OK_AND_ASSIGN(const KeyProof proof, ProveKeys(store, opened[2], 10));
+  EXPECT_THAT(proof.unproven, ElementsAre(1U));
+  EXPECT_THAT(DropUnproven(proof, opened[2]),
+              HasError(ErrorCode::kFailedPrecondition, HasSubstr("nothing is stored in environment new")));
+}
+
 // ---- the files ----------------------------------------------------------------------------------
 
 TEST_F(CeremonyTest, HoldersAnswerOnlyWhatTheyWantTo) {

@@ -21,6 +21,7 @@ using ::kms::testing::HasError;
 using ::kms::testing::IsOk;
 using ::kms::testing::kProd;
 using ::kms::testing::RecoveryWorld;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr std::chrono::milliseconds kTimeout{10000};
@@ -125,6 +126,16 @@ TEST_F(RebindTest, CanBeRepeated) {
   ASSERT_THAT(again, IsOk());
   EXPECT_EQ(again->version, 5U);
   ExpectOpens(5, {"second"});
+}
+
+TEST_F(RebindTest, NeitherBindsNorKeepsAVersionThatWasDropped) {
+  opened.keys.erase(2);
+  ASSERT_THAT(Bind(), IsOk());
+  const auto material = ReadGroupMaterial(store, kProd);
+  ASSERT_THAT(material, IsOk());
+  EXPECT_THAT(material->Versions(), ElementsAre(1U));
+  EXPECT_TRUE(store.Contents().contains(RecoveryPath(kProd, 1)));
+  EXPECT_FALSE(store.Contents().contains(RecoveryPath(kProd, 2)));
 }
 
 TEST_F(RebindTest, LeavesTheStoreAloneWhenAnyDeviceCallFails) {
