@@ -149,10 +149,13 @@ Status CheckImportKeyAttributes(Session& session, CK_OBJECT_HANDLE key,
   return Ok();
 }
 
-Status DestroyImportKeyObjects(Session& session, const Uuid& id) {
+Status DestroyImportKeyObjects(Session& session, const Uuid& id, std::string_view label) {
   const auto found = KMS_TRY(FindObjects(session, id));
   if (found.empty()) return RequireLogin(session);
-  for (const CK_OBJECT_HANDLE object : found) KMS_TRY(ReadImportKey(session, object));
+  for (const CK_OBJECT_HANDLE object : found) {
+    KMS_TRY(ReadImportKey(session, object));
+    KMS_TRY(CheckLabelToDestroy(session, object, label, "import key"));
+  }
   for (const CK_OBJECT_HANDLE object : found) KMS_TRY(session.DestroyObject(object));
   return Ok();
 }

@@ -29,9 +29,9 @@ Result<std::optional<ImportKeyObject>> FindImportKey(Session& session, const Uui
 // may do anything but decrypt (H16). Errors: kFailedPrecondition, naming every wrong attribute.
 Status CheckImportKeyAttributes(Session& session, CK_OBJECT_HANDLE key, const KeyDemands& demands);
 
-// Destroys every object with that id, or none: kFailedPrecondition when one is no import key.
-// Success when there is none.
-Status DestroyImportKeyObjects(Session& session, const Uuid& id);
+// Destroys every object with that id and label, or none: kFailedPrecondition when one is no import
+// key or bears another label. Success when there is none.
+Status DestroyImportKeyObjects(Session& session, const Uuid& id, std::string_view label);
 
 struct ImportKeyTemplate {
   Uuid id;

@@ -99,7 +99,7 @@ Result<std::optional<ImportKeyMaker::SessionKey>> ImportKeyMaker::Generate(bool 
   Rv refusal;
   for (const ExtraAttributes extras : kExtrasToTry) {
     std::optional<Session> session;
-    const Rv opened = Session::Open(connection_.module(), connection_.facts().slot, session);
+    const Rv opened = Session::OpenBeside(call_, connection_.facts().slot, session);
     if (!opened.ok()) return call_.Fail(opened);
     const auto key = GenerateImportKeyPair(*session, wanted, extras);
     if (key.has_value()) return std::optional(SessionKey{std::move(*session), *key});
@@ -121,7 +121,7 @@ Result<bool> ImportKeyMaker::Copy(CK_OBJECT_HANDLE key) {
 
 Result<bool> ImportKeyMaker::CopyOnce(CK_OBJECT_HANDLE key, ExtraAttributes extras) {
   std::optional<Session> session;
-  const Rv opened = Session::Open(connection_.module(), connection_.facts().slot, session);
+  const Rv opened = Session::OpenBeside(call_, connection_.facts().slot, session);
   if (!opened.ok()) return call_.Fail(opened);
   const auto copy = CopyIntoToken(*session, key, extras);
   const Status good = copy.has_value()
@@ -132,7 +132,7 @@ Result<bool> ImportKeyMaker::CopyOnce(CK_OBJECT_HANDLE key, ExtraAttributes extr
     return call_.Fail(*session->failure());
   }
   // A copy that forgot that it was never extractable.
-  if (copy.has_value()) KMS_TRY(DestroyImportKeyObjects(call_, wanted_.id));
+  if (copy.has_value()) KMS_TRY(DestroyImportKeyObjects(call_, wanted_.id, wanted_.label));
   return false;
 }
 
@@ -143,7 +143,7 @@ Status ImportKeyMaker::Check(const ImportKeyObject& key) {
 
 Status ImportKeyMaker::Destroy(Deadline deadline) {
   ScopedLock exclusive(connection_.objects());
-  KMS_TRY(DestroyImportKeyObjects(call_, wanted_.id));
+  KMS_TRY(DestroyImportKeyObjects(call_, wanted_.id, wanted_.label));
   return connection_.BackUp(deadline);
 }
 
@@ -163,7 +163,7 @@ Result<OaepPlace> ImportKeyMaker::FindPlace(const ImportKeyObject& key, HashAlgo
                                             std::optional<Rv>& doubtful) {
   for (const OaepPlace place : {OaepPlace::kToken, OaepPlace::kWorker}) {
     std::optional<Session> session;
-    const Rv opened = Session::Open(connection_.module(), connection_.facts().slot, session);
+    const Rv opened = Session::OpenBeside(call_, connection_.facts().slot, session);
     if (!opened.ok()) return call_.Fail(opened);
     const auto opens = OpensItsOwnImports(*session, key, hash, place);
     if (opens.has_value() && *opens) return place;

@@ -107,15 +107,38 @@ Result<Bytes> EncodePublicKey(Session& session, CK_OBJECT_HANDLE key) {
   return EncodeRsaPublicKey(modulus, exponent);
 }
 
+Result<bool> IsOfKeyType(Session& session, CK_OBJECT_HANDLE key, CK_KEY_TYPE type) {
+  const Bytes value = KMS_TRY(session.ReadAttribute(key, CKA_KEY_TYPE, sizeof(CK_KEY_TYPE)));
+  return std::ranges::equal(
+      value, ByteView(reinterpret_cast<const std::uint8_t*>(&type), sizeof(type)));
+}
+
 // Import keys, to which anybody may encrypt, are RSA keys of another size (C15).
-Status CheckMasterKeyKind(Session& session, CK_OBJECT_HANDLE key, WrapMechanism mechanism) {
-  const bool rsa = KMS_TRY(IsRsaKey(session, key));
-  const Bytes modulus = KMS_TRY(session.ReadAttribute(key, CKA_MODULUS));
+Result<bool> HasMasterKeySize(Session& session, CK_OBJECT_HANDLE rsa_key) {
+  const Bytes modulus = KMS_TRY(session.ReadAttribute(rsa_key, CKA_MODULUS));
   const auto first = std::ranges::find_if(modulus, [](std::uint8_t byte) { return byte != 0; });
-  const auto bits = static_cast<CK_ULONG>(modulus.end() - first) * 8;
-  if (rsa == UsesRsa(mechanism) && (!rsa || bits == kRsaKeyBits)) return Ok();
+  return static_cast<CK_ULONG>(modulus.end() - first) * 8 == kRsaKeyBits;
+}
+
+Error NoMasterKey() {
   return FailedPrecondition("the object with the master key's id is no master key; check that the "
                             "token is the right one");
+}
+
+Status CheckMasterKeyKind(Session& session, CK_OBJECT_HANDLE key, WrapMechanism mechanism) {
+  const bool rsa = KMS_TRY(IsRsaKey(session, key));
+  if (rsa != UsesRsa(mechanism)) return NoMasterKey();
+  const bool right_size = rsa ? KMS_TRY(HasMasterKeySize(session, key)) : true;
+  return right_size ? Ok() : Status(NoMasterKey());
+}
+
+// Either half of an RSA pair, or an AES key.
+Status CheckMasterKeyToDestroy(Session& session, CK_OBJECT_HANDLE key, std::string_view label) {
+  KMS_TRY(CheckLabelToDestroy(session, key, label, "master key"));
+  const bool rsa = KMS_TRY(IsRsaKey(session, key));
+  const bool right = rsa ? KMS_TRY(HasMasterKeySize(session, key))
+                         : KMS_TRY(IsOfKeyType(session, key, CKK_AES));
+  return right ? Ok() : Status(NoMasterKey());
 }
 
 Error RefusedAttributes(const std::string& names) {
@@ -207,10 +230,7 @@ Status RequireLogin(Session& session) {
 }
 
 Result<bool> IsRsaKey(Session& session, CK_OBJECT_HANDLE key) {
-  const Bytes value = KMS_TRY(session.ReadAttribute(key, CKA_KEY_TYPE, sizeof(CK_KEY_TYPE)));
-  const CK_KEY_TYPE rsa = CKK_RSA;
-  return std::ranges::equal(
-      value, ByteView(reinterpret_cast<const std::uint8_t*>(&rsa), sizeof(rsa)));
+  return IsOfKeyType(session, key, CKK_RSA);
 }
 
 Result<Bytes> ReadRsaPublicKey(Session& session, const Uuid& id) {
@@ -224,14 +244,29 @@ Result<Bytes> ReadRsaPublicKey(Session& session, const Uuid& id) {
   return EncodePublicKey(session, found.front());
 }
 
-Status DestroyMasterKeyObjects(Session& session, const Uuid& id) {
-  AttributeList wanted;
-  wanted.Flag(CKA_TOKEN, true).Data(CKA_ID, id.View());
-  const auto found = KMS_TRY(session.Find(wanted.span()));
+Status CheckLabelToDestroy(Session& session, CK_OBJECT_HANDLE object, std::string_view label,
+                           std::string_view what) {
+  const Bytes found = KMS_TRY(session.ReadAttribute(object, CKA_LABEL));
+  if (AsText(found) == label) return Ok();
+  return FailedPrecondition(
+      "the key in the HSM is \"" + std::string(AsText(found)) + "\", and " + std::string(what) +
+      " \"" + std::string(label) +
+      "\" was to be destroyed; nothing was destroyed: the record in the store that names this key "
+      "is wrong, restore the store from a backup");
+}
+
+Status DestroyMasterKeyObjects(Session& session, const Uuid& id, std::string_view label) {
+  // The private half before the public one: what an interruption leaves opens nothing.
+  std::vector<CK_OBJECT_HANDLE> found = KMS_TRY(FindSecretObjects(session, id));
+  AttributeList public_half;
+  public_half.Number(CKA_CLASS, CKO_PUBLIC_KEY).Flag(CKA_TOKEN, true).Data(CKA_ID, id.View());
+  const auto publics = KMS_TRY(session.Find(public_half.span()));
+  found.insert(found.end(), publics.begin(), publics.end());
   if (found.empty()) return RequireLogin(session);
   for (const CK_OBJECT_HANDLE object : found) {
-    KMS_TRY(session.DestroyObject(object));
+    KMS_TRY(CheckMasterKeyToDestroy(session, object, label));
   }
+  for (const CK_OBJECT_HANDLE object : found) KMS_TRY(session.DestroyObject(object));
   return Ok();
 }
 

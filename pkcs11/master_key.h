@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kms/base/ids.h"
@@ -63,8 +64,15 @@ Result<bool> IsRsaKey(Session& session, CK_OBJECT_HANDLE key);
 // SubjectPublicKeyInfo of the RSA public key with that CKA_ID. Errors: kFailedPrecondition.
 Result<Bytes> ReadRsaPublicKey(Session& session, const Uuid& id);
 
-// Destroys every object with that CKA_ID (a key pair is two). Success when there is none.
-Status DestroyMasterKeyObjects(Session& session, const Uuid& id);
+// Destroys the master key with that CKA_ID and CKA_LABEL (a key pair is two objects), and nothing
+// else: ids come from a store, and whoever wrote there must not choose what is destroyed. Success
+// when there is none. Errors: kFailedPrecondition, with nothing destroyed, when a key with the id is
+// no master key or bears another label, naming both.
+Status DestroyMasterKeyObjects(Session& session, const Uuid& id, std::string_view label);
+
+// Errors: kFailedPrecondition when the object bears another label, naming both. `what`: "master key".
+Status CheckLabelToDestroy(Session& session, CK_OBJECT_HANDLE object, std::string_view label,
+                           std::string_view what);
 
 // Opens `record`'s sentinel and compares in constant time. Errors: kCorrupted when it opens to
 // something else; as UnwrapUnder.

@@ -238,7 +238,10 @@ Status QualifyNames(QualificationBench& bench) {
                                                      change.span().data(), 1);
   bench.Note("a label of 72 bytes", rv == CKR_OK ? "accepted" : "refused: " + RvName(rv));
   Session destroyer = KMS_TRY(bench.Open());
-  KMS_TRY(DestroyMasterKeyObjects(destroyer, first.id));
+  AttributeList both;
+  both.Flag(CKA_TOKEN, true).Data(CKA_ID, first.id.View());
+  const auto objects = KMS_TRY(destroyer.Find(both.span()));
+  for (const CK_OBJECT_HANDLE object : objects) KMS_TRY(destroyer.DestroyObject(object));
   return Ok();
 }
 

@@ -97,7 +97,7 @@ Status TryMasterKey(QualificationBench& bench) {
   const WrappedKey sentinel = KMS_TRY(WrapSentinel(session, key.wrapping(), key.id));
   KMS_TRY(CheckFoundByAnotherSession(bench, key, sentinel));
   Session destroyer = KMS_TRY(bench.Open());
-  return DestroyMasterKeyObjects(destroyer, key.id);
+  return DestroyMasterKeyObjects(destroyer, key.id, kQualificationLabel);
 }
 
 // A zero-length nonce is a constant one to some modules; this service never passes one.
@@ -132,7 +132,7 @@ Status QualifyCandidate(QualificationBench& bench, const WrapProfile& candidate)
   const MechanismRow& row = RowOf(candidate.mechanism);
   const auto list = KMS_TRY(bench.ListMechanisms());
   const bool listed = Lists(list, row.type);
-  const auto proof = ProveCandidate(bench.module(), bench.slot(), candidate);
+  const auto proof = bench.Prove(candidate);
   if (proof.has_value()) {
     TellPassed(bench, candidate, *proof, listed);
     return Ok();

@@ -72,7 +72,7 @@ Result<CK_OBJECT_HANDLE> ResidentKeyMaker::FindWhole() {
   const bool pair = wanted_.type != ResidentKeyType::kAes256Gcm;
   const bool whole = found.secrets.size() == 1 && (!pair || found.publics.size() == 1);
   if (whole) return found.secrets.front();
-  KMS_TRY(DestroyResidentObjects(call_, wanted_.id.View()));
+  KMS_TRY(DestroyResidentObjects(call_, wanted_.id.View(), wanted_.label));
   return CK_OBJECT_HANDLE{CK_INVALID_HANDLE};
 }
 
@@ -89,7 +89,7 @@ Result<bool> ResidentKeyMaker::MakeByCopy() {
   ResidentTemplate wanted = wanted_;
   wanted.in_token = false;
   std::optional<Session> session;
-  const Rv opened = Session::Open(connection_.module(), connection_.facts().slot, session);
+  const Rv opened = Session::OpenBeside(call_, connection_.facts().slot, session);
   if (!opened.ok()) return call_.Fail(opened);
   const auto pair = GenerateResidentObjects(*session, wanted, ExtraAttributes::kNone);
   if (!pair.has_value()) {
@@ -107,7 +107,7 @@ Result<bool> ResidentKeyMaker::MakeByCopy() {
 
 Result<bool> ResidentKeyMaker::CopyOnce(const Session::KeyPair& pair, ExtraAttributes extras) {
   std::optional<Session> session;
-  const Rv opened = Session::Open(connection_.module(), connection_.facts().slot, session);
+  const Rv opened = Session::OpenBeside(call_, connection_.facts().slot, session);
   if (!opened.ok()) return call_.Fail(opened);
   Status good = CopyResidentPair(*session, pair, extras);
   if (good.has_value()) {
@@ -121,7 +121,7 @@ Result<bool> ResidentKeyMaker::CopyOnce(const Session::KeyPair& pair, ExtraAttri
   const std::optional<Rv>& failure = session->failure();
   if (failure.has_value() && !IsRefusal(*failure)) return call_.Fail(*failure);
   // Half a pair, or a copy that forgot that it was never extractable.
-  KMS_TRY(DestroyResidentObjects(call_, wanted_.id.View()));
+  KMS_TRY(DestroyResidentObjects(call_, wanted_.id.View(), wanted_.label));
   return false;
 }
 
@@ -133,7 +133,7 @@ Status ResidentKeyMaker::MakeInToken() {
   Rv refusal;
   for (const ExtraAttributes extras : kExtrasToTry) {
     std::optional<Session> session;
-    const Rv opened = Session::Open(connection_.module(), connection_.facts().slot, session);
+    const Rv opened = Session::OpenBeside(call_, connection_.facts().slot, session);
     if (!opened.ok()) return call_.Fail(opened);
     if (GenerateResidentObjects(*session, wanted, extras).has_value()) return Ok();
     refusal = *session->failure();
@@ -166,9 +166,9 @@ Result<ResidentKeyRecord> ResidentKeyMaker::Record(CK_OBJECT_HANDLE handle) {
 }
 
 Status ResidentKeyMaker::Destroy(Deadline deadline) {
-  auto session = KMS_TRY(Session::Open(connection_.module(), connection_.facts().slot));
+  auto session = KMS_TRY(Session::OpenBeside(call_, connection_.facts().slot));
   ScopedLock exclusive(connection_.objects());
-  KMS_TRY(DestroyResidentObjects(session, wanted_.id.View()));
+  KMS_TRY(DestroyResidentObjects(session, wanted_.id.View(), wanted_.label));
   return connection_.BackUp(deadline);
 }
 

@@ -311,11 +311,19 @@ Result<Bytes> ReadResidentPublicKey(Session& session, ResidentKeyType type, CK_O
   return key->PublicKey();
 }
 
-Status DestroyResidentObjects(Session& session, ByteView id) {
+Status DestroyResidentObjects(Session& session, ByteView id, std::string_view label) {
   const ResidentObjects objects = KMS_TRY(FindResidentObjects(session, id));
   if (objects.secrets.empty()) KMS_TRY(RequireLogin(session));
-  for (const CK_OBJECT_HANDLE object : objects.secrets) KMS_TRY(session.DestroyObject(object));
-  for (const CK_OBJECT_HANDLE object : objects.publics) KMS_TRY(session.DestroyObject(object));
+  std::vector<CK_OBJECT_HANDLE> doomed = objects.secrets;
+  doomed.insert(doomed.end(), objects.publics.begin(), objects.publics.end());
+  for (const CK_OBJECT_HANDLE object : doomed) {
+    const Bytes found = KMS_TRY(session.ReadAttribute(object, CKA_LABEL));
+    if (AsText(found).starts_with(label) && !RefuseOwnLabel(AsText(found)).has_value()) continue;
+    return FailedPrecondition("the key in the HSM is \"" + std::string(AsText(found)) +
+                              "\", and one of \"" + std::string(label) +
+                              "\" was to be destroyed; nothing was destroyed");
+  }
+  for (const CK_OBJECT_HANDLE object : doomed) KMS_TRY(session.DestroyObject(object));
   return Ok();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kms/base/ids.h"
@@ -56,7 +57,8 @@ Status RefuseOwnLabel(std::string_view label);
 Result<Bytes> ReadResidentPublicKey(Session& session, ResidentKeyType type, CK_OBJECT_HANDLE secret,
                                     CK_OBJECT_HANDLE public_key);
 
-// Success when there is none.
-Status DestroyResidentObjects(Session& session, ByteView id);
+// Success when there is none. Errors: kFailedPrecondition, with nothing destroyed, when the label of
+// one does not begin with `label`, or is none of this service's.
+Status DestroyResidentObjects(Session& session, ByteView id, std::string_view label);
 
 }  // namespace kms::pkcs11

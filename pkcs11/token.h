@@ -64,7 +64,7 @@ class Token final : public MasterKeyDevice, public EpochCounter, public Resident
                                                            Deadline deadline) override;
   Result<SecretBytes> DecryptImport(const ImportKeyRecord& key, HashAlgorithm hash,
                                     ByteView ciphertext, Deadline deadline) override;
-  Status DestroyImportKey(const Uuid& id, Deadline deadline) override;
+  Status DestroyImportKey(const Uuid& id, const std::string& label, Deadline deadline) override;
   [[nodiscard]] DeviceStatistics Statistics() const override;
 
   Result<std::optional<std::uint64_t>> ReadEpoch(const Uuid& id, Deadline deadline) override;

@@ -35,9 +35,9 @@ Result<ImportKeyObject> BindImportKey(const Connection& connection, Session& ses
 }
 
 // In a session of its own: some modules leave one unusable after a failure.
-bool StillOpens(const Connection& connection, const ImportKeyObject& key, HashAlgorithm hash,
-                OaepPlace place) {
-  auto session = Session::Open(connection.module(), connection.facts().slot);
+bool StillOpens(const Connection& connection, Session& caller, const ImportKeyObject& key,
+                HashAlgorithm hash, OaepPlace place) {
+  auto session = Session::OpenBeside(caller, connection.facts().slot);
   return session.has_value() && OpensItsOwnImports(*session, key, hash, place).value_or(false);
 }
 
@@ -79,18 +79,18 @@ Result<SecretBytes> Token::DecryptImport(const ImportKeyRecord& record, HashAlgo
     }
     const std::optional<Rv>& failure = call.session.failure();
     const bool refused = failure.has_value() && MayMeanTheCiphertext(*failure);
-    if (refused && StillOpens(call.connection, key, hash, place)) return DoesNotOpen();
+    if (refused && StillOpens(call.connection, call.session, key, hash, place)) return DoesNotOpen();
     return opened.error();
   };
   KMS_TRY(impl_->Run({.deadline = deadline, .import_key = &record.id}, operation));
   return plaintext;
 }
 
-Status Token::DestroyImportKey(const Uuid& id, Deadline deadline) {
+Status Token::DestroyImportKey(const Uuid& id, const std::string& label, Deadline deadline) {
   const Impl::Operation operation = [&](const Impl::CallContext& call) -> Status {
     const Rv present = call.connection.CheckPresent();
     if (!present.ok()) return call.session.Fail(present);
-    KMS_TRY(DestroyImportKeyObjects(call.session, id));
+    KMS_TRY(DestroyImportKeyObjects(call.session, id, label));
     return call.connection.BackUp(deadline);
   };
   return impl_->Run({.deadline = deadline, .changes_objects = true}, operation);

@@ -145,7 +145,7 @@ Status Token::DestroyResidentKey(const ResidentKeyRecord& key, Deadline deadline
     const Rv present = call.connection.CheckPresent();
     if (!present.ok()) return call.session.Fail(present);
     call.connection.residents().Forget(key.id);
-    KMS_TRY(DestroyResidentObjects(call.session, key.id));
+    KMS_TRY(DestroyResidentObjects(call.session, key.id, key.label));
     return call.connection.BackUp(deadline);
   };
   return impl_->Run({.deadline = deadline, .changes_objects = true}, operation);

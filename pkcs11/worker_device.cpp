@@ -81,6 +81,10 @@ WorkerDevice::~WorkerDevice() = default;
 
 Status WorkerDevice::AwaitReady(Deadline deadline) { return supervisor_->AwaitReady(deadline); }
 
+void WorkerDevice::LimitCalls(std::chrono::milliseconds patience) {
+  supervisor_->LimitCalls(patience);
+}
+
 template <typename Answer>
 Result<Answer> WorkerDevice::Ask(WorkerRequestBody body, Deadline deadline) {
   ++asked_;
@@ -166,8 +170,8 @@ Result<SecretBytes> WorkerDevice::DecryptImport(const ImportKeyRecord& key, Hash
       DecryptImportRequest{.key = key, .hash = hash, .ciphertext = CopyOf(ciphertext)}, deadline);
 }
 
-Status WorkerDevice::DestroyImportKey(const Uuid& id, Deadline deadline) {
-  KMS_TRY(Ask<Done>(DestroyImportKeyRequest{.id = id}, deadline));
+Status WorkerDevice::DestroyImportKey(const Uuid& id, const std::string& label, Deadline deadline) {
+  KMS_TRY(Ask<Done>(DestroyImportKeyRequest{.id = id, .label = label}, deadline));
   return Ok();
 }
 

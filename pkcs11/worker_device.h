@@ -64,6 +64,10 @@ class WorkerDevice final : public MasterKeyDevice,
   // when an operator must act; the detail is the reason, as Statistics().state_reason.
   Status AwaitReady(Deadline deadline);
 
+  // The process is about to stop: from now on a call has `patience` at most, those under way too.
+  // The first one that takes longer ends the worker, and all others fail with kUnavailable at once.
+  void LimitCalls(std::chrono::milliseconds patience);
+
   Result<DeviceDescription> Describe(Deadline deadline) override;
   Result<MasterKeyRecord> GenerateMasterKey(const Uuid& id, std::uint32_t version,
                                             const std::string& label, Deadline deadline) override;
@@ -80,7 +84,7 @@ class WorkerDevice final : public MasterKeyDevice,
                                                            Deadline deadline) override;
   Result<SecretBytes> DecryptImport(const ImportKeyRecord& key, HashAlgorithm hash,
                                     ByteView ciphertext, Deadline deadline) override;
-  Status DestroyImportKey(const Uuid& id, Deadline deadline) override;
+  Status DestroyImportKey(const Uuid& id, const std::string& label, Deadline deadline) override;
   [[nodiscard]] DeviceStatistics Statistics() const override;
 
   Result<std::optional<std::uint64_t>> ReadEpoch(const Uuid& id, Deadline deadline) override;

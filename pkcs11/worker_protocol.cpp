@@ -69,6 +69,7 @@ void Put(FrameWriter& out, const DecryptImportRequest& request) {
 }
 void Put(FrameWriter& out, const DestroyImportKeyRequest& request) {
   out.PutRaw(request.id.View());
+  out.PutText(request.label);
 }
 void Put(FrameWriter& out, const ReadEpochRequest& request) { out.PutRaw(request.id.View()); }
 void Put(FrameWriter& out, const RaiseEpochRequest& request) {
@@ -268,6 +269,7 @@ Status Get(FrameReader& in, DecryptImportRequest& request) {
 }
 Status Get(FrameReader& in, DestroyImportKeyRequest& request) {
   request.id = KMS_TRY(in.GetUuid());
+  request.label = KMS_TRY(in.GetText());
   return Ok();
 }
 Status Get(FrameReader& in, ReadEpochRequest& request) {

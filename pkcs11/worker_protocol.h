@@ -22,7 +22,7 @@
 
 namespace kms::pkcs11 {
 
-inline constexpr std::uint8_t kWorkerProtocolVersion = 4;
+inline constexpr std::uint8_t kWorkerProtocolVersion = 5;
 inline constexpr std::size_t kMaxWorkerFrameBytes = std::size_t{64} << 10U;
 // The longest time left that a request can carry; a later deadline is cut to it.
 inline constexpr std::chrono::milliseconds kMaxWorkerBudget = std::chrono::hours(1);
@@ -75,6 +75,7 @@ struct DecryptImportRequest {
 };
 struct DestroyImportKeyRequest {
   Uuid id;
+  std::string label;
 };
 struct ReadEpochRequest {
   Uuid id;

@@ -88,7 +88,7 @@ class Execute {
         device_.DecryptImport(request.key, request.hash, request.ciphertext, deadline_));
   }
   WorkerReplyBody operator()(const DestroyImportKeyRequest& request) const {
-    return ToReply(device_.DestroyImportKey(request.id, deadline_));
+    return ToReply(device_.DestroyImportKey(request.id, request.label, deadline_));
   }
   WorkerReplyBody operator()(const StatisticsRequest& /*request*/) const {
     return device_.Statistics();

@@ -118,8 +118,10 @@ Result<SecretBytes> GuardedDevice::DecryptImport(const ImportKeyRecord& key, Has
       deadline, [&] { return impl_->device().DecryptImport(key, hash, ciphertext, deadline); });
 }
 
-Status GuardedDevice::DestroyImportKey(const Uuid& id, Deadline deadline) {
-  return impl_->gate.Run(deadline, [&] { return impl_->device().DestroyImportKey(id, deadline); });
+Status GuardedDevice::DestroyImportKey(const Uuid& id, const std::string& label,
+                                       Deadline deadline) {
+  return impl_->gate.Run(deadline,
+                         [&] { return impl_->device().DestroyImportKey(id, label, deadline); });
 }
 
 DeviceStatistics GuardedDevice::Statistics() const { return impl_->device().Statistics(); }

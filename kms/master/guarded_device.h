@@ -22,7 +22,8 @@ namespace kms {
 // The errors of the device behind it, and kUnavailable at once: "HSM <name> does not answer" while
 // the breaker is open, "HSM <name> is busy" when the queue is full or the deadline ends in it.
 // What counts against the breaker: kUnavailable answers and calls that reach their deadline.
-// Answers of any other kind prove that the token is there. Thread rule: any thread; a call waits at
+// Answers of any other kind prove that the token is there; that it is full is one, which callers see
+// as kUnavailable. Thread rule: any thread; a call waits at
 // most to its deadline.
 class GuardedDevice final : public MasterKeyDevice {
  public:
@@ -58,7 +59,7 @@ class GuardedDevice final : public MasterKeyDevice {
                                                            Deadline deadline) override;
   Result<SecretBytes> DecryptImport(const ImportKeyRecord& key, HashAlgorithm hash,
                                     ByteView ciphertext, Deadline deadline) override;
-  Status DestroyImportKey(const Uuid& id, Deadline deadline) override;
+  Status DestroyImportKey(const Uuid& id, const std::string& label, Deadline deadline) override;
   [[nodiscard]] DeviceStatistics Statistics() const override;
 
  private:

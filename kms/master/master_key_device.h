@@ -56,7 +56,8 @@ struct DeviceStatistics {
 // Errors of every call: kUnavailable (device away, busy, or deadline passed: retry later),
 // kFailedPrecondition (operator must act: PIN, missing or ambiguous master key, attributes),
 // kCorrupted (the blob does not authenticate, or the master key is not the recorded one),
-// kInternal.
+// kResourceExhausted (the token has no room for another object; GuardedDevice makes it
+// kUnavailable), kInternal.
 class MasterKeyDevice {
  public:
   virtual ~MasterKeyDevice() = default;
@@ -84,7 +85,10 @@ class MasterKeyDevice {
   // recorded one. kCorrupted when the key silently differs (H13).
   virtual Status CheckSentinel(const MasterKeyRecord& master, Deadline deadline) = 0;
 
-  // Destroys the key object. Success when it is already gone.
+  // Destroys the master key whose CKA_ID is the record's id and whose CKA_LABEL is its label; looks
+  // at nothing else of the record. Success when it is already gone. kFailedPrecondition, with
+  // nothing destroyed, when the object with that id is no master key or bears another label: callers
+  // put in the label that they know of sealed records, for a row of the store may have been changed.
   virtual Status DestroyMasterKey(const MasterKeyRecord& master, Deadline deadline) = 0;
 
   // ECDSA P-256 over SHA-256 of `message` by the token's audit key (made on first use), DER form.
@@ -111,9 +115,9 @@ class MasterKeyDevice {
   virtual Result<SecretBytes> DecryptImport(const ImportKeyRecord& key, HashAlgorithm hash,
                                             ByteView ciphertext, Deadline deadline) = 0;
 
-  // Destroys the import key with that id, and no other kind of key: kFailedPrecondition then.
-  // Success when it is already gone.
-  virtual Status DestroyImportKey(const Uuid& id, Deadline deadline) = 0;
+  // Destroys the import key with that id and label, and neither another kind of key nor one of
+  // another label: kFailedPrecondition then. Success when it is already gone.
+  virtual Status DestroyImportKey(const Uuid& id, const std::string& label, Deadline deadline) = 0;
 
   // Never blocks and never fails: what is known now.
   virtual DeviceStatistics Statistics() const = 0;

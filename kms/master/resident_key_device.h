@@ -56,7 +56,9 @@ class ResidentKeyDevice {
   // does not need, and for one of this service's own.
   virtual Result<ResidentKeyRecord> FindResidentKey(const std::string& reference,
                                                     Deadline deadline) = 0;
-  // Destroys both halves. Success when it is already gone. Only `id` is looked at.
+  // Destroys both halves. Success when it is already gone. Of the record `id` and `label` are looked
+  // at: kFailedPrecondition, with nothing destroyed, when a key with the id has a label that does not
+  // begin with that one, or is none of this service's.
   virtual Status DestroyResidentKey(const ResidentKeyRecord& key, Deadline deadline) = 0;
 
   // ECDSA: DER form. RSA: the modulus' size. Verified by the recorded public key before it is

@@ -106,6 +106,11 @@ class EnvironmentSlot {
   // What members say of themselves. Errors: kNotFound.
   [[nodiscard]] Result<MemberState> StateOf(std::string_view hsm) const;
 
+  // What is stored now, without versions that were forgotten. Errors: as ReadGroupMaterial.
+  Result<GroupMaterial> ReadStored() const;
+  // Versions below were forgotten: wraps of them are refused from now on.
+  void RefuseBelow(EnvironmentKeyVersion oldest);
+
   [[nodiscard]] const HsmAccess& access() const { return access_; }
   [[nodiscard]] Store& store() const { return store_; }
   [[nodiscard]] MaterialHandle material() const;  // as last read; nullptr when it never was
@@ -138,6 +143,10 @@ class EnvironmentSlot {
                 const std::vector<EnvironmentKeyVersion>& versions, EnvironmentKeys& keys,
                 std::optional<Error>& newest_lost);
   Status Unseal(const MaterialHandle& material, EnvironmentKeys keys, SteadyTime proven);
+  // Takes keys out that were forgotten and whose wraps are there again. Asks the tokens in `order`.
+  Status RefuseForgotten(MaterialHandle& material, const std::vector<std::string>& order);
+  // Says it when it is not what was said last.
+  void TellOfKeys(std::string problem);
   [[nodiscard]] bool IsDue(std::string_view hsm, const GroupMaterial& material) const;
   Status ProveLatest(std::string_view hsm, const GroupMaterial& material,
                      std::optional<Error>& newest_lost);
@@ -159,6 +168,9 @@ class EnvironmentSlot {
   Status CheckOthersOpenAll(const GroupMaterial& material, std::string_view hsm) const;
   // Errors: kFailedPrecondition when `hsm` answers and still has one of its master keys.
   Status CheckIsGone(std::string_view hsm, const MemberMaterial* held) const;
+  Result<std::map<MasterKeyVersion, MasterKeyRecord>> MastersToDestroy(
+      const GroupMaterial& material, std::string_view hsm,
+      const std::map<MasterKeyVersion, MasterKeyRecord>& masters) const;
   Status DestroyMasters(KeyWork& work, std::string_view hsm,
                         const std::map<MasterKeyVersion, MasterKeyRecord>& masters);
   Status ForgetWrappingKeyIn(std::string_view hsm, const MemberMaterial* held, bool destroy);
@@ -186,6 +198,8 @@ class EnvironmentSlot {
   std::optional<SteadyTime> proven_ KMS_GUARDED_BY(mutex_);  // by any member
   bool held_sealed_ KMS_GUARDED_BY(mutex_) = false;
   std::optional<LastSeal> last_seal_ KMS_GUARDED_BY(mutex_);
+  EnvironmentKeyVersion oldest_ KMS_GUARDED_BY(mutex_) = 1;  // that is valid, as far as is known
+  std::string told_of_keys_ KMS_GUARDED_BY(mutex_);
 };
 
 // Of `versions`, how many `hsm` has no wrap of under the current master key.

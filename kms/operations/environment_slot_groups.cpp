@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kms/base/random.h"
+#include "kms/master/oldest_key.h"
 #include "kms/operations/environment_slot.h"
 #include "kms/operations/wrapping_key.h"
 #include "kms/operations/wrapping_key_device.h"
@@ -164,6 +165,10 @@ Status EnvironmentSlot::Leave(std::string_view hsm, bool destroy) {
     return NotFound("HSM " + std::string(hsm) + " does not open environment " +
                     environment_->identity().name);
   }
+  std::map<MasterKeyVersion, MasterKeyRecord> doomed;
+  if (destroy && held != nullptr) {
+    doomed = KMS_TRY(MastersToDestroy(*stored, hsm, held->masters));
+  }
   if (is_member) {
     KMS_TRY(CheckOthersOpenAll(*stored, hsm));
     KMS_TRY(ForgetWrappingKeyIn(hsm, held, destroy));
@@ -173,7 +178,7 @@ Status EnvironmentSlot::Leave(std::string_view hsm, bool destroy) {
     Forget(hsm);
     Tell("hsm-leave", hsm, {});
   }
-  return destroy && held != nullptr ? DestroyMasters(work, hsm, held->masters) : Ok();
+  return DestroyMasters(work, hsm, doomed);
 }
 
 // Its records go with the wraps: from then on nothing waits for what nobody can do.
@@ -241,14 +246,36 @@ Status EnvironmentSlot::ForgetWrappingKeyIn(std::string_view hsm, const MemberMa
   KMS_TRY(ForgetWrappingKey(*environment_));
   if (destroy) {
     const std::shared_ptr<GuardedDevice> device = KMS_TRY(access_.Find(hsm));
-    KMS_TRY(device->DestroyImportKey(key->id, access_.NextDeadline(*device)));
+    KMS_TRY(device->DestroyImportKey(key->id, WrappingKeyLabel(environment_->identity().name),
+                                     access_.NextDeadline(*device)));
   }
   return Ok();
+}
+
+// Before anything is changed: one record that names another key stops all of it.
+Result<std::map<MasterKeyVersion, MasterKeyRecord>> EnvironmentSlot::MastersToDestroy(
+    const GroupMaterial& material, std::string_view hsm,
+    const std::map<MasterKeyVersion, MasterKeyRecord>& masters) const {
+  const EnvironmentIdentity& identity = environment_->identity();
+  std::map<MasterKeyVersion, MasterKeyRecord> checked;
+  for (const auto& [version, stored] : masters) {
+    MasterKeyRecord master = KMS_TRY(RecordToDestroy({.environment = identity.name,
+                                                      .environment_id = identity.id,
+                                                      .hsm = hsm,
+                                                      .version = version,
+                                                      .losses = material.group.LossesOf(hsm)},
+                                                     stored));
+    checked.emplace(version, std::move(master));
+  }
+  return checked;
 }
 
 // The object goes before its record: what is recorded can be destroyed another time.
 Status EnvironmentSlot::DestroyMasters(KeyWork& work, std::string_view hsm,
                                        const std::map<MasterKeyVersion, MasterKeyRecord>& masters) {
+  if (masters.empty()) {
+    return Ok();
+  }
   const std::shared_ptr<GuardedDevice> device = KMS_TRY(access_.Find(hsm));
   std::vector<Mutation> mutations;
   for (const auto& [version, master] : masters) {
@@ -256,7 +283,7 @@ Status EnvironmentSlot::DestroyMasters(KeyWork& work, std::string_view hsm,
     mutations.push_back(Dropping(MasterPath(environment_->identity().id, hsm, version)));
   }
   const KeyGroup group = work.material->group;
-  return mutations.empty() ? Ok() : Commit(work, group, std::move(mutations));
+  return Commit(work, group, std::move(mutations));
 }
 
 void EnvironmentSlot::Forget(std::string_view hsm) {
@@ -286,6 +313,9 @@ Status EnvironmentSlot::AddEnvironmentKey(EnvironmentKeyVersion version, const K
       KMS_TRY(WrapByMembers(*stored, {.version = version, .bytes = key}));
   std::vector<Mutation> shares = KMS_TRY(split(version, key));
   Append(shares, mutations);
+  const SealedStore::Sealing sealing = environment_->store().BeginSealing();
+  mutations.push_back(KMS_TRY(RecordOldestKey(store_, environment_->identity().id,
+                                              stored->Versions().front(), version, key)));
   KeyGroup group = stored->group;
   group.key_checks.insert_or_assign(version, KMS_TRY(CheckOf(environment_->identity().id, key)));
   const Status committed = Commit(work, std::move(group), std::move(mutations));

@@ -67,7 +67,8 @@ struct Environments::Impl {
   // Destroys the keys that an environment has in its tokens.
   Status DestroyKeys(const EnvironmentRecord& record);
   Status DestroyKeysIn(const std::string& hsm, const EnvironmentIdentity& identity,
-                       const std::map<MasterKeyVersion, MasterKeyRecord>& masters);
+                       const std::map<MasterKeyVersion, MasterKeyRecord>& masters,
+                       std::uint32_t losses);
   Status DestroyUnrecorded(GuardedDevice& device, const std::string& name, const Uuid& id) const;
   // Deletes what belongs to an environment that is marked as being deleted.
   Status FinishDeletion(const EnvironmentRecord& record);

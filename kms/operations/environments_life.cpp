@@ -232,7 +232,7 @@ Status Environments::Delete(const EnvironmentName& name) {
 Status Environments::Impl::FinishDeletion(const EnvironmentRecord& record) {
   const Uuid& id = record.identity.id;
   KMS_TRY(DeleteAll(WrappedPrefix(id)));
-  KMS_TRY(DestroyEveryResidentKey(store, hsms, clock, id));
+  KMS_TRY(DestroyEveryResidentKey(store, hsms, clock, record.identity));
   KMS_TRY(DeleteAll("e/" + id.ToString() + "/"));
   KMS_TRY(DestroyKeys(record));
   KMS_TRY(DeleteAll(MasterPrefix(id)));
@@ -266,7 +266,7 @@ Status Environments::Impl::DestroyKeys(const EnvironmentRecord& record) {
     recorded.try_emplace(member.hsm);  // its import key, and what was made but never recorded
   }
   for (const auto& [hsm, masters] : recorded) {
-    const Status destroyed = DestroyKeysIn(hsm, record.identity, masters);
+    const Status destroyed = DestroyKeysIn(hsm, record.identity, masters, group.LossesOf(hsm));
     if (!destroyed.has_value() && group.Find(hsm) != nullptr) {
       Error error = destroyed.error();
       error.public_message = "HSM " + hsm + " still holds keys of environment " +
@@ -290,15 +290,23 @@ Status Environments::Impl::DestroyKeys(const EnvironmentRecord& record) {
 
 Status Environments::Impl::DestroyKeysIn(
     const std::string& hsm, const EnvironmentIdentity& identity,
-    const std::map<MasterKeyVersion, MasterKeyRecord>& masters) {
+    const std::map<MasterKeyVersion, MasterKeyRecord>& masters, std::uint32_t losses) {
   const std::shared_ptr<GuardedDevice> device = KMS_TRY(Access().Find(hsm));
   if (masters.empty()) {
     KMS_TRY(DestroyUnrecorded(*device, identity.name, DeriveMasterKeyId(identity.id, hsm, 1)));
   }
-  for (const auto& [version, master] : masters) {
+  for (const auto& [version, stored] : masters) {
+    const MasterKeyRecord master =
+        KMS_TRY(internal::RecordToDestroy({.environment = identity.name,
+                                           .environment_id = identity.id,
+                                           .hsm = hsm,
+                                           .version = version,
+                                           .losses = losses},
+                                          stored));
     KMS_TRY(device->DestroyMasterKey(master, Access().NextDeadline(*device)));
   }
-  return device->DestroyImportKey(WrappingKeyId(identity.id), Access().NextDeadline(*device));
+  return device->DestroyImportKey(WrappingKeyId(identity.id), WrappingKeyLabel(identity.name),
+                                  Access().NextDeadline(*device));
 }
 
 Status Environments::Impl::DeleteAll(const std::string& prefix) {

@@ -4,8 +4,10 @@
 #include <utility>
 
 #include "kms/master/guarded_device.h"
+#include "kms/master/oldest_key.h"
 #include "kms/operations/environments_impl.h"
 #include "kms/recovery/recipients.h"
+#include "kms/store/list_all.h"
 
 namespace kms {
 
@@ -50,28 +52,23 @@ Result<Stale> FindStale(SealedStore& store, EnvironmentKeyVersion keep_from) {
   return stale;
 }
 
-// Every wrap and share of the key versions below `keep_from`.
-std::vector<Mutation> Forgetting(const Uuid& id, const GroupMaterial& material,
-                                 EnvironmentKeyVersion keep_from) {
+// Every wrap and share of the key versions below `keep_from`, those too that are not to be read. The
+// versions have 10 digits: paths are in their order.
+Result<std::vector<Mutation>> Forgetting(Store& store, const Uuid& id,
+                                         EnvironmentKeyVersion keep_from) {
   std::vector<Mutation> mutations;
-  for (const auto& [hsm, member] : material.members) {
-    for (const auto& [version, wraps] : member.wraps) {
-      for (const auto& [master, wrap] : wraps) {
-        if (version < keep_from) {
-          mutations.push_back({.path = WrappedPath(id, version, hsm, master),
-                               .value = std::nullopt,
-                               .expected_revision = std::nullopt});
-        }
+  const auto forget = [&](const std::string& prefix, const std::string& end) -> Status {
+    for (ListedEntry& entry : KMS_TRY(ListAll(store, prefix))) {
+      if (entry.path < end) {
+        mutations.push_back({.path = std::move(entry.path),
+                             .value = std::nullopt,
+                             .expected_revision = std::nullopt});
       }
     }
-  }
-  for (const EnvironmentKeyVersion version : material.Versions()) {
-    if (version < keep_from) {
-      mutations.push_back({.path = RecoveryPath(id, version),
-                           .value = std::nullopt,
-                           .expected_revision = std::nullopt});
-    }
-  }
+    return Ok();
+  };
+  KMS_TRY(forget(WrappedPrefix(id), WrappedPath(id, keep_from, {}, 0)));
+  KMS_TRY(forget(RecoveryPrefix(id), RecoveryPath(id, keep_from)));
   return mutations;
 }
 
@@ -193,14 +190,20 @@ Status Environments::ForgetEnvironmentKeys(std::string_view name, EnvironmentKey
                               "one of them is " + stale.first);
   }
   internal::KeyWork work = KMS_TRY(slot->BeginKeyWork());
-  std::vector<Mutation> mutations =
-      Forgetting(environment.identity().id, *work.material, keep_from);
+  const Uuid& id = environment.identity().id;
+  std::vector<Mutation> mutations = KMS_TRY(Forgetting(impl_->store, id, keep_from));
   KeyGroup group = work.material->group;
   std::erase_if(group.key_checks,
                 [keep_from](const auto& check) { return check.first < keep_from; });
   if (!mutations.empty()) {
+    // In the same commit: whoever puts the wraps back finds them refused.
+    const EnvironmentKeyVersion latest = KMS_TRY(environment.keyring().Latest());
+    const SecretBytes key = KMS_TRY(environment.keyring().Find(latest));
+    const SealedStore::Sealing sealing = environment.store().BeginSealing();
+    mutations.push_back(KMS_TRY(RecordOldestKey(impl_->store, id, keep_from, latest, key)));
     KMS_TRY(slot->Commit(work, std::move(group), std::move(mutations)));
   }
+  slot->RefuseBelow(keep_from);
   environment.ForgetKeys(keep_from);
   return Ok();
 }
@@ -238,7 +241,8 @@ Status Environments::SwitchMasterKey(std::string_view name, MasterKeyVersion ver
 Status Environments::RetireMasterKey(std::string_view name, std::string_view hsm,
                                      MasterKeyVersion version) {
   const Impl::SlotHandle slot = KMS_TRY(impl_->FindAnySlot(name));
-  const Uuid id = slot->environment()->identity().id;
+  const EnvironmentIdentity& identity = slot->environment()->identity();
+  const Uuid& id = identity.id;
   internal::KeyWork work = KMS_TRY(slot->BeginKeyWork());
   if (work.material->group.current_master == version) {
     return FailedPrecondition("it is the current master key");
@@ -258,14 +262,19 @@ Status Environments::RetireMasterKey(std::string_view name, std::string_view hsm
   if (is_member && found->second.masters.contains(version)) {
     KMS_TRY(CheckOpensWithout(*slot, *work.material, hsm, version));
   }
-  // The wraps go first: a master key that is gone must not be wanted by anything stored.
-  std::vector<Mutation> wraps = DroppingWraps(id, hsm, found->second, version);
+  const KeyGroup group = work.material->group;
   const auto record = found->second.masters.find(version);
   std::optional<MasterKeyRecord> master;
   if (record != found->second.masters.end()) {
-    master = record->second;
+    master = KMS_TRY(internal::RecordToDestroy({.environment = identity.name,
+                                                .environment_id = id,
+                                                .hsm = hsm,
+                                                .version = version,
+                                                .losses = group.LossesOf(hsm)},
+                                               record->second));
   }
-  const KeyGroup group = work.material->group;
+  // The wraps go first: a master key that is gone must not be wanted by anything stored.
+  std::vector<Mutation> wraps = DroppingWraps(id, hsm, found->second, version);
   if (!wraps.empty()) {
     KMS_TRY(slot->Commit(work, group, std::move(wraps)));
   }

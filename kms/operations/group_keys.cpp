@@ -51,6 +51,20 @@ std::string MasterKeyLabel(std::string_view environment, MasterKeyVersion versio
   return "kms/" + std::string(environment) + "/" + std::to_string(version);
 }
 
+Result<MasterKeyRecord> RecordToDestroy(const MasterKeyIdentity& key, MasterKeyRecord record) {
+  const std::string label = MasterKeyLabel(key.environment, key.version);
+  const bool right_id =
+      key.version == 1 || record.id == DeriveMasterKeyId(key.environment_id, key.hsm, key.version,
+                                                         key.losses);
+  if (record.label == label && record.version == key.version && right_id) {
+    return record;
+  }
+  return FailedPrecondition("the store's record of master key " + label + " in HSM " +
+                            std::string(key.hsm) + " names another key, \"" + record.label + "\" (" +
+                            record.id.ToString() +
+                            "); nothing was destroyed: restore the store from a backup");
+}
+
 Result<WrappedKey> WrapChecked(const HsmAccess& access, GuardedDevice& device,
                                const MasterKeyRecord& master, const Uuid& environment_id,
                                EnvironmentKeyVersion version, const SecretBytes& key) {

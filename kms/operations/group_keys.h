@@ -40,6 +40,21 @@ struct HsmAccess {
 // CKA_LABEL of a master key: "kms/prod/1".
 std::string MasterKeyLabel(std::string_view environment, MasterKeyVersion version);
 
+// Which master key of which environment, told by what is sealed.
+struct MasterKeyIdentity {
+  std::string_view environment;  // its name
+  const Uuid& environment_id;
+  std::string_view hsm;
+  MasterKeyVersion version = 1;
+  std::uint32_t losses = 0;  // of tokens of that name
+};
+
+// The record to destroy that key by. Rows of master keys are not sealed: whoever can write to the
+// store can have one name the key of another environment, so what a record says is checked by what
+// it must say, and the token checks the label again. Not for the first key's id, which is any.
+// Errors: kFailedPrecondition, naming both, when the record is of another key.
+Result<MasterKeyRecord> RecordToDestroy(const MasterKeyIdentity& key, MasterKeyRecord record);
+
 // Wraps one environment key and opens the wrap again: one that does not open would lose everything
 // sealed under the key (H20). Errors: those of the device; kUnavailable when it does not open.
 Result<WrappedKey> WrapChecked(const HsmAccess& access, GuardedDevice& device,

@@ -119,8 +119,9 @@ Result<std::shared_ptr<ResidentKeys>> KeysOf(const Environment& environment) {
 // The object first: what a crash leaves is an entry, never an object.
 Status DestroyAndForget(Environment& environment, const Place& place, const OpenedEntry& seen) {
   const std::shared_ptr<ResidentKeys> keys = KMS_TRY(KeysOf(environment));
-  KMS_TRY(keys->Destroy(
-      place.hsm, ResidentKeyId(environment.identity().id, place.incarnation, place.version)));
+  const EnvironmentIdentity& identity = environment.identity();
+  KMS_TRY(keys->Destroy(place.hsm, ResidentKeyId(identity.id, place.incarnation, place.version),
+                        ResidentLabelPrefix(identity.name)));
   std::vector<SealedMutation> mutations;
   mutations.push_back(
       {.path = place.path, .value = std::nullopt, .expected_revision = seen.revision});
@@ -321,15 +322,20 @@ Status DiscardResidentKey(Environment& environment, const Uuid& incarnation,
 }
 
 Status DestroyEveryResidentKey(Store& store, HsmRegistry& hsms, const Clock& clock,
-                               const Uuid& environment_id) {
+                               const EnvironmentIdentity& environment) {
   const ResidentKeys keys(hsms, clock);
-  const std::vector<Place> places = KMS_TRY(ListSealedPlaces(store, environment_id));
+  const std::vector<Place> places = KMS_TRY(ListSealedPlaces(store, environment.id));
   for (const Place& place : places) {
     // No external key has such an id.
-    KMS_TRY(
-        keys.Destroy(place.hsm, ResidentKeyId(environment_id, place.incarnation, place.version)));
+    KMS_TRY(keys.Destroy(place.hsm,
+                         ResidentKeyId(environment.id, place.incarnation, place.version),
+                         ResidentLabelPrefix(environment.name)));
   }
   return Ok();
+}
+
+std::string ResidentLabelPrefix(std::string_view environment) {
+  return ("kms/" + std::string(environment) + "/keys/").substr(0, kMaxResidentLabelBytes);
 }
 
 }  // namespace kms

@@ -85,6 +85,10 @@ Status DiscardResidentKey(Environment& environment, const Uuid& incarnation,
 // go; needs none of its keys. External keys stay. Errors: those of tokens and store; repeat it
 // then.
 Status DestroyEveryResidentKey(Store& store, HsmRegistry& hsms, const Clock& clock,
-                               const Uuid& environment_id);
+                               const EnvironmentIdentity& environment);
+
+inline constexpr std::size_t kMaxResidentLabelBytes = 250;
+// What the labels begin with that an environment's keys have in a token: "kms/prod/keys/".
+std::string ResidentLabelPrefix(std::string_view environment);
 
 }  // namespace kms

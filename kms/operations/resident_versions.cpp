@@ -13,7 +13,6 @@ namespace kms {
 namespace {
 
 constexpr std::size_t kMaxReferenceBytes = 512;
-constexpr std::size_t kMaxLabelBytes = 250;
 
 Result<std::shared_ptr<ResidentKeys>> KeysOf(const Environment& environment) {
   std::shared_ptr<ResidentKeys> keys = environment.resident_keys();
@@ -27,8 +26,8 @@ Result<std::shared_ptr<ResidentKeys>> KeysOf(const Environment& environment) {
 std::string LabelOf(const Environment& environment, const KeyPolicy& policy,
                     KeyVersionNumber number) {
   const std::string label =
-      "kms/" + environment.identity().name + "/keys/" + policy.name + "/" + std::to_string(number);
-  return label.substr(0, kMaxLabelBytes);
+      ResidentLabelPrefix(environment.identity().name) + policy.name + "/" + std::to_string(number);
+  return label.substr(0, kMaxResidentLabelBytes);
 }
 
 Status Write(Environment& environment, SealedMutation mutation) {
@@ -102,6 +101,14 @@ bool Matches(std::string_view pattern, std::string_view reference) {
                                 : reference == pattern;
 }
 
+// Whether `pattern` matches whatever `wanted` does.
+bool Covers(std::string_view pattern, std::string_view wanted) {
+  if (wanted.ends_with('*') && !pattern.ends_with('*')) {
+    return false;
+  }
+  return Matches(pattern, wanted.ends_with('*') ? wanted.substr(0, wanted.size() - 1) : wanted);
+}
+
 Status CheckAllowed(const Environment& environment, std::string_view reference) {
   const EnvironmentSettings settings = environment.settings();
   const auto option = settings.options.find(std::string(kExternalKeysOption));
@@ -143,9 +150,17 @@ Status CheckExternalKeysOption(std::string_view text) {
   return Ok();
 }
 
+bool WidensExternalKeys(std::string_view before, std::string_view after) {
+  const std::vector<std::string_view> allowed = Patterns(before);
+  return std::ranges::any_of(Patterns(after), [&](std::string_view wanted) {
+    return std::ranges::none_of(
+        allowed, [&](std::string_view pattern) { return Covers(pattern, wanted); });
+  });
+}
+
 Result<std::unique_lock<std::timed_mutex>> TakeMakingTurn(Environment& environment) {
   const std::shared_ptr<ResidentKeys> keys = KMS_TRY(KeysOf(environment));
-  std::unique_lock turn(keys->making_mutex(), ResidentKeys::kMakingTimeout);
+  std::unique_lock turn(keys->making_mutex(), keys->TurnTimeout());
   if (!turn.owns_lock()) {
     return Unavailable("another key is being made in an HSM; retry in a few seconds");
   }

@@ -98,7 +98,7 @@ Result<Bytes> PublicKeyOf(const WrappingKey& key) {
 Result<WrappingKey> Make(Environment& environment, MasterKeyDevice& device) {
   const EnvironmentIdentity& identity = environment.identity();
   auto record = KMS_TRY(device.GenerateImportKey(WrappingKeyId(identity.id),
-                                                 "kms/" + identity.name + "/import",
+                                                 WrappingKeyLabel(identity.name),
                                                  environment.clock().SteadyNow() + kMakingTimeout));
   if (record) {
     return WrappingKey(*std::move(record));
@@ -132,6 +132,10 @@ Result<WrappingKey> Keep(Environment& environment, WrappingKey key) {
 Uuid WrappingKeyId(const Uuid& environment_id) {
   const Sha256Digest digest = Sha256({AsBytes("kms wrapping key 1"), environment_id.View()});
   return Uuid::FromBytes(ByteView(digest).first(Uuid::kBytes)).value_or(Uuid());
+}
+
+std::string WrappingKeyLabel(std::string_view environment) {
+  return "kms/" + std::string(environment) + "/import";
 }
 
 Result<Bytes> WrappingPublicKey(Environment& environment, MasterKeyDevice& device) {

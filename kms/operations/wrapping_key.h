@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "kms/base/bytes.h"
 #include "kms/base/ids.h"
@@ -50,5 +52,7 @@ Status ForgetWrappingKey(Environment& environment);
 // The id that an environment's wrapping key has in the HSM. It follows from the environment's, so
 // that an interrupted creation or deletion finds the object without any record of it.
 Uuid WrappingKeyId(const Uuid& environment_id);
+// And the label: "kms/prod/import".
+std::string WrappingKeyLabel(std::string_view environment);
 
 }  // namespace kms

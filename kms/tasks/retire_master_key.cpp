@@ -8,6 +8,7 @@
 
 #include "kms/backup/backup_list.h"
 #include "kms/master/guarded_device.h"
+#include "kms/operations/group_keys.h"
 #include "kms/tasks/destruction_statement.h"
 #include "kms/tasks/task_work.h"
 
@@ -118,7 +119,22 @@ Result<std::vector<LostObject>> FindLost(const Environments& environments, const
   return objects;
 }
 
-// Everything that needs the version. Errors: kNotFound when nobody has it.
+// A statement tells of the environment's own keys, and a record of another's is not one.
+Status CheckRecords(const GroupMaterial& keys, const std::string& name, const Uuid& id,
+                    MasterKeyVersion version) {
+  for (const std::string& hsm : HoldersOf(keys, version)) {
+    KMS_TRY(internal::RecordToDestroy({.environment = name,
+                                       .environment_id = id,
+                                       .hsm = hsm,
+                                       .version = version,
+                                       .losses = keys.group.LossesOf(hsm)},
+                                      keys.members.at(hsm).masters.at(version)));
+  }
+  return Ok();
+}
+
+// Everything that needs the version. Errors: kNotFound when nobody has it; kFailedPrecondition when
+// a record of it names another key.
 Result<std::vector<std::string>> FindNeeds(const PlanContext& context, const std::string& name,
                                            MasterKeyVersion version) {
   const Uuid id = KMS_TRY(IdOf(context.environments, name));
@@ -136,6 +152,7 @@ Result<std::vector<std::string>> FindNeeds(const PlanContext& context, const std
   } else {
     FindLoneWraps(keys, version, needs);
   }
+  KMS_TRY(CheckRecords(keys, name, id, version));
   FindAbsent(context, holders, needs);
   KMS_TRY(FindBackups(context, id, version, needs));
   return needs;

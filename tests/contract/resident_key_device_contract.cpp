@@ -348,6 +348,17 @@ TEST_P(ResidentKeyDeviceContract, DestroyedKeyDoesNothing) {
   }
 }
 
+TEST_P(ResidentKeyDeviceContract, D10_AKeyOfAnotherLabelIsNotDestroyed) {
+  const ResidentKeyRecord victim = Make(ResidentKeyType::kEcdsaP256);
+  ResidentKeyRecord forged = victim;
+  for (const char* label : {"kms/dev/keys/", "elsewhere"}) {
+    forged.label = label;
+    EXPECT_THAT(device().DestroyResidentKey(forged, Soon()),
+                HasError(ErrorCode::kFailedPrecondition, ::testing::HasSubstr(victim.label)));
+  }
+  EXPECT_THAT(Use(device(), victim), IsOk());
+}
+
 TEST_P(ResidentKeyDeviceContract, KeysOfThisServiceAreNoExternalKeys) {
   const ResidentKeyRecord key = Make(ResidentKeyType::kEcdsaP256);
   EXPECT_THAT(device().FindResidentKey(key.label, Soon()),

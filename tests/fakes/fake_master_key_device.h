@@ -56,6 +56,7 @@ struct FakeToken {
   std::string serial = "0001";
   std::mutex mutex;
   std::map<Uuid, SecretBytes> master_keys;                    // guarded by mutex
+  std::map<Uuid, std::string> labels;  // guarded by mutex; of master keys and import keys
   FakeEvpPkey signing_key;                                    // guarded by mutex
   std::map<Uuid, FakeEvpPkey> import_keys;                    // guarded by mutex
   FakeResidentKeys resident_keys;
@@ -130,6 +131,7 @@ class FakeMasterKeyDevice : public MasterKeyDevice,
   void RemoveMasterKey(const Uuid& id) {
     const std::lock_guard lock(token_->mutex);
     token_->master_keys.erase(id);
+    token_->labels.erase(id);
   }
   // Forgets the faults that have not happened yet.
   void ClearFaults() {
@@ -181,7 +183,7 @@ class FakeMasterKeyDevice : public MasterKeyDevice,
   Result<MasterKeyRecord> GenerateMasterKey(const Uuid& id, std::uint32_t version,
                                             const std::string& label, Deadline deadline) override {
     return Run<MasterKeyRecord>(deadline, [&]() -> Result<MasterKeyRecord> {
-      KMS_TRY(MakeKeyUnlessPresent(id));
+      KMS_TRY(MakeKeyUnlessPresent(id, label));
       MasterKeyRecord record;
       record.id = id;
       record.version = version;
@@ -228,7 +230,12 @@ class FakeMasterKeyDevice : public MasterKeyDevice,
   Status DestroyMasterKey(const MasterKeyRecord& master, Deadline deadline) override {
     return Run<void>(deadline, [&]() -> Status {
       const std::lock_guard lock(token_->mutex);
+      if (token_->import_keys.contains(master.id)) {
+        return FailedPrecondition("the object with the master key's id is no master key");
+      }
+      KMS_TRY(CheckLabel(master.id, master.label));
       token_->master_keys.erase(master.id);
+      token_->labels.erase(master.id);
       return Ok();
     });
   }
@@ -270,6 +277,7 @@ class FakeMasterKeyDevice : public MasterKeyDevice,
       FakeEvpPkey& key = token_->import_keys[id];
       if (key == nullptr) {
         key = MakeFakeImportKey(token_->import_keys.size());
+        token_->labels[id] = label;
       }
       ImportKeyRecord record;
       record.id = id;
@@ -299,13 +307,15 @@ class FakeMasterKeyDevice : public MasterKeyDevice,
     });
   }
 
-  Status DestroyImportKey(const Uuid& id, Deadline deadline) override {
+  Status DestroyImportKey(const Uuid& id, const std::string& label, Deadline deadline) override {
     return Run<void>(deadline, [&]() -> Status {
       const std::lock_guard lock(token_->mutex);
       if (token_->master_keys.contains(id)) {
         return FailedPrecondition("the object with the import key's id is no import key");
       }
+      KMS_TRY(CheckLabel(id, label));
       token_->import_keys.erase(id);
+      token_->labels.erase(id);
       return Ok();
     });
   }
@@ -336,7 +346,7 @@ class FakeMasterKeyDevice : public MasterKeyDevice,
                                   [&] { return token_->resident_keys.Find(reference); });
   }
   Status DestroyResidentKey(const ResidentKeyRecord& key, Deadline deadline) override {
-    return Run<void>(deadline, [&] { return token_->resident_keys.Destroy(key.id); });
+    return Run<void>(deadline, [&] { return token_->resident_keys.Destroy(key.id, key.label); });
   }
   Result<Bytes> ResidentSign(const ResidentKeyRecord& key, const ResidentSignRequest& request,
                              Deadline deadline) override {
@@ -483,7 +493,17 @@ class FakeMasterKeyDevice : public MasterKeyDevice,
     return std::exchange(corrupt_next_wrap_, false);
   }
 
-  Status MakeKeyUnlessPresent(const Uuid& id) {
+  // The token's mutex is held.
+  Status CheckLabel(const Uuid& id, const std::string& label) const {
+    const auto found = token_->labels.find(id);
+    if (found == token_->labels.end() || found->second == label) {
+      return Ok();
+    }
+    return FailedPrecondition("the key in the HSM is \"" + found->second + "\", and \"" + label +
+                              "\" was to be destroyed");
+  }
+
+  Status MakeKeyUnlessPresent(const Uuid& id, const std::string& label) {
     const std::lock_guard lock(token_->mutex);
     if (token_->master_keys.contains(id)) {
       return Ok();
@@ -494,6 +514,7 @@ class FakeMasterKeyDevice : public MasterKeyDevice,
     SecretBytes key = KMS_TRY(SecretBytes::OfSize(32));
     FillRandom(key.MutableView());
     token_->master_keys.emplace(id, std::move(key));
+    token_->labels[id] = label;
     return Ok();
   }
 

@@ -60,8 +60,14 @@ class FakeResidentKeys {
     return NotFound("the HSM token has no key \"" + reference + "\"");
   }
 
-  Status Destroy(const Bytes& id) {
+  Status Destroy(const Bytes& id, const std::string& label) {
     const std::lock_guard lock(mutex_);
+    const auto found = keys_.find(id);
+    if (found != keys_.end() && (!found->second.record.label.starts_with(label) ||
+                                 !found->second.record.label.starts_with("kms/"))) {
+      return FailedPrecondition("the key in the HSM is \"" + found->second.record.label +
+                                "\", and one of \"" + label + "\" was to be destroyed");
+    }
     keys_.erase(id);
     return Ok();
   }

@@ -71,6 +71,7 @@ class ImportKeys : public TokenFaults {
     public_list.Data(CKA_PUBLIC_EXPONENT, exponent);
     AttributeList private_list;
     private_list.Flag(CKA_TOKEN, true).Flag(CKA_PRIVATE, true).Data(CKA_ID, id.View());
+    private_list.Data(CKA_LABEL, AsBytes("import"));
     private_list.Flag(CKA_SENSITIVE, true).Flag(CKA_DECRYPT, true);
     for (const CK_ATTRIBUTE_TYPE type :
          {CKA_EXTRACTABLE, CKA_SIGN, CKA_UNWRAP, CKA_SIGN_RECOVER, CKA_DERIVE}) {
@@ -288,7 +289,7 @@ TEST_F(ImportKeys, C15_AKeyOfAnotherSizeIsNoImportKeyAndIsNotDestroyed) {
   const Uuid id = Uuid::Random();
   MakeRawKey(id, {}, 3072);
   EXPECT_THAT(Generate(id), HasError(ErrorCode::kFailedPrecondition, HasSubstr("4096")));
-  EXPECT_THAT(token_->DestroyImportKey(id, InSeconds(10)),
+  EXPECT_THAT(token_->DestroyImportKey(id, "import", InSeconds(10)),
               HasError(ErrorCode::kFailedPrecondition));
   EXPECT_THAT(ObjectFiles(/*token_objects=*/false), SizeIs(1));
 }
@@ -299,7 +300,7 @@ TEST_F(ImportKeys, H12_TwoObjectsOfOneIdOpenNothingAndAreDestroyedTogether) {
   MakeRawKey(key.id, {}, kImportKeyBits);
   EXPECT_THAT(Open(key), HasError(ErrorCode::kFailedPrecondition, HasSubstr("2 objects")));
   EXPECT_THAT(Generate(key.id), HasError(ErrorCode::kFailedPrecondition, HasSubstr("2 objects")));
-  EXPECT_THAT(token_->DestroyImportKey(key.id, InSeconds(10)), IsOk());
+  EXPECT_THAT(token_->DestroyImportKey(key.id, key.label, InSeconds(10)), IsOk());
   EXPECT_THAT(ObjectFiles(/*token_objects=*/false), SizeIs(0));
 }
 
@@ -321,7 +322,7 @@ TEST_F(ImportKeys, H3_AwayIsUnavailableAndHealsWhenTheTokenComesBack) {
   fs::rename(world_->tokens(), world_->directory() + "/away");
   EXPECT_THAT(Open(key, std::chrono::steady_clock::now() + std::chrono::milliseconds(500)),
               HasError(ErrorCode::kUnavailable));
-  EXPECT_THAT(token_->DestroyImportKey(key.id, InSeconds(1)), HasError(ErrorCode::kUnavailable));
+  EXPECT_THAT(token_->DestroyImportKey(key.id, key.label, InSeconds(1)), HasError(ErrorCode::kUnavailable));
   EXPECT_THAT(token_->GenerateImportKey(key.id, "import", InSeconds(1)),
               HasError(ErrorCode::kUnavailable));
   fs::rename(world_->directory() + "/away", world_->tokens());
@@ -379,7 +380,7 @@ TEST_F(ImportKeys, H11_AMissingKeyIsNamedAndNeverMadeAgain) {
   ASSERT_NO_FATAL_FAILURE(StartReady());
   const ImportKeyRecord key = MakeKey();
   WithRawSession([&](Session& session) {
-    EXPECT_THAT(DestroyImportKeyObjects(session, key.id), IsOk());
+    EXPECT_THAT(DestroyImportKeyObjects(session, key.id, key.label), IsOk());
   });
   for (int round = 0; round < 2; ++round) {
     EXPECT_THAT(Open(key),

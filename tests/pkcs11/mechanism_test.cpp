@@ -69,7 +69,7 @@ class Mechanism : public ::testing::Test {
 };
 
 TEST_F(Mechanism, NegotiatesWhatSoftHsmReallyHasBestFirst) {
-  KMS_ASSERT_OK_AND_ASSIGN(const Negotiated negotiated, NegotiateMechanisms(*module_, slot_, ""));
+  KMS_ASSERT_OK_AND_ASSIGN(const Negotiated negotiated, NegotiateMechanisms(*anchor_, slot_, ""));
   EXPECT_EQ(negotiated.usable,
             (std::vector<WrapProfile>{
                 {WrapMechanism::kGcmEncrypt, GcmParameterLayout::kWithIvBits, false},
@@ -80,13 +80,13 @@ TEST_F(Mechanism, NegotiatesWhatSoftHsmReallyHasBestFirst) {
 
 TEST_F(Mechanism, NegotiatesThePinnedMechanismAlone) {
   KMS_ASSERT_OK_AND_ASSIGN(const Negotiated negotiated,
-                           NegotiateMechanisms(*module_, slot_, "kw-wrap"));
+                           NegotiateMechanisms(*anchor_, slot_, "kw-wrap"));
   ASSERT_EQ(negotiated.usable.size(), 1U);
   EXPECT_EQ(negotiated.usable.front().mechanism, WrapMechanism::kKwWrap);
 }
 
 TEST_F(Mechanism, RefusesATokenWithoutThePinnedMechanism) {
-  EXPECT_THAT(NegotiateMechanisms(*module_, slot_, "kwp-encrypt"),
+  EXPECT_THAT(NegotiateMechanisms(*anchor_, slot_, "kwp-encrypt"),
               HasError(ErrorCode::kFailedPrecondition));
 }
 
@@ -189,12 +189,56 @@ TEST_F(Mechanism, RefusesAKeyMadeForAnotherUse) {
 }
 
 TEST_F(Mechanism, DestroysEveryObjectOfAnId) {
+  for (const auto mechanism : {WrapMechanism::kGcmEncrypt, WrapMechanism::kOaepSha256Raw}) {
+    const Uuid id = Uuid::Random();
+    Generate(id, mechanism);
+    Session session = Open();
+    EXPECT_THAT(DestroyMasterKeyObjects(session, id, "m"), IsOk());
+    EXPECT_THAT(FindMasterKeyObject(session, id), HasError(ErrorCode::kNotFound));
+    EXPECT_FALSE(ReadRsaPublicKey(session, id).has_value());
+    EXPECT_THAT(DestroyMasterKeyObjects(session, id, "m"), IsOk());
+  }
+}
+
+// The id stands in a row of the store, and whoever wrote there must not choose what is destroyed.
+TEST_F(Mechanism, D10_DestroysNoKeyOfAnotherLabel) {
+  for (const auto mechanism : {WrapMechanism::kGcmEncrypt, WrapMechanism::kOaepSha256Raw}) {
+    const Uuid id = Uuid::Random();
+    Generate(id, mechanism);
+    Session session = Open();
+    for (const char* label : {"kms/dev/1", "", "mm", "M"}) {
+      EXPECT_THAT(DestroyMasterKeyObjects(session, id, label),
+                  HasError(ErrorCode::kFailedPrecondition, ::testing::HasSubstr("is \"m\"")));
+    }
+    EXPECT_THAT(FindMasterKeyObject(session, id), IsOk());
+    EXPECT_EQ(ReadRsaPublicKey(session, id).has_value(), mechanism != WrapMechanism::kGcmEncrypt);
+  }
+}
+
+TEST_F(Mechanism, D10_DestroysNothingWhenOneOfTwoKeysIsAnother) {
   const Uuid id = Uuid::Random();
   Generate(id, WrapMechanism::kGcmEncrypt);
   Session session = Open();
-  EXPECT_THAT(DestroyMasterKeyObjects(session, id), IsOk());
-  EXPECT_THAT(FindMasterKeyObject(session, id), HasError(ErrorCode::kNotFound));
-  EXPECT_THAT(DestroyMasterKeyObjects(session, id), IsOk());
+  const auto other = GenerateMasterKeyObject(
+      session, {.id = id, .label = "kms/prod/1", .mechanism = WrapMechanism::kGcmEncrypt},
+      ExtraAttributes::kNone);
+  ASSERT_THAT(other, IsOk());
+  EXPECT_THAT(DestroyMasterKeyObjects(session, id, "m"), HasError(ErrorCode::kFailedPrecondition));
+  EXPECT_THAT(FindMasterKeyObject(session, id),
+              HasError(ErrorCode::kFailedPrecondition, ::testing::HasSubstr("2 objects")));
+}
+
+TEST_F(Mechanism, D10_DestroysNoKeyOfAnotherKind) {
+  const Uuid id = Uuid::Random();
+  Session session = Open();
+  AttributeList list;
+  list.Number(CKA_CLASS, CKO_SECRET_KEY).Number(CKA_KEY_TYPE, CKK_GENERIC_SECRET);
+  list.Number(CKA_VALUE_LEN, 32).Flag(CKA_TOKEN, true).Data(CKA_ID, id.View());
+  list.Data(CKA_LABEL, AsBytes("m"));
+  ASSERT_THAT(session.GenerateKey(CKM_GENERIC_SECRET_KEY_GEN, list.span()), IsOk());
+  EXPECT_THAT(DestroyMasterKeyObjects(session, id, "m"),
+              HasError(ErrorCode::kFailedPrecondition, ::testing::HasSubstr("no master key")));
+  EXPECT_THAT(FindMasterKeyObject(session, id), IsOk());
 }
 
 TEST_F(Mechanism, ASessionRemembersItsFirstFailure) {

@@ -373,7 +373,9 @@ TEST_F(ResidentFaults, H11_AMissingKeyNeedsAnOperator) {
   ASSERT_NO_FATAL_FAILURE(StartReady());
   const ResidentKeyRecord key = Make(ResidentKeyType::kEcdsaP256);
   WithRawSession(
-      [&](Session& session) { ASSERT_THAT(DestroyResidentObjects(session, key.id), IsOk()); });
+      [&](Session& session) {
+        ASSERT_THAT(DestroyResidentObjects(session, key.id, key.label), IsOk());
+      });
   EXPECT_THAT(Sign(key), HasError(ErrorCode::kFailedPrecondition, HasSubstr("has no key")));
 }
 

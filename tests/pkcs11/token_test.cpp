@@ -262,7 +262,7 @@ TEST_F(TokenFaults, H11_AMissingMasterKeyIsNamedAndNeverMadeAgain) {
   ASSERT_NO_FATAL_FAILURE(StartReady());
   const MasterKeyRecord master = MakeMaster();
   WithRawSession([&](Session& session) {
-    EXPECT_THAT(DestroyMasterKeyObjects(session, master.id), IsOk());
+    EXPECT_THAT(DestroyMasterKeyObjects(session, master.id, master.label), IsOk());
   });
   EXPECT_THAT(Wrap(master),
               HasError(ErrorCode::kFailedPrecondition, HasSubstr(master.id.ToString())));

@@ -322,8 +322,9 @@ TEST_F(WorkerHealing, H24_TroubleOfOneTokenIsNothingToItsNeighbour) {
 TEST_F(WorkerHealing, H11_AMissingMasterKeyIsNamedAndNoneIsMade) {
   ASSERT_NO_FATAL_FAILURE(StartReady());
   device_.reset();
-  WithRawSession(
-      [&](Session& session) { EXPECT_THAT(DestroyMasterKeyObjects(session, master_.id), IsOk()); });
+  WithRawSession([&](Session& session) {
+    EXPECT_THAT(DestroyMasterKeyObjects(session, master_.id, master_.label), IsOk());
+  });
   ASSERT_NO_FATAL_FAILURE(StartAgain());
   EXPECT_THAT(Check(), HasError(ErrorCode::kFailedPrecondition, HasSubstr(master_.id.ToString())));
   EXPECT_THAT(Wrap(testing::RandomKey(32)), HasError(ErrorCode::kFailedPrecondition));
@@ -417,7 +418,7 @@ TEST_F(WorkerHealing, H22_AFullTokenIsACleanErrorAndALaterTrySucceeds) {
   const Uuid id = Uuid::Random();
   module_.SetRules("C_GenerateKey return=0x31");
   EXPECT_THAT(device_->GenerateMasterKey(id, 2, "second", InSeconds(5)),
-              HasError(ErrorCode::kUnavailable));
+              HasError(ErrorCode::kResourceExhausted));
   module_.SetRules("");
   EXPECT_TRUE(Eventually(
       [&] { return device_->GenerateMasterKey(id, 2, "second", InSeconds(5)).has_value(); }));

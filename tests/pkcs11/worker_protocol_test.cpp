@@ -106,7 +106,7 @@ std::vector<WorkerRequestBody> SampleRequests() {
   bodies.emplace_back(DecryptImportRequest{.key = SampleImportKey(),
                                            .hash = HashAlgorithm::kSha2_384,
                                            .ciphertext = Bytes(512, 3)});
-  bodies.emplace_back(DestroyImportKeyRequest{.id = record.id});
+  bodies.emplace_back(DestroyImportKeyRequest{.id = record.id, .label = record.label});
   bodies.emplace_back(ReadEpochRequest{.id = record.id});
   bodies.emplace_back(RaiseEpochRequest{.id = record.id, .value = std::uint64_t{7} << 40U});
   bodies.emplace_back(DestroyEpochRequest{.id = record.id});

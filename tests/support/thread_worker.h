@@ -64,8 +64,8 @@ class SharedDevice final : public MasterKeyDevice {
                                     ByteView ciphertext, Deadline deadline) override {
     return device_->DecryptImport(key, hash, ciphertext, deadline);
   }
-  Status DestroyImportKey(const Uuid& id, Deadline deadline) override {
-    return device_->DestroyImportKey(id, deadline);
+  Status DestroyImportKey(const Uuid& id, const std::string& label, Deadline deadline) override {
+    return device_->DestroyImportKey(id, label, deadline);
   }
   [[nodiscard]] DeviceStatistics Statistics() const override { return device_->Statistics(); }
 
@@ -108,6 +108,12 @@ class ThreadWorkers {
   void SendAsWorker(ByteView bytes) {
     const std::lock_guard lock(mutex_);
     ::send(last_socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  }
+  // The end of the connection that the worker that runs now has; for what goes on while others
+  // start.
+  UniqueFd WorkerSocket() {
+    const std::lock_guard lock(mutex_);
+    return UniqueFd(::dup(last_socket_.get()));
   }
   // Workers cannot be started any more, or can again.
   void SetLaunchError(std::optional<Error> error) {

@@ -206,8 +206,8 @@ class LyingDevice final : public MasterKeyDevice {
                                     ByteView ciphertext, Deadline deadline) override {
     return honest_.DecryptImport(key, hash, ciphertext, deadline);
   }
-  Status DestroyImportKey(const Uuid& id, Deadline deadline) override {
-    return honest_.DestroyImportKey(id, deadline);
+  Status DestroyImportKey(const Uuid& id, const std::string& label, Deadline deadline) override {
+    return honest_.DestroyImportKey(id, label, deadline);
   }
   DeviceStatistics Statistics() const override { return honest_.Statistics(); }
 

@@ -329,9 +329,9 @@ TEST(ResidentKey, EverythingOfAnEnvironmentIsDestroyedWithoutItsKeys) {
   ASSERT_THAT(world.CreateInHsm(), IsOk());
   ASSERT_THAT(world.CreateInHsm(KeyType::kEcdsaP256, "other"), IsOk());
   world.environment().Seal("test");
-  EXPECT_THAT(
-      DestroyEveryResidentKey(world.store, *world.environment().hsms(), world.clock, world.id()),
-      IsOk());
+  EXPECT_THAT(DestroyEveryResidentKey(world.store, *world.environment().hsms(), world.clock,
+                                      world.environment().identity()),
+              IsOk());
   EXPECT_EQ(world.Objects(), 0U);
 }
 

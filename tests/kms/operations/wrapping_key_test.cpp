@@ -212,7 +212,8 @@ TEST_F(WrappingKeys, DeletionFindsAKeyThatWasNeverRecorded) {
   EXPECT_FALSE(PublicKey().has_value());
   world_.store.Heal();
   // The answer of the HSM is lost, or the process ends before the entry is stored.
-  ASSERT_THAT(world_.device.GenerateImportKey(WrappingKeyId(prod_->identity().id), "unrecorded",
+  ASSERT_THAT(world_.device.GenerateImportKey(WrappingKeyId(prod_->identity().id),
+                                              WrappingKeyLabel("prod"),
                                               world_.clock.SteadyNow() + std::chrono::seconds(1)),
               IsOk());
   Restart();

@@ -264,6 +264,36 @@ TEST_F(Rotations, DestroyARetiredMasterKeyAndSignThat) {
   world_.ExpectPromisesKept();
 }
 
+// Rows of master keys are not sealed: one may be written over with the key of another environment.
+TEST_F(Rotations, D10_RetireNoKeyOfAnotherEnvironment) {
+  ASSERT_EQ(world_.Do(TaskKind::kRotateMasterKey).state, TaskState::kDone);
+  const std::set<Uuid> before = world_.device.master_key_ids();
+  const MasterKeyRecord of_sys = world_.MasterOf(*world_.environments().sys());
+  MasterKeyRecord disguised = of_sys;
+  disguised.label = "kms/prod/1";
+  const std::string path = MasterPath(world_.prod().identity().id, "default", 1);
+  const auto write = [&](const MasterKeyRecord& record) {
+    return world_.store.Commit(
+        {{.path = path, .value = record.Encode(), .expected_revision = std::nullopt}});
+  };
+
+  ASSERT_THAT(write(of_sys), IsOk());
+  EXPECT_THAT(world_.Submit(TaskKind::kRetireMasterKey, {{"version", "1"}}),
+              HasError(ErrorCode::kFailedPrecondition, HasSubstr("kms/sys/1")));
+
+  ASSERT_THAT(write(disguised), IsOk());
+  const TaskRecord failed = world_.Do(TaskKind::kRetireMasterKey, {{"version", "1"}});
+  EXPECT_NE(failed.state, TaskState::kDone);
+  EXPECT_THAT(failed.error, HasSubstr("kms/sys/1"));
+  KMS_ASSERT_OK_AND_ASSIGN(const auto statement,
+                           ReadStatement(world_.environments().sys()->store(), failed.id));
+  EXPECT_FALSE(statement.has_value() && statement->complete()) << "nothing was destroyed";
+
+  EXPECT_EQ(world_.device.master_key_ids(), before);
+  world_.Restart();
+  world_.ExpectPromisesKept();
+}
+
 TEST_F(Rotations, RefuseToRetireWhatIsNeeded) {
   EXPECT_THAT(world_.Submit(TaskKind::kRetireMasterKey, {{"version", "1"}}),
               HasError(ErrorCode::kInvalidArgument, HasSubstr("it is the current version")));
