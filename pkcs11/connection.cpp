@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <vector>
 
 #include "pkcs11/token_backup.h"
 
@@ -12,6 +13,8 @@ namespace kms::pkcs11 {
 namespace {
 
 constexpr auto kLoginLockWait = std::chrono::seconds(10);
+constexpr std::size_t kFewestSessions = 2;  // the anchor and one at work
+constexpr std::size_t kSessionsWithLibp11 = 3;
 
 Deadline In(std::chrono::seconds seconds) { return std::chrono::steady_clock::now() + seconds; }
 
@@ -77,7 +80,29 @@ Status Connection::Find() {
   }
   const Rv rv = module_.ReadToken(tokens.front().slot, facts_);
   if (!rv.ok()) return rv.ToError();
-  return tenant_->Settle(facts_.slot);
+  return SettleLibp11();
+}
+
+// Libp11 waits for ever for a session that the token does not grant, and can be done without (H17).
+Status Connection::SettleLibp11() {
+  std::vector<Session> granted;
+  Rv rv;
+  while (rv.ok() && granted.size() < kSessionsWithLibp11) {
+    std::optional<Session> session;
+    rv = Session::Open(module_, facts_.slot, session);
+    if (session.has_value()) granted.push_back(std::move(*session));
+  }
+  if (!rv.ok() && rv.kind() != RvKind::kBusy) return rv.ToError();
+  if (granted.size() < kFewestSessions) {
+    return Unavailable(
+        "the HSM token grants " + std::to_string(granted.size()) +
+            " sessions at a time, and two are the least, one for the login and one at work; raise "
+            "its limit or end other programs that hold sessions of it",
+        rv.ToError().detail);
+  }
+  const bool has_room = granted.size() == kSessionsWithLibp11;
+  granted.clear();
+  return has_room ? tenant_->Settle(facts_.slot) : Ok();
 }
 
 // The last try is the operator's: a wrong PIN there locks the token.
@@ -115,12 +140,18 @@ Status Connection::Login(const SecretBytes& pin, bool attempt_was_cut, PinVerdic
   return Ok();
 }
 
-Status Connection::Bind() {
-  negotiated_ = KMS_TRY(NegotiateMechanisms(module_, facts_.slot, options_.pinned_mechanism));
+Status Connection::Bind(std::span<const WrapProfile> proven) {
+  negotiated_ =
+      KMS_TRY(NegotiateMechanisms(*anchor_, facts_.slot, options_.pinned_mechanism, proven));
   // NSS honours it for the session keys of the test and refuses it for keys in the token: only
   // where token keys are known to be made so is another one suspicious.
   negotiated_.honours_unmodifiable = negotiated_.honours_unmodifiable && IsSoftHsm();
-  return Ok();
+  return negotiated_.made_objects ? BackUp(In(kLoginLockWait)) : Ok();
+}
+
+Result<Proof> Connection::Prove(const WrapProfile& profile) {
+  pool_->CloseIdle();  // the test needs sessions of its own
+  return ProveCandidate(*anchor_, facts_.slot, profile);
 }
 
 std::uint64_t Connection::login_epoch() const {
@@ -145,6 +176,7 @@ Result<bool> Connection::LoginAgain(std::uint64_t epoch, const SecretBytes& pin,
   ScopedLock lock(mutex_);
   ++login_epoch_;
   bound_.clear();  // handles of private objects went with the old login
+  wrap_keys_.clear();
   return true;
 }
 
@@ -166,6 +198,7 @@ Result<CK_OBJECT_HANDLE> Connection::BindKey(Session& session, const MasterKeyRe
   }
   const CK_OBJECT_HANDLE handle = *object;
   KMS_TRY(CheckMasterKeyAttributes(session, handle, DemandsFor(record.mechanism)));
+  KMS_TRY(CheckWrap(session, record.sentinel, SentinelContext(record.id)));
   const Status opened = OpenSentinel(session, handle, record);
   if (!opened.has_value()) return Explained(opened.error(), session, record);
   ScopedLock lock(mutex_);
@@ -189,9 +222,44 @@ Error Connection::Explained(const Error& error, const Session& session,
       error.detail + "; " + negotiated_.report);
 }
 
+void Connection::KeepBound(const MasterKeyRecord& record, CK_OBJECT_HANDLE handle) {
+  ScopedLock lock(mutex_);
+  bound_.insert_or_assign(record.id, BoundKey{handle, record});
+}
+
 void Connection::ForgetKey(const Uuid& id) {
   ScopedLock lock(mutex_);
   bound_.erase(id);
+  wrap_keys_.clear();  // its handle may be as old
+}
+
+Result<std::vector<WrapKey>> Connection::BindWrapKeys(Session& session) {
+  std::uint64_t epoch = 0;
+  {
+    ScopedLock lock(mutex_);
+    epoch = login_epoch_;
+    if (!wrap_keys_.empty()) return wrap_keys_;
+  }
+  std::vector<WrapKey> found = KMS_TRY(FindWrapKeys(session, negotiated_.reports_local));
+  if (found.empty()) {
+    return FailedPrecondition("the HSM token lacks the key that its wraps are signed with, \"" +
+                              std::string(kWrapKeyLabel) + "\"; restore the token from a backup");
+  }
+  ScopedLock lock(mutex_);
+  if (epoch == login_epoch_) wrap_keys_ = found;
+  return found;
+}
+
+Status Connection::SignWrap(Session& session, WrappedKey& wrapped, ByteView context) {
+  if (!UsesRsa(wrapped.mechanism)) return Ok();
+  const std::vector<WrapKey> keys = KMS_TRY(BindWrapKeys(session));
+  return pkcs11::SignWrap(session, keys.front(), wrapped, context);
+}
+
+Status Connection::CheckWrap(Session& session, const WrappedKey& wrapped, ByteView context) {
+  if (!UsesRsa(wrapped.mechanism)) return Ok();
+  const std::vector<WrapKey> keys = KMS_TRY(BindWrapKeys(session));
+  return CheckWrapSignature(keys, wrapped, context);
 }
 
 Result<Signer*> Connection::SigningKey(Deadline deadline) {
@@ -205,7 +273,8 @@ Result<Signer*> Connection::SigningKey(Deadline deadline) {
     object = KMS_TRY(EnsureSigningKey(lease.session(), negotiated_.reports_local));
     if (object.made) KMS_TRY(BackUp(deadline));
   }
-  auto signer = Signer::Open(*tenant_, object.id);
+  Result<std::unique_ptr<Signer>> signer = NotFound("libp11 has no session");
+  if (tenant_->is_settled()) signer = Signer::Open(*tenant_, object.id);
   if (!signer.has_value() && signer.error().code == ErrorCode::kNotFound) {
     std::optional<Rv> failure;
     auto lease = KMS_TRY(pool_->Acquire(deadline, failure));

@@ -6,7 +6,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "kms/base/clock.h"
 #include "kms/base/ids.h"
@@ -21,6 +23,7 @@
 #include "pkcs11/signer.h"
 #include "pkcs11/token_lock.h"
 #include "pkcs11/token_options.h"
+#include "pkcs11/wrap_signature.h"
 
 namespace kms::pkcs11 {
 
@@ -48,7 +51,8 @@ class Connection {
   // The PIN is tried at most once, and not at all on the token's last try. `attempt_was_cut`: an
   // earlier attempt never came back; when the token has counted a wrong one since, that was it.
   Status Login(const SecretBytes& pin, bool attempt_was_cut, PinVerdict& verdict);
-  Status Bind();
+  // `proven`: by earlier connections.
+  Status Bind(std::span<const WrapProfile> proven);
 
   // Logs in again unless that happened since `epoch` was read: true if it did. Holds objects()
   // exclusively meanwhile. Errors and `verdict` as Login.
@@ -58,7 +62,16 @@ class Connection {
   // The handle of the recorded key: found by CKA_ID, judged and proven by its sentinel before its
   // first use. Errors: kNotFound; kFailedPrecondition; as the session.
   Result<CK_OBJECT_HANDLE> BindKey(Session& session, const MasterKeyRecord& record);
+  // For a key that was just made, judged and proven, so that its first use does none of it again.
+  // The caller has held objects() since.
+  void KeepBound(const MasterKeyRecord& record, CK_OBJECT_HANDLE handle);
   void ForgetKey(const Uuid& id);
+
+  // ---- what makes RSA wraps authentic (wrap_signature.h); nothing for other mechanisms.
+  // Errors: as the session; kFailedPrecondition when the token has lost the key.
+  Status SignWrap(Session& session, WrappedKey& wrapped, ByteView context);
+  // Errors besides: kCorrupted when the token has not signed it.
+  Status CheckWrap(Session& session, const WrappedKey& wrapped, ByteView context);
 
   // The audit key, made if the token has none. Holds objects() exclusively meanwhile.
   Result<Signer*> SigningKey(Deadline deadline);
@@ -68,6 +81,9 @@ class Connection {
 
   // The token answers and is the one that was bound.
   [[nodiscard]] Rv CheckPresent() const;
+
+  // Tests one mechanism anew. Hold objects() exclusively.
+  Result<Proof> Prove(const WrapProfile& profile);
 
   SessionPool& pool() { return *pool_; }
   // Exclusive for making and destroying token objects, shared for everything else: some modules
@@ -101,6 +117,8 @@ class Connection {
                                 const MasterKeyRecord& record) const;
   [[nodiscard]] bool IsSoftHsm() const { return !options_.softhsm_state_directory.empty(); }
   Result<std::unique_ptr<FileLock>> LockLogin(Deadline deadline) const;
+  Status SettleLibp11();
+  Result<std::vector<WrapKey>> BindWrapKeys(Session& session);
   Status CheckPinState(bool attempt_was_cut, PinVerdict& verdict) const;
 
   // Constant after the steps.
@@ -112,13 +130,15 @@ class Connection {
   TokenFacts facts_;
   std::string module_description_;
   Negotiated negotiated_;
-  std::optional<Session> anchor_;  // keeps the login; never used for work
+  // Keeps the login; never used for work, but for the test of mechanisms where sessions are scarce.
+  std::optional<Session> anchor_;
   std::unique_ptr<SessionPool> pool_;
 
   SharedMutex objects_;
   ResidentBindings residents_;
   mutable Mutex mutex_;
   std::map<Uuid, BoundKey> bound_ KMS_GUARDED_BY(mutex_);
+  std::vector<WrapKey> wrap_keys_ KMS_GUARDED_BY(mutex_);  // empty: not looked for yet
   std::uint64_t login_epoch_ KMS_GUARDED_BY(mutex_) = 0;
   Mutex signer_mutex_;
   std::unique_ptr<Signer> signer_ KMS_GUARDED_BY(signer_mutex_);

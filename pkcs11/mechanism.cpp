@@ -31,11 +31,6 @@ constexpr MechanismRow kTable[] = {
     {WrapMechanism::kOaepSha256Raw, CKM_RSA_X_509, KeyUsage::kEncryptDecrypt, false},
 };
 
-Error DoesNotOpen(std::string detail) {
-  return Corrupted("the wrapped key is damaged or of another context; restore it from a backup",
-                   std::move(detail));
-}
-
 // ---- AES-GCM -----------------------------------------------------------------------------------
 
 Result<WrappedKey> WrapByGcm(Session& session, const WrappingKey& master, const SecretBytes& key,
@@ -74,7 +69,7 @@ Result<SecretBytes> UnwrapByGcm(Session& session, const WrappingKey& master,
   if (wrapped.nonce.size() < kNonceBytes || wrapped.nonce.size() > kLargestNonce ||
       wrapped.tag_bytes != kTagBytes ||
       wrapped.blob.size() != std::size_t{wrapped.key_bytes} + kTagBytes) {
-    return DoesNotOpen("GCM lengths");
+    return WrapDoesNotOpen("GCM lengths");
   }
   Bytes nonce = wrapped.nonce;
   GcmMechanism mechanism(master.profile.gcm_layout, nonce, context);
@@ -101,13 +96,13 @@ Result<SecretBytes> BindContext(WrapMechanism mechanism, const SecretBytes& key,
 Result<SecretBytes> CheckContext(const SecretBytes& bound, const WrappedKey& wrapped,
                                  ByteView context) {
   const std::size_t padded = PaddedSize(wrapped.mechanism, wrapped.key_bytes);
-  if (bound.size() != padded + kSha256Bytes) return DoesNotOpen("length of what was wrapped");
+  if (bound.size() != padded + kSha256Bytes) return WrapDoesNotOpen("length of what was wrapped");
   const ByteView padding =
       bound.View().subspan(wrapped.key_bytes, padded - wrapped.key_bytes);
   const Bytes zeros(padding.size(), 0);
   if (!EqualInConstantTime(padding, zeros) ||
       !EqualInConstantTime(bound.View().subspan(padded), Sha256(context))) {
-    return DoesNotOpen("digest of the context");
+    return WrapDoesNotOpen("digest of the context");
   }
   return SecretBytes::CopyOf(bound.View().first(wrapped.key_bytes));
 }
@@ -165,7 +160,7 @@ Result<SecretBytes> UnwrapByRawRsa(Session& session, CK_OBJECT_HANDLE master, By
     return session.Fail({CKR_DEVICE_ERROR, "C_Decrypt: impossible length"});
   }
   auto bound = KMS_TRY(RemoveOaep(HashAlgorithm::kSha2_256, padded));
-  if (!bound.has_value()) return DoesNotOpen("OAEP padding");
+  if (!bound.has_value()) return WrapDoesNotOpen("OAEP padding");
   return std::move(*bound);
 }
 
@@ -188,7 +183,7 @@ Result<SecretBytes> UnwrapBound(Session& session, const WrappingKey& master,
                                 const WrappedKey& wrapped) {
   const MechanismRow& row = RowOf(wrapped.mechanism);
   if (UsesRsa(row.mechanism) && wrapped.blob.size() != kRsaBlobBytes) {
-    return DoesNotOpen("RSA lengths");
+    return WrapDoesNotOpen("RSA lengths");
   }
   if (row.mechanism == WrapMechanism::kOaepSha256) {
     CK_RSA_PKCS_OAEP_PARAMS parameters = OaepParameters();
@@ -200,7 +195,7 @@ Result<SecretBytes> UnwrapBound(Session& session, const WrappingKey& master,
   }
   const std::size_t bound_bytes =
       PaddedSize(wrapped.mechanism, wrapped.key_bytes) + kSha256Bytes;
-  if (wrapped.blob.size() != KeyWrapSize(bound_bytes)) return DoesNotOpen("key wrap lengths");
+  if (wrapped.blob.size() != KeyWrapSize(bound_bytes)) return WrapDoesNotOpen("key wrap lengths");
   CK_MECHANISM mechanism{row.type, nullptr, 0};
   if (row.usage == KeyUsage::kWrapUnwrap) {
     return UnwrapByObject(session, mechanism, master, wrapped.blob, bound_bytes);
@@ -209,6 +204,11 @@ Result<SecretBytes> UnwrapBound(Session& session, const WrappingKey& master,
 }
 
 }  // namespace
+
+Error WrapDoesNotOpen(std::string detail) {
+  return Corrupted("the wrapped key is damaged or of another context; restore it from a backup",
+                   std::move(detail));
+}
 
 std::span<const MechanismRow> MechanismTable() { return kTable; }
 
@@ -240,10 +240,10 @@ Result<WrappedKey> WrapUnder(Session& session, const WrappingKey& master, const 
 Result<SecretBytes> UnwrapUnder(Session& session, const WrappingKey& master,
                                 const WrappedKey& wrapped, ByteView context) {
   if (wrapped.mechanism != master.profile.mechanism) {
-    return DoesNotOpen("recorded mechanism differs from the master key's");
+    return WrapDoesNotOpen("recorded mechanism differs from the master key's");
   }
   if (wrapped.key_bytes == 0 || wrapped.key_bytes > kLargestWrappedKey) {
-    return DoesNotOpen("recorded key length");
+    return WrapDoesNotOpen("recorded key length");
   }
   if (wrapped.mechanism != WrapMechanism::kGcmEncrypt) {
     const SecretBytes bound = KMS_TRY(UnwrapBound(session, master, wrapped));

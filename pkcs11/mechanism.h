@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "kms/base/bytes.h"
@@ -46,7 +47,11 @@ struct WrappingKey {
   ByteView public_key;  // SubjectPublicKeyInfo of an RSA key
 };
 
-// Wraps `key` (1..64 bytes) bound to `context`; fills mechanism, nonce, tag, key_bytes and blob.
+// The one error for whatever is wrong with a wrap.
+Error WrapDoesNotOpen(std::string detail);
+
+// Wraps `key` (1..64 bytes) bound to `context`; fills mechanism, nonce, tag, key_bytes and blob. An
+// RSA wrap is to be signed besides, and its signature checked before it is opened: wrap_signature.h.
 Result<WrappedKey> WrapUnder(Session& session, const WrappingKey& master, const SecretBytes& key,
                              ByteView context);
 

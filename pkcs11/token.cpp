@@ -50,6 +50,13 @@ Result<WrapProfile> ProfileForFoundKey(const Connection& connection, Session& se
     const bool wants_rsa = UsesRsa(profile.mechanism);
     if (RowOf(profile.mechanism).usage == usage && wants_rsa == rsa) return profile;
   }
+  // Nobody gives up for a fault that may end.
+  for (const WrapProfile& profile : connection.negotiated().missing) {
+    if (RowOf(profile.mechanism).usage != usage || UsesRsa(profile.mechanism) != rsa) continue;
+    return Unavailable("the HSM token has this master key already, and now fails the test of " +
+                       std::string(WrapMechanismName(profile.mechanism)) +
+                       ", which it passed before; it is tested again, retry later");
+  }
   return FailedPrecondition("the HSM token has this master key already, for a mechanism that it no "
                             "longer passes the test of; remove the key or restore the mechanism");
 }
@@ -64,7 +71,7 @@ Result<GeneratedKey> GenerateWithBestExtras(const Connection& connection, Sessio
                                             const MasterKeyTemplate& wanted) {
   const ExtraAttributes extras = connection.negotiated().extras;
   if (extras != ExtraAttributes::kNone) {
-    Session attempt = KMS_TRY(Session::Open(connection.module(), connection.facts().slot));
+    Session attempt = KMS_TRY(Session::OpenBeside(session, connection.facts().slot));
     auto generated = GenerateMasterKeyObject(attempt, wanted, extras);
     if (generated.has_value()) return generated;
   }
@@ -80,7 +87,8 @@ Result<FreshKey> MakeKey(const Connection& connection, Session& session,
   const Status good = CheckMasterKeyAttributes(session, fresh.key.handle,
                                                connection.DemandsFor(wanted.mechanism));
   if (good.has_value()) return fresh;
-  IgnoreError(DestroyMasterKeyObjects(session, wanted.id), "the refusal is what matters");
+  IgnoreError(DestroyMasterKeyObjects(session, wanted.id, wanted.label),
+              "the refusal is what matters");
   return good.error();
 }
 
@@ -106,7 +114,7 @@ Result<FreshKey> AdoptOrMakeKey(const Connection& connection, Session& session,
 }
 
 // The record of a key in the token, with a sentinel that a fresh session has opened.
-Status RecordKey(const Connection& connection, Session& session, const FreshKey& fresh,
+Status RecordKey(Connection& connection, Session& session, const FreshKey& fresh,
                  MasterKeyRecord& record) {
   record.mechanism = fresh.profile.mechanism;
   record.gcm_layout = fresh.profile.gcm_layout;
@@ -123,7 +131,8 @@ Status RecordKey(const Connection& connection, Session& session, const FreshKey&
   record.sentinel.master_key_id = record.id;
   record.sentinel.master_key_version = record.version;
   StampToken(connection, record.sentinel);
-  Session fresh_session = KMS_TRY(Session::Open(connection.module(), connection.facts().slot));
+  KMS_TRY(connection.SignWrap(session, record.sentinel, SentinelContext(record.id)));
+  Session fresh_session = KMS_TRY(Session::OpenBeside(session, connection.facts().slot));
   return OpenSentinel(fresh_session, fresh.key.handle, record);
 }
 
@@ -184,6 +193,7 @@ Result<MasterKeyRecord> Token::GenerateMasterKey(const Uuid& id, std::uint32_t v
     const FreshKey key = KMS_TRY(
         AdoptOrMakeKey(context.connection, context.session, {.id = id, .label = label}));
     KMS_TRY(RecordKey(context.connection, context.session, key, record));
+    context.connection.KeepBound(record, key.key.handle);
     return context.connection.BackUp(deadline);
   };
   KMS_TRY(impl_->Run({.deadline = deadline, .changes_objects = true}, operation));
@@ -196,12 +206,12 @@ Result<WrappedKey> Token::Wrap(const MasterKeyRecord& master, const SecretBytes&
   WrappedKey wrapped;
   const Impl::Operation operation = [&](const Impl::CallContext& call) -> Status {
     wrapped = KMS_TRY(WrapUnder(call.session, WrappingKeyOf(master, call.master), key, context));
+    wrapped.master_key_id = master.id;
+    wrapped.master_key_version = master.version;
     StampToken(call.connection, wrapped);
-    return Ok();
+    return call.connection.SignWrap(call.session, wrapped, context);
   };
   KMS_TRY(impl_->Run({.deadline = deadline, .master = &master}, operation));
-  wrapped.master_key_id = master.id;
-  wrapped.master_key_version = master.version;
   // Opened again before anybody stores it (H20).
   const auto opened = Unwrap(master, wrapped, context, deadline);
   if (opened.has_value() && *opened == key) return wrapped;
@@ -216,6 +226,8 @@ Result<SecretBytes> Token::Unwrap(const MasterKeyRecord& master, const WrappedKe
   SecretBytes key;
   const Impl::Operation operation = [&](const Impl::CallContext& call) -> Status {
     KMS_TRY(CheckBelongs(master, wrapped));
+    // Before the token opens anything that somebody else may have made.
+    KMS_TRY(call.connection.CheckWrap(call.session, wrapped, context));
     key = KMS_TRY(
         UnwrapUnder(call.session, WrappingKeyOf(master, call.master), wrapped, context));
     return Ok();
@@ -236,7 +248,7 @@ Status Token::DestroyMasterKey(const MasterKeyRecord& master, Deadline deadline)
     const Rv present = call.connection.CheckPresent();
     if (!present.ok()) return call.session.Fail(present);
     call.connection.ForgetKey(master.id);
-    KMS_TRY(DestroyMasterKeyObjects(call.session, master.id));
+    KMS_TRY(DestroyMasterKeyObjects(call.session, master.id, master.label));
     return call.connection.BackUp(deadline);
   };
   KMS_TRY(impl_->Run({.deadline = deadline, .changes_objects = true}, operation));

@@ -29,10 +29,7 @@ Error NotReady(DeviceState state, const std::string& reason) {
   return Unavailable("the HSM is away; it is being reconnected, retry later", why);
 }
 
-Error DamagedBlob(const Error& error) {
-  return Corrupted("the wrapped key is damaged or of another context; restore it from a backup",
-                   error.detail);
-}
+Error DamagedBlob(const Error& error) { return WrapDoesNotOpen(error.detail); }
 
 // Whether the recorded key still opens its sentinel, in a session of its own.
 bool SentinelOpens(Connection& connection, const MasterKeyRecord* master, Deadline deadline) {

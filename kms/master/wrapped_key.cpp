@@ -8,6 +8,13 @@
 //     | master key id(16) | master key version(4) | created, unix seconds(8)
 //     | token label text(n) | token serial text(n) | nonce bytes(n) | blob bytes(n)
 //
+//   WrappedKey, format 2: when the token has signed it
+//     as format 1, 'W' | format(2) | … | blob bytes(n) | signature bytes(n)
+//
+//   WrapStatement, which is signed and not stored
+//     "kms-wrap-v1" text(n) | mechanism(1) | key bytes(2) | master key id(16)
+//     | master key version(4) | context bytes(n) | blob bytes(n)
+//
 //   MasterKeyRecord, format 1
 //     'M' | format(1) | mechanism(1) | GCM parameter layout(1) | unwrap needs value length(1)
 //     | id(16) | version(4) | created, unix seconds(8)
@@ -24,6 +31,7 @@ namespace {
 constexpr char kWrappedKeyKind = 'W';
 constexpr char kMasterKeyRecordKind = 'M';
 constexpr std::uint8_t kFormat = 1;
+constexpr std::uint8_t kSignedFormat = 2;
 
 Result<WrapMechanism> DecodeMechanism(std::uint8_t number, std::string_view what) {
   const auto mechanism = static_cast<WrapMechanism>(number);
@@ -47,7 +55,7 @@ std::string_view WrapMechanismName(WrapMechanism mechanism) {
 }
 
 Bytes WrappedKey::Encode() const {
-  RecordWriter writer(kWrappedKeyKind, kFormat);
+  RecordWriter writer(kWrappedKeyKind, signature.empty() ? kFormat : kSignedFormat);
   writer.Put(static_cast<std::uint8_t>(mechanism));
   writer.Put(static_cast<std::uint8_t>(nonce_origin));
   writer.Put(tag_bytes);
@@ -59,13 +67,14 @@ Bytes WrappedKey::Encode() const {
   writer.PutSized(AsBytes(token_serial));
   writer.PutSized(nonce);
   writer.PutSized(blob);
+  if (!signature.empty()) writer.PutSized(signature);
   return writer.Take();
 }
 
 Result<WrappedKey> WrappedKey::Decode(ByteView encoded) {
   constexpr std::string_view kWhat = "wrapped key";
   RecordReader reader(encoded);
-  KMS_TRY(ReadHead(reader, kWrappedKeyKind, kFormat, kWhat));
+  const std::uint8_t format = KMS_TRY(ReadHead(reader, kWrappedKeyKind, kSignedFormat, kWhat));
   WrappedKey key;
   key.mechanism = KMS_TRY(DecodeMechanism(reader.Get<std::uint8_t>(), kWhat));
   const auto origin = reader.Get<std::uint8_t>();
@@ -82,8 +91,24 @@ Result<WrappedKey> WrappedKey::Decode(ByteView encoded) {
   key.token_serial = reader.GetText();
   key.nonce = CopyOf(reader.GetSized());
   key.blob = CopyOf(reader.GetSized());
+  if (format == kSignedFormat) {
+    key.signature = CopyOf(reader.GetSized());
+    if (key.signature.empty()) reader.Fail();
+  }
   if (!reader.Finished()) return DamagedRecord(kWhat, "wrong length");
   return key;
+}
+
+Bytes WrapStatement(const WrappedKey& wrapped, ByteView context) {
+  RecordWriter writer;
+  writer.PutText("kms-wrap-v1");
+  writer.Put(static_cast<std::uint8_t>(wrapped.mechanism));
+  writer.Put(wrapped.key_bytes);
+  writer.PutRaw(wrapped.master_key_id.View());
+  writer.Put(wrapped.master_key_version);
+  writer.PutSized(context);
+  writer.PutSized(wrapped.blob);
+  return writer.Take();
 }
 
 Bytes MasterKeyRecord::Encode() const {

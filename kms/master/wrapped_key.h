@@ -44,6 +44,9 @@ struct WrappedKey {
   std::uint16_t key_bytes = 0;  // length of the key inside
   Bytes blob;
   std::int64_t created_unix_seconds = 0;
+  // By the token, over WrapStatement: of RSA mechanisms, whose public key anybody can wrap by.
+  // Empty for the others, which authenticate what they open.
+  Bytes signature;
 
   [[nodiscard]] Bytes Encode() const;
   // Errors: kCorrupted for anything Encode did not make; unknown versions and mechanisms name
@@ -51,6 +54,10 @@ struct WrappedKey {
   static Result<WrappedKey> Decode(ByteView encoded);
   friend bool operator==(const WrappedKey&, const WrappedKey&) = default;
 };
+
+// What a token signs of a wrap: the purpose "kms-wrap-v1", the mechanism, the master key, the size of
+// the key inside, the context and the blob. Nothing else that a token signs begins so.
+Bytes WrapStatement(const WrappedKey& wrapped, ByteView context);
 
 // Layouts of CK_GCM_PARAMS met in the field.
 enum class GcmParameterLayout : std::uint8_t { kWithIvBits = 48, kWithoutIvBits = 40 };

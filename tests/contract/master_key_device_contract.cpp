@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "kms/base/digest.h"
+
 namespace kms::testing {
 
 namespace {
@@ -33,8 +35,9 @@ int VerifyEcdsa(const Bytes& public_key, ByteView message, const Bytes& signatur
                           message.size());
 }
 
-// RSA-OAEP as a caller does it who imports a key.
-Bytes EncryptTo(const Bytes& public_key, HashAlgorithm hash, ByteView plaintext) {
+// RSA-OAEP as a caller does it who imports a key, or somebody who forges a wrap.
+Bytes EncryptTo(const Bytes& public_key, HashAlgorithm hash, ByteView plaintext,
+                std::size_t expected_bytes = kImportCiphertextBytes) {
   const std::uint8_t* in = public_key.data();
   const std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> key{
       d2i_PUBKEY(nullptr, &in, static_cast<long>(public_key.size())), EVP_PKEY_free};
@@ -49,7 +52,8 @@ Bytes EncryptTo(const Bytes& public_key, HashAlgorithm hash, ByteView plaintext)
               EVP_PKEY_CTX_set_rsa_mgf1_md(context.get(), digest) == 1 &&
               EVP_PKEY_encrypt(context.get(), ciphertext.data(), &size, plaintext.data(),
                                plaintext.size()) == 1);
-  EXPECT_EQ(size, kImportCiphertextBytes);
+  EXPECT_EQ(size, expected_bytes);
+  ciphertext.resize(size);
   return ciphertext;
 }
 
@@ -228,6 +232,43 @@ TEST_P(MasterKeyDeviceContract, DestroyingTwiceSucceeds) {
   EXPECT_THAT(device().DestroyMasterKey(doomed, InSeconds(10)), IsOk());
 }
 
+// Whoever can write to the store has the public key, and nothing else of an RSA master key.
+TEST_P(MasterKeyDeviceContract, D10_AWrapMadeByThePublicKeyAloneDoesNotOpen) {
+  const MasterKeyRecord master = MakeMaster();
+  KMS_ASSERT_OK_AND_ASSIGN(const WrappedKey honest,
+                           device().Wrap(master, RandomKey(32), context_, InSeconds(10)));
+  if (master.public_key.empty()) {
+    EXPECT_TRUE(honest.signature.empty());
+    GTEST_SKIP() << "its master keys have no public half";
+  }
+  Bytes bound(32, 0x66);
+  const Sha256Digest digest = Sha256(context_);
+  bound.insert(bound.end(), digest.begin(), digest.end());
+  WrappedKey forged = honest;
+  forged.blob = EncryptTo(master.public_key, HashAlgorithm::kSha2_256, bound, honest.blob.size());
+  EXPECT_THAT(device().Unwrap(master, forged, context_, InSeconds(10)),
+              HasError(ErrorCode::kCorrupted));
+  forged.signature.clear();
+  EXPECT_THAT(device().Unwrap(master, forged, context_, InSeconds(10)),
+              HasError(ErrorCode::kCorrupted, ::testing::HasSubstr("signature")));
+  EXPECT_THAT(device().Unwrap(master, honest, context_, InSeconds(10)), IsOk());
+}
+
+// The record is a row of a store, and whoever wrote there must not choose what is destroyed.
+TEST_P(MasterKeyDeviceContract, D10_AKeyOfAnotherLabelIsNotDestroyed) {
+  const MasterKeyRecord victim = MakeMaster();
+  MasterKeyRecord forged = MakeMaster();
+  const MasterKeyRecord honest = forged;
+  forged.id = victim.id;
+  EXPECT_THAT(device().DestroyMasterKey(forged, InSeconds(10)),
+              HasError(ErrorCode::kFailedPrecondition,
+                       ::testing::AllOf(::testing::HasSubstr(victim.label),
+                                        ::testing::HasSubstr(forged.label))));
+  EXPECT_THAT(device().CheckSentinel(victim, InSeconds(10)), IsOk());
+  EXPECT_THAT(device().CheckSentinel(honest, InSeconds(10)), IsOk());
+  EXPECT_THAT(device().DestroyMasterKey(victim, InSeconds(10)), IsOk());
+}
+
 TEST_P(MasterKeyDeviceContract, SignaturesVerifyUnderItsPublicKey) {
   if (!traits().signs) {
     EXPECT_FALSE(device().Sign(AsBytes("checkpoint"), InSeconds(10)).has_value());
@@ -338,7 +379,7 @@ TEST_P(MasterKeyDeviceContract, C15_ImportKeysAndMasterKeysDoNotReplaceEachOther
               HasError(ErrorCode::kFailedPrecondition));
   EXPECT_THAT(device().GenerateImportKey(master.id, "stolen", InSeconds(90)),
               HasError(ErrorCode::kFailedPrecondition));
-  EXPECT_THAT(device().DestroyImportKey(master.id, InSeconds(10)),
+  EXPECT_THAT(device().DestroyImportKey(master.id, master.label, InSeconds(10)),
               HasError(ErrorCode::kFailedPrecondition));
   EXPECT_THAT(device().CheckSentinel(master, InSeconds(10)), IsOk());
 
@@ -357,10 +398,28 @@ TEST_P(MasterKeyDeviceContract, DestroyedImportKeyOpensNothing) {
   if (!traits().makes_import_keys) GTEST_SKIP() << "the token makes no RSA-4096 keys";
   const ImportKeyRecord key = MakeImportKey();
   const Bytes ciphertext = EncryptTo(key.public_key, HashAlgorithm::kSha2_256, Bytes(32));
-  EXPECT_THAT(device().DestroyImportKey(key.id, InSeconds(10)), IsOk());
+  EXPECT_THAT(device().DestroyImportKey(key.id, key.label, InSeconds(10)), IsOk());
   EXPECT_THAT(device().DecryptImport(key, HashAlgorithm::kSha2_256, ciphertext, InSeconds(20)),
               HasError(ErrorCode::kFailedPrecondition));
-  EXPECT_THAT(device().DestroyImportKey(key.id, InSeconds(10)), IsOk()) << "a second time";
+  EXPECT_THAT(device().DestroyImportKey(key.id, key.label, InSeconds(10)), IsOk()) << "a second time";
+}
+
+TEST_P(MasterKeyDeviceContract, D10_AnImportKeyOfAnotherLabelOrKindIsNotDestroyed) {
+  if (!traits().makes_import_keys) GTEST_SKIP() << "the token makes no RSA-4096 keys";
+  const ImportKeyRecord key = MakeImportKey();
+  EXPECT_THAT(device().DestroyImportKey(key.id, "kms/dev/import", InSeconds(10)),
+              HasError(ErrorCode::kFailedPrecondition,
+                       ::testing::AllOf(::testing::HasSubstr(key.label),
+                                        ::testing::HasSubstr("kms/dev/import"))));
+  MasterKeyRecord as_master;
+  as_master.id = key.id;
+  as_master.label = key.label;
+  EXPECT_THAT(device().DestroyMasterKey(as_master, InSeconds(10)),
+              HasError(ErrorCode::kFailedPrecondition));
+  EXPECT_THAT(device().DecryptImport(
+                  key, HashAlgorithm::kSha2_256,
+                  EncryptTo(key.public_key, HashAlgorithm::kSha2_256, Bytes(32)), InSeconds(20)),
+              IsOk());
 }
 
 TEST_P(MasterKeyDeviceContract, ImportKeyCallsRefuseADeadlineThatHasPassed) {
@@ -371,7 +430,7 @@ TEST_P(MasterKeyDeviceContract, ImportKeyCallsRefuseADeadlineThatHasPassed) {
   key.places.fill(OaepPlace::kToken);
   EXPECT_THAT(device().DecryptImport(key, HashAlgorithm::kSha2_256, Bytes(512), passed),
               HasError(ErrorCode::kUnavailable));
-  EXPECT_THAT(device().DestroyImportKey(Uuid::Random(), passed),
+  EXPECT_THAT(device().DestroyImportKey(Uuid::Random(), "late", passed),
               HasError(ErrorCode::kUnavailable));
 }
 

@@ -4,6 +4,7 @@
 
 #include "tests/contract/master_key_device_contract.h"
 #include "tests/fakes/fake_master_key_device.h"
+#include "tests/fakes/fake_rsa_device.h"
 
 namespace kms::testing {
 
@@ -11,8 +12,13 @@ namespace {
 
 DeviceUnderTest MakeFake() { return {nullptr, std::make_unique<FakeMasterKeyDevice>()}; }
 
-INSTANTIATE_TEST_SUITE_P(Fake, MasterKeyDeviceContract,
-                         ::testing::Values(DeviceFactory{"InMemory", MakeFake}), DeviceFactoryName);
+DeviceUnderTest MakeFakeRsa() { return {nullptr, std::make_unique<FakeRsaDevice>()}; }
+
+INSTANTIATE_TEST_SUITE_P(
+    Fake, MasterKeyDeviceContract,
+    ::testing::Values(DeviceFactory{"InMemory", MakeFake},
+                      DeviceFactory{"Rsa", MakeFakeRsa, {.patience = 4, .flip_every = 16}}),
+    DeviceFactoryName);
 
 TEST(FakeMasterKeyDevice, FailsExactlyTheCallThatWasNamed) {
   FakeMasterKeyDevice device;

@@ -18,6 +18,7 @@
 #include "kms/operations/create_key.h"
 #include "kms/store/sqlite_store.h"
 #include "tests/fakes/fake_master_key_device.h"
+#include "tests/fakes/fake_rsa_device.h"
 #include "tests/support/matchers.h"
 #include "tests/support/temporary_directory.h"
 
@@ -41,7 +42,9 @@ class BackupWorld {
       if (unplugged.contains(name)) {
         continue;
       }
-      auto device = std::make_shared<FakeMasterKeyDevice>(token);
+      const std::shared_ptr<FakeMasterKeyDevice> device =
+          has_rsa_tokens ? std::make_shared<FakeRsaDevice>(token)
+                         : std::make_shared<FakeMasterKeyDevice>(token);
       ASSERT_THAT(registry.Add(name, {.owner = device,
                                       .master_keys = device.get(),
                                       .resident_keys = nullptr,
@@ -142,6 +145,7 @@ class BackupWorld {
   SystemClock clock;
   std::map<std::string, std::shared_ptr<FakeToken>> tokens;
   std::set<std::string> unplugged;
+  bool has_rsa_tokens = false;  // set before Start
   std::unique_ptr<HsmRegistry> hsms;
   std::unique_ptr<SqliteStore> store;
   std::unique_ptr<ChainedAuditLog> audit;

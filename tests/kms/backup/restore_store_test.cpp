@@ -178,6 +178,55 @@ TEST_F(RestoreStoreTest, AForgedBackupWithAGoodChecksumIsRefused) {
               HasError(ErrorCode::kCorrupted, HasSubstr("does not authenticate")));
 }
 
+// The public key of an RSA master key stands in every backup, and is all that it takes to wrap a
+// key of one's own; the MAC then follows from that.
+TEST(ForgedBackup, D28_AWrapThatNoTokenHasSignedOpensNoBackup) {
+  BackupWorld world;
+  world.has_rsa_tokens = true;
+  world.Start();
+  world.Make("prod", "before");
+  const std::string path = world.WriteBackup("kms.backup");
+  const std::string good = ReadAll(path);
+  world.Stop();
+  const std::size_t head = *BackupHeadBytes(AsBytes(good).first(kBackupFixedBytes));
+  const BackupEnvelope envelope = *DecodeBackupHead(AsBytes(good).first(head));
+  const std::string content = good.substr(head);
+  KMS_ASSERT_OK_AND_ASSIGN(BackupHeader header, BackupHeader::Decode(envelope.header));
+  ASSERT_THAT(header.wraps, SizeIs(1));
+  const SecretBytes chosen = SecretBytes::CopyOf(Bytes(32, 0x66)).value();
+  const Bytes signature = header.wraps.front().wrapped.signature;
+  const SecretBytes mac_key = BackupMacKey(chosen, header.record.id).value();
+  for (const bool with_old_signature : {false, true}) {
+    header.wraps.front().wrapped =
+        FakeRsaDevice::Forge(header.wraps.front().master, chosen.View(),
+                             EnvironmentKeyContext(header.sys_id, header.key_version));
+    if (with_old_signature) header.wraps.front().wrapped.signature = signature;
+    const Bytes forged =
+        *EncodeBackupHead(header.Encode(), content.size(), Sha256(AsBytes(content)), mac_key);
+    std::ofstream(path, std::ios::binary | std::ios::trunc)
+        << std::string(AsText(forged)) + content;
+    HsmRegistry hsms(world.clock);
+    world.Connect(hsms);
+    EXPECT_THAT(RestoreStore({.backup_path = path,
+                              .store_path = world.store_path(),
+                              .accept_rollback = true,
+                              .hsm_timeout = BackupWorld::kTimeout},
+                             hsms),
+                HasError(ErrorCode::kCorrupted))
+        << with_old_signature;
+  }
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << good;
+  HsmRegistry hsms(world.clock);
+  world.Connect(hsms);
+  EXPECT_THAT(RestoreStore({.backup_path = path,
+                            .store_path = world.store_path(),
+                            .accept_rollback = true,
+                            .hsm_timeout = BackupWorld::kTimeout},
+                           hsms),
+              IsOk())
+      << "the genuine one";
+}
+
 TEST_F(RestoreStoreTest, AStoreInUseIsNotReplaced) {
   const std::unique_ptr<SqliteStore> held = std::move(world_.store);
   HsmRegistry hsms(world_.clock);

@@ -7,6 +7,7 @@
 
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "tests/support/matchers.h"
 
@@ -61,6 +62,59 @@ TEST(WrappedKey, DecodesToWhatWasEncoded) {
 
 TEST(WrappedKey, EncodesAsTheFrozenVectorOfFormat1) {
   EXPECT_EQ(HexEncode(SampleWrappedKey().Encode()), FrozenHex("wrapped_key_v1.hex"));
+}
+
+WrappedKey SampleSignedKey() {
+  WrappedKey key = SampleWrappedKey();
+  key.mechanism = WrapMechanism::kOaepSha256Raw;
+  key.nonce_origin = NonceOrigin::kNone;
+  key.nonce.clear();
+  key.tag_bytes = 0;
+  key.signature = Bytes(70, 0x5A);
+  return key;
+}
+
+TEST(WrappedKey, EncodesAsTheFrozenVectorOfFormat2WhenItIsSigned) {
+  EXPECT_EQ(HexEncode(SampleSignedKey().Encode()), FrozenHex("wrapped_key_v2.hex"));
+  EXPECT_THAT(WrappedKey::Decode(SampleSignedKey().Encode()), IsOkAndHolds(SampleSignedKey()));
+}
+
+TEST(WrappedKey, RefusesASignedFormWithoutASignatureOrCutShort) {
+  Bytes whole = SampleSignedKey().Encode();
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    EXPECT_THAT(WrappedKey::Decode(ByteView(whole).first(size)), HasError(ErrorCode::kCorrupted))
+        << size;
+  }
+  Bytes empty = SampleWrappedKey().Encode();
+  empty[1] = 2;
+  empty.insert(empty.end(), 4, 0);
+  EXPECT_THAT(WrappedKey::Decode(empty), HasError(ErrorCode::kCorrupted));
+}
+
+TEST(WrapStatement, IsFrozen) {
+  WrappedKey key = SampleSignedKey();
+  key.blob = {0xB1, 0x0B};
+  EXPECT_EQ(HexEncode(WrapStatement(key, Bytes{0xC0, 0x17})),
+            "0000000b6b6d732d777261702d7631"
+            "07"
+            "0020"
+            "6f0c8d6a6f0e4f1c9b1e0a4f1d0f8f11"
+            "00000003"
+            "00000002c017"
+            "00000002b10b");
+}
+
+TEST(WrapStatement, SaysEverythingThatTheSignatureIsFor) {
+  const WrappedKey key = SampleSignedKey();
+  const Bytes statement = WrapStatement(key, Bytes{1});
+  std::vector<WrappedKey> others(5, key);
+  others[0].mechanism = WrapMechanism::kOaepSha256;
+  others[1].key_bytes = 31;
+  others[2].master_key_id = Uuid::Random();
+  others[3].master_key_version = 4;
+  others[4].blob.back() ^= 1U;
+  for (const WrappedKey& other : others) EXPECT_NE(WrapStatement(other, Bytes{1}), statement);
+  EXPECT_NE(WrapStatement(key, Bytes{2}), statement);
 }
 
 TEST(WrappedKey, RefusesEveryTruncation) {
