@@ -2,6 +2,7 @@
 // Rotating everything in an environment, after a leak: its keys, its environment key, its master
 // key. What applications stored stays readable, so the notes say what is still old: old key
 // versions that decrypt, keys that could not be rotated, the old master key.
+#include <charconv>
 #include <string>
 
 #include "kms/operations/list_keys.h"
@@ -17,6 +18,7 @@ constexpr std::size_t kPage = 200;
 // How many keys that do not rotate are named; the rest is counted.
 constexpr std::size_t kMostNamed = 20;
 constexpr std::string_view kStep = "rotating keys";
+constexpr std::string_view kSince = "since_ns";  // Unix time
 
 // What is old in the keys of an environment.
 struct Census {
@@ -28,8 +30,20 @@ struct Census {
   std::vector<std::string> named;  // the first of them, with the reason
 };
 
-bool IsFresh(const Key& key, std::int64_t since) {
-  return !key.versions().empty() && ToUnixSeconds(key.versions().back().created) >= since;
+// When the task was asked for, to the nanosecond: a key that was made in the same second, but
+// before, is old.
+WallTime BeginOf(const TaskRecord& record) {
+  const std::string* const text = record.Parameter(kSince);
+  std::int64_t nanoseconds = 0;
+  if (text != nullptr) {
+    std::from_chars(text->data(), text->data() + text->size(), nanoseconds);
+  }
+  return text != nullptr ? WallTime(std::chrono::nanoseconds(nanoseconds))
+                         : WallTime(std::chrono::seconds(record.created_unix_seconds));
+}
+
+bool IsFresh(const Key& key, WallTime since) {
+  return !key.versions().empty() && key.versions().back().created >= since;
 }
 
 // Calls `see` with each key after `cursor`, until it fails.
@@ -51,7 +65,7 @@ Status ForEachKey(Environment& environment, std::string cursor, const See& see) 
   }
 }
 
-void Count(const Key& key, std::int64_t since, Census& census) {
+void Count(const Key& key, WallTime since, Census& census) {
   const KeyPolicy& policy = key.policy();
   const std::uint64_t old = policy.latest_version - policy.min_decryption_version;
   ++census.keys;
@@ -68,7 +82,7 @@ void Count(const Key& key, std::int64_t since, Census& census) {
   }
 }
 
-Result<Census> TakeCensus(Environment& environment, std::int64_t since) {
+Result<Census> TakeCensus(Environment& environment, WallTime since) {
   Census census;
   KMS_TRY(ForEachKey(environment, {}, [&](const KeyName& /*name*/, const KeyHandle& key) -> Status {
     Count(*key, since, census);
@@ -104,12 +118,12 @@ Result<std::shared_ptr<Environment>> Find(const Environments& environments,
 Status RotateKeys(TaskRun& run, Environment& environment, std::uint64_t total) {
   const TaskRecord record = run.record();
   KMS_TRY(run.Begin(std::string(kStep), total));
+  const WallTime since = BeginOf(record);
   const std::string who = "rotation of everything, asked by " + record.asked_by;
   const auto rotate = [&](const KeyName& name, const KeyHandle& key) -> Status {
     KMS_TRY(run.CheckInterrupted());
     const auto started = std::chrono::steady_clock::now();
-    const bool rotates =
-        !IsFresh(*key, record.created_unix_seconds) && CheckMayRotate(key->policy()).has_value();
+    const bool rotates = !IsFresh(*key, since) && CheckMayRotate(key->policy()).has_value();
     if (rotates) {
       Result<KeyHandle> rotated =
           RotateBySelf(environment, name, key->policy().latest_version, who);
@@ -129,13 +143,15 @@ Status RotateKeys(TaskRun& run, Environment& environment, std::uint64_t total) {
 Result<TaskPlan> PlanRotationOfEverything(const PlanContext& context, const TaskRequest& request) {
   const std::string& name = request.environment;
   const std::shared_ptr<Environment> environment = KMS_TRY(Find(context.environments, name));
-  const std::int64_t now = ToUnixSeconds(context.clock.Now());
+  const WallTime now = context.clock.Now();
   const Census census = KMS_TRY(TakeCensus(*environment, now));
   const GroupMaterial keys = KMS_TRY(context.environments.ReadKeys(name));
   const std::string key_version = std::to_string(keys.Versions().back() + 1);
   const std::string master_version = std::to_string(keys.group.current_master + 1);
   TaskPlan plan;
-  plan.parameters = {{"key_version", key_version}, {"master_version", master_version}};
+  plan.parameters = {{"key_version", key_version},
+                     {"master_version", master_version},
+                     {std::string(kSince), std::to_string(now.time_since_epoch().count())}};
   plan.entries = census.keys;
   plan.steps = {
       "give " + std::to_string(census.keys - census.stuck) + " keys a new version",
@@ -153,13 +169,13 @@ Status RotateEverything(TaskRun& run) {
   const TaskRecord record = run.record();
   const std::string& name = record.environment;
   const std::shared_ptr<Environment> environment = KMS_TRY(Find(run.environments(), name));
-  const Census before = KMS_TRY(TakeCensus(*environment, record.created_unix_seconds));
+  const Census before = KMS_TRY(TakeCensus(*environment, BeginOf(record)));
   if (before.fresh + before.stuck < before.keys) {
     KMS_TRY(RotateKeys(run, *environment, before.keys));
   }
   KMS_TRY(MoveToEnvironmentKey(run, name, record.VersionParameter("key_version")));
   KMS_TRY(MoveToMasterKey(run, name, record.VersionParameter("master_version"), nullptr));
-  const Census after = KMS_TRY(TakeCensus(*environment, record.created_unix_seconds));
+  const Census after = KMS_TRY(TakeCensus(*environment, BeginOf(record)));
   run.ClearNotes();
   for (const std::string& line : Describe(after)) {
     run.Note(line);

@@ -50,6 +50,14 @@ TEST_F(RotateEverythingTest, O11_EveryKeyAndBothKeysAboveItGetANewVersion) {
   EXPECT_THAT(world_.audit.records(), Contains(HasSubstr("rotation of everything, asked by root")));
 }
 
+// They were left as they were, and the task was done.
+TEST_F(RotateEverythingTest, O11_KeysMadeInTheSameSecondBeforeItAreOldToo) {
+  world_.clock.Advance(std::chrono::milliseconds(1));
+  const TaskRecord done = world_.Do(kKind);
+  EXPECT_EQ(done.state, TaskState::kDone) << done.error;
+  ExpectEverythingRotatedOnce();
+}
+
 TEST_F(RotateEverythingTest, O11_PlanIsTheCensusAndChangesNothing) {
   KMS_ASSERT_OK_AND_ASSIGN(
       const TaskPlan plan,
