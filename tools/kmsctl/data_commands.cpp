@@ -10,6 +10,7 @@
 #include "tools/kmsctl/data_verb.h"
 #include "tools/kmsctl/input_output.h"
 #include "tools/kmsctl/line_batches.h"
+#include "tools/kmsctl/message_verb.h"
 #include "tools/kmsctl/output.h"
 
 namespace kms::tools {
@@ -121,10 +122,7 @@ CLI::App& AddVerb(CLI::App& root, Session& session, const DataVerb& verb,
   DataArguments& taken = *arguments;
   AddEnvironmentOption(command, taken.environment);
   command.add_option("KEY", taken.key, "Name of the key")->required();
-  command.add_option(verb.input_is_plaintext ? "PLAINTEXT" : "CIPHERTEXT", taken.input.argument,
-                     "The input; without it --in, else standard input");
-  command.add_option("-i,--in", taken.input.file, "Read the input from this file")
-      ->type_name("FILE");
+  AddInputOptions(command, verb.input_is_plaintext ? "PLAINTEXT" : "CIPHERTEXT", taken.input);
   command
       .add_option("-o,--out", taken.output_file,
                   "Write the result to this file (mode 0600), whole or not at all")

@@ -9,6 +9,7 @@
 
 #include "kms/base/base64.h"
 #include "tools/kmsctl/checksums.h"
+#include "tools/kmsctl/message_verb.h"
 
 namespace kms::tools {
 
@@ -36,8 +37,7 @@ void AddInput(JsonBody& body, const DataVerb& verb, std::string_view input,
 Result<PlaintextBuffer> TakeOutput(nlohmann::json& result, const DataVerb& verb, bool keep_base64) {
   const auto field = result.find(std::string(verb.output_field));
   if (field == result.end() || !field->is_string()) {
-    return MakeError(ErrorCode::kInternal, "the answer has no " + std::string(verb.output_field) +
-                                               ": is this the address of a key service?");
+    return NoSuchMember(verb.output_field);
   }
   auto& text = field->get_ref<std::string&>();
   PlaintextBuffer output;

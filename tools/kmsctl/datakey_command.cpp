@@ -6,6 +6,7 @@
 
 #include "kms/base/base64.h"
 #include "tools/kmsctl/commands.h"
+#include "tools/kmsctl/message_verb.h"
 #include "tools/kmsctl/output.h"
 
 namespace kms::tools {
@@ -21,11 +22,6 @@ struct DataKeyArguments {
   bool wrapped = false;
   std::int64_t count = 0;  // 0: one, as datakey answers it
 };
-
-Error NoKeyService(std::string_view missing) {
-  return MakeError(ErrorCode::kInternal, "the answer has no " + std::string(missing) +
-                                             ": is this the address of a key service?");
-}
 
 std::string PathOf(const DataKeyArguments& arguments) {
   const std::string verb = arguments.count == 0 ? "datakey/" : "datakeys/";
@@ -78,7 +74,7 @@ Status Generate(Session& session, const DataKeyArguments& arguments) {
   const std::string_view expected = arguments.count == 0 ? "ciphertext" : "key_pairs";
   if (!data.contains(std::string(expected)) ||
       (arguments.count != 0 && !data["key_pairs"].is_array())) {
-    return NoKeyService(expected);
+    return NoSuchMember(expected);
   }
   if (session.options.json) {
     return Print(ToJsonLine(data) + "\n");

@@ -9,7 +9,7 @@
 #include "tools/kmsctl/data_verb.h"
 #include "tools/kmsctl/input_output.h"
 #include "tools/kmsctl/json_body.h"
-#include "tools/kmsctl/output.h"
+#include "tools/kmsctl/message_verb.h"
 
 namespace kms::tools {
 
@@ -29,11 +29,6 @@ std::string VerbPath(const HmacArguments& arguments, const std::string& verb) {
                                                     "/" + EncodePathSegment(arguments.algorithm));
 }
 
-Error NoSuchMember(const std::string& name) {
-  return MakeError(ErrorCode::kInternal,
-                   "the answer has no " + name + ": is this the address of a key service?");
-}
-
 Status Make(Session& session, const HmacArguments& arguments) {
   const PlaintextBuffer input = KMS_TRY(ReadInput(arguments.input));
   JsonBody body(Base64EncodedSize(input.size()) + 256);
@@ -45,11 +40,7 @@ Status Make(Session& session, const HmacArguments& arguments) {
   body.EndObject();
   const nlohmann::json answer =
       KMS_TRY(session.CallRaw("POST", VerbPath(arguments, "hmac"), body.View()));
-  const nlohmann::json& data = DataOf(answer);
-  if (!data.contains("hmac") || !data["hmac"].is_string()) {
-    return NoSuchMember("hmac");
-  }
-  return Print((session.options.json ? ToJsonLine(data) : data["hmac"].get<std::string>()) + "\n");
+  return PrintMember(session, DataOf(answer), "hmac");
 }
 
 Status Verify(Session& session, const HmacArguments& arguments) {
@@ -62,23 +53,13 @@ Status Verify(Session& session, const HmacArguments& arguments) {
   body.EndObject();
   const nlohmann::json answer =
       KMS_TRY(session.CallRaw("POST", VerbPath(arguments, "verify"), body.View()));
-  const nlohmann::json& data = DataOf(answer);
-  if (!data.contains("valid") || !data["valid"].is_boolean()) {
-    return NoSuchMember("valid");
-  }
-  if (!data["valid"].get<bool>()) {
-    return MakeError(ErrorCode::kDecryptionFailed,
-                     "the HMAC does not belong to this input: was it made with this key, in this "
-                     "environment, with the same --algorithm?");
-  }
-  return Print(session.options.json ? ToJsonLine(data) + "\n" : "valid\n");
+  return PrintValidity(session, DataOf(answer),
+                       "the HMAC does not belong to this input: was it made with this key, in this "
+                       "environment, with the same --algorithm?");
 }
 
 void AddCommonOptions(CLI::App& command, HmacArguments& arguments) {
-  command.add_option("INPUT", arguments.input.argument,
-                     "The input; without it --in, else standard input");
-  command.add_option("-i,--in", arguments.input.file, "Read the input from this file")
-      ->type_name("FILE");
+  AddInputOptions(command, "INPUT", arguments.input);
   command
       .add_option("--algorithm", arguments.algorithm,
                   "sha1, sha2-224, sha2-256 (default), sha2-384, sha2-512, or sha3-224 to sha3-512")
@@ -94,10 +75,7 @@ void AddHmac(CLI::App& root, Session& session) {
   AddEnvironmentOption(command, arguments->environment);
   command.add_option("KEY", arguments->key, "Name of the key")->required();
   AddCommonOptions(command, *arguments);
-  command
-      .add_option("--key-version", arguments->key_version,
-                  "Use this version instead of the latest")
-      ->type_name("N");
+  AddKeyVersionOption(command, arguments->key_version);
   command.callback([&session, arguments] {
     session.command = [&session, arguments] { return Make(session, *arguments); };
   });

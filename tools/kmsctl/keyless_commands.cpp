@@ -8,7 +8,7 @@
 #include "tools/kmsctl/commands.h"
 #include "tools/kmsctl/input_output.h"
 #include "tools/kmsctl/json_body.h"
-#include "tools/kmsctl/output.h"
+#include "tools/kmsctl/message_verb.h"
 
 namespace kms::tools {
 
@@ -28,22 +28,13 @@ struct HashArguments {
   std::string format = "hex";
 };
 
-// Prints one text of an answer, or all of its data as JSON.
-Status PrintText(const Session& session, const nlohmann::json& data, const std::string& name) {
-  if (!data.contains(name) || !data[name].is_string()) {
-    return MakeError(ErrorCode::kInternal,
-                     "the answer has no " + name + ": is this the address of a key service?");
-  }
-  return Print((session.options.json ? ToJsonLine(data) : data[name].get<std::string>()) + "\n");
-}
-
 Status Random(Session& session, const RandomArguments& arguments) {
   const std::string path =
       EnvironmentPath(arguments.environment, "random/" + EncodePathSegment(arguments.source) +
                                                  "/" + std::to_string(arguments.bytes));
   const nlohmann::json answer =
       KMS_TRY(session.Call("POST", path, {{"format", arguments.format}}));
-  return PrintText(session, DataOf(answer), "random_bytes");
+  return PrintMember(session, DataOf(answer), "random_bytes");
 }
 
 Status HashInput(Session& session, const HashArguments& arguments) {
@@ -56,7 +47,7 @@ Status HashInput(Session& session, const HashArguments& arguments) {
   const std::string path = EnvironmentPath(arguments.environment,
                                            "hash/" + EncodePathSegment(arguments.algorithm));
   const nlohmann::json answer = KMS_TRY(session.CallRaw("POST", path, body.View()));
-  return PrintText(session, DataOf(answer), "sum");
+  return PrintMember(session, DataOf(answer), "sum");
 }
 
 void AddRandom(CLI::App& root, Session& session) {
@@ -88,10 +79,7 @@ void AddHash(CLI::App& root, Session& session) {
                                  "  tar c data | kmsctl hash --format base64\n");
   auto arguments = std::make_shared<HashArguments>();
   AddEnvironmentOption(command, arguments->environment);
-  command.add_option("INPUT", arguments->input.argument,
-                     "The input; without it --in, else standard input");
-  command.add_option("-i,--in", arguments->input.file, "Read the input from this file")
-      ->type_name("FILE");
+  AddInputOptions(command, "INPUT", arguments->input);
   command
       .add_option("--algorithm", arguments->algorithm,
                   "sha2-224, sha2-256 (default), sha2-384, sha2-512, or the same of sha3")

@@ -9,7 +9,7 @@
 #include "tools/kmsctl/data_verb.h"
 #include "tools/kmsctl/input_output.h"
 #include "tools/kmsctl/json_body.h"
-#include "tools/kmsctl/output.h"
+#include "tools/kmsctl/message_verb.h"
 
 namespace kms::tools {
 
@@ -34,11 +34,6 @@ struct SignArguments {
 std::string VerbPath(const SignArguments& arguments, const std::string& verb) {
   return EnvironmentPath(arguments.environment, verb + "/" + EncodePathSegment(arguments.key) +
                                                     "/" + EncodePathSegment(arguments.hash));
-}
-
-Error NoSuchMember(const std::string& name) {
-  return MakeError(ErrorCode::kInternal,
-                   "the answer has no " + name + ": is this the address of a key service?");
 }
 
 // What was given; the rest is the server's default.
@@ -73,12 +68,7 @@ Status Make(Session& session, const SignArguments& arguments) {
   body.EndObject();
   const nlohmann::json answer =
       KMS_TRY(session.CallRaw("POST", VerbPath(arguments, "sign"), body.View()));
-  const nlohmann::json& data = DataOf(answer);
-  if (!data.contains("signature") || !data["signature"].is_string()) {
-    return NoSuchMember("signature");
-  }
-  return Print((session.options.json ? ToJsonLine(data) : data["signature"].get<std::string>()) +
-               "\n");
+  return PrintMember(session, DataOf(answer), "signature");
 }
 
 Status Verify(Session& session, const SignArguments& arguments) {
@@ -93,24 +83,14 @@ Status Verify(Session& session, const SignArguments& arguments) {
   body.EndObject();
   const nlohmann::json answer =
       KMS_TRY(session.CallRaw("POST", VerbPath(arguments, "verify"), body.View()));
-  const nlohmann::json& data = DataOf(answer);
-  if (!data.contains("valid") || !data["valid"].is_boolean()) {
-    return NoSuchMember("valid");
-  }
-  if (!data["valid"].get<bool>()) {
-    return MakeError(ErrorCode::kDecryptionFailed,
-                     "the signature does not belong to this input: was it made with this key, in "
-                     "this environment, with the same --hash, --signature-algorithm and "
-                     "--context?");
-  }
-  return Print(session.options.json ? ToJsonLine(data) + "\n" : "valid\n");
+  return PrintValidity(session, DataOf(answer),
+                       "the signature does not belong to this input: was it made with this key, in "
+                       "this environment, with the same --hash, --signature-algorithm and "
+                       "--context?");
 }
 
 void AddCommonOptions(CLI::App& command, SignArguments& arguments) {
-  command.add_option("INPUT", arguments.input.argument,
-                     "The input; without it --in, else standard input");
-  command.add_option("-i,--in", arguments.input.file, "Read the input from this file")
-      ->type_name("FILE");
+  AddInputOptions(command, "INPUT", arguments.input);
   command
       .add_option("--hash", arguments.hash,
                   "sha1, sha2-224, sha2-256 (default), sha2-384, sha2-512, sha3-224 to sha3-512, "
@@ -144,10 +124,7 @@ void AddSign(CLI::App& root, Session& session) {
   AddEnvironmentOption(command, arguments->environment);
   command.add_option("KEY", arguments->key, "Name of the key")->required();
   AddCommonOptions(command, *arguments);
-  command
-      .add_option("--key-version", arguments->key_version,
-                  "Use this version instead of the latest")
-      ->type_name("N");
+  AddKeyVersionOption(command, arguments->key_version);
   command.callback([&session, arguments] {
     session.command = [&session, arguments] { return Make(session, *arguments); };
   });
