@@ -1,29 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // p11fault.so: a PKCS#11 module that forwards to another one and misbehaves on demand. Real HSMs
 // lose sessions, lock PINs and hang; SoftHSM does not. The rules are described in rules.h.
-#include <dlfcn.h>
 #include <p11-kit/pkcs11.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <map>
-#include <mutex>
 #include <optional>
-#include <random>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <vector>
 
+#include "tests/support/p11fault/own_ivs.h"
+#include "tests/support/p11fault/real.h"
 #include "tests/support/p11fault/rules.h"
+#include "tests/support/p11fault/sessions.h"
 
 namespace p11fault {
 
@@ -33,24 +31,6 @@ namespace {
 Rules& TheRules() {
   static Rules* const rules = new Rules(FindPaths());  // NOLINT
   return *rules;
-}
-
-CK_FUNCTION_LIST* LoadReal() {
-  const std::string path = FindPaths().module;
-  void* const library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  const auto get = reinterpret_cast<CK_C_GetFunctionList>(
-      library == nullptr ? nullptr : ::dlsym(library, "C_GetFunctionList"));
-  CK_FUNCTION_LIST* list = nullptr;
-  if (get == nullptr || get(&list) != CKR_OK) {
-    std::fprintf(stderr, "p11fault: cannot load the module '%s'\n", path.c_str());
-    return nullptr;
-  }
-  return list;
-}
-
-CK_FUNCTION_LIST* Real() {
-  static CK_FUNCTION_LIST* const real = LoadReal();
-  return real;
 }
 
 // Where a call puts its output, when it has one.
@@ -90,57 +70,6 @@ Output FindOutput(std::string_view function, const Arguments& arguments) {
 
 // Set by `dead`; a module that has lost its server says this to everything but C_Finalize.
 std::atomic<bool> dead = false;
-
-// The open sessions, and those of them that the token has forgotten.
-class OpenSessions {
- public:
-  void Add(CK_SESSION_HANDLE session) {
-    const std::lock_guard lock(mutex_);
-    open_[session] = false;
-  }
-  void Remove(CK_SESSION_HANDLE session) {
-    const std::lock_guard lock(mutex_);
-    open_.erase(session);
-  }
-  void Clear() {
-    const std::lock_guard lock(mutex_);
-    open_.clear();
-  }
-  void LoseAll() {
-    const std::lock_guard lock(mutex_);
-    for (auto& [session, lost] : open_) {
-      lost = true;
-    }
-  }
-  bool IsLost(CK_SESSION_HANDLE session) {
-    const std::lock_guard lock(mutex_);
-    const auto found = open_.find(session);
-    return found != open_.end() && found->second;
-  }
-
- private:
-  std::mutex mutex_;
-  std::map<CK_SESSION_HANDLE, bool> open_;
-};
-OpenSessions open_sessions;
-
-// Of every token, by a session of its own. Closing the lost sessions here would pull them from
-// under the module's other threads.
-void LogOut() {
-  std::array<CK_SLOT_ID, 16> slots{};
-  CK_ULONG count = slots.size();
-  if (Real()->C_GetSlotList(CK_TRUE, slots.data(), &count) != CKR_OK) {
-    return;
-  }
-  for (std::size_t index = 0; index < count; ++index) {
-    CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
-    if (Real()->C_OpenSession(slots[index], CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr,
-                              &session) == CKR_OK) {
-      Real()->C_Logout(session);
-      Real()->C_CloseSession(session);
-    }
-  }
-}
 
 void Leak(std::size_t kilobytes) {
   const std::size_t size = kilobytes << 10U;
@@ -183,7 +112,7 @@ void ApplyBefore(const Rule& rule) {
     dead = true;
   }
   if (rule.lose) {
-    open_sessions.LoseAll();
+    LoseSessions();
     TheRules().AfterCloseAllSessions();
   }
   if (rule.lose || rule.logout) {
@@ -282,97 +211,6 @@ CK_RV Intercept(std::string_view function, const Output& output, const Forward& 
   return result;
 }
 
-// ---- the token's own IVs -----------------------------------------------------------------------
-
-// What both layouts of AES-GCM parameters begin with.
-struct GcmHead {
-  CK_BYTE* iv;
-  CK_ULONG iv_bytes;
-};
-constexpr std::size_t kOwnIvBytes = 16;
-using OwnIv = std::array<CK_BYTE, kOwnIvBytes>;
-
-OwnIv MakeIv() {
-  OwnIv iv{};
-  std::random_device random;
-  std::ranges::generate(iv, [&random] { return static_cast<CK_BYTE>(random()); });
-  return iv;
-}
-
-// The IVs that C_Encrypt appends, by session.
-class AppendedIvs {
- public:
-  void Put(CK_SESSION_HANDLE session, const OwnIv& iv) {
-    const std::lock_guard lock(mutex_);
-    ivs_[session] = iv;
-    any_ = true;
-  }
-  std::optional<OwnIv> Take(CK_SESSION_HANDLE session, bool keep) {
-    if (!any_) return std::nullopt;
-    const std::lock_guard lock(mutex_);
-    const auto found = ivs_.find(session);
-    if (found == ivs_.end()) return std::nullopt;
-    const OwnIv iv = found->second;
-    if (!keep) ivs_.erase(found);
-    return iv;
-  }
-
- private:
-  std::atomic<bool> any_ = false;
-  std::mutex mutex_;
-  std::map<CK_SESSION_HANDLE, OwnIv> ivs_;
-};
-AppendedIvs appended_ivs;
-
-CK_RV InitWithAppendedIv(CK_SESSION_HANDLE session, const CK_MECHANISM& mechanism,
-                         CK_OBJECT_HANDLE key) {
-  OwnIv iv = MakeIv();
-  CK_GCM_PARAMS parameters{};  // the longer layout
-  std::memcpy(&parameters, mechanism.pParameter,
-              std::min<std::size_t>(mechanism.ulParameterLen, sizeof(parameters)));
-  const GcmHead own{iv.data(), iv.size()};
-  std::memcpy(&parameters, &own, sizeof(own));
-  if (mechanism.ulParameterLen == sizeof(parameters)) {
-    parameters.ulIvBits = iv.size() * 8;
-  }
-  CK_MECHANISM changed{mechanism.mechanism, &parameters, mechanism.ulParameterLen};
-  const CK_RV result = Real()->C_EncryptInit(session, &changed, key);
-  if (result == CKR_OK) appended_ivs.Put(session, iv);
-  return result;
-}
-
-CK_RV EncryptInit(const std::vector<Rule>& rules, CK_SESSION_HANDLE session,
-                  CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
-  appended_ivs.Take(session, /*keep=*/false);
-  const auto rule = std::ranges::find_if(rules, [](const Rule& one) { return !one.iv.empty(); });
-  if (rule == rules.end() || mechanism == nullptr || mechanism->mechanism != CKM_AES_GCM ||
-      mechanism->ulParameterLen < sizeof(GcmHead)) {
-    return Real()->C_EncryptInit(session, mechanism, key);
-  }
-  if (rule->iv == "append") return InitWithAppendedIv(session, *mechanism, key);
-  GcmHead head{};
-  std::memcpy(&head, mechanism->pParameter, sizeof(head));
-  const OwnIv iv = MakeIv();
-  std::copy_n(iv.begin(), std::min<std::size_t>(head.iv_bytes, iv.size()), head.iv);
-  return Real()->C_EncryptInit(session, mechanism, key);
-}
-
-CK_RV Encrypt(CK_SESSION_HANDLE session, CK_BYTE* data, CK_ULONG data_bytes, CK_BYTE* out,
-              CK_ULONG* out_bytes) {
-  const CK_ULONG room = *out_bytes;
-  const bool asks_size = out == nullptr;
-  CK_RV result = Real()->C_Encrypt(session, data, data_bytes, out, out_bytes);
-  const bool goes_on = asks_size || result == CKR_BUFFER_TOO_SMALL;
-  const std::optional<OwnIv> iv = appended_ivs.Take(session, goes_on);
-  if (result != CKR_OK || !iv.has_value()) return result;
-  if (!asks_size) {
-    if (*out_bytes + iv->size() > room) return CKR_BUFFER_TOO_SMALL;
-    std::ranges::copy(*iv, out + *out_bytes);
-  }
-  *out_bytes += iv->size();
-  return result;
-}
-
 // The first argument of all functions but these is a session.
 constexpr std::string_view kWithoutSession[] = {
     "C_Initialize",       "C_Finalize",         "C_GetInfo",     "C_GetSlotList",
@@ -384,26 +222,9 @@ bool HasLostSession(std::string_view function, First first, Rest... /*rest*/) {
   if constexpr (std::is_same_v<First, CK_SESSION_HANDLE>) {
     const bool has_session =
         std::ranges::find(kWithoutSession, function) == std::end(kWithoutSession);
-    return has_session && open_sessions.IsLost(first);
+    return has_session && IsLost(first);
   }
   return false;
-}
-
-CK_RV OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, void* application, CK_NOTIFY notify,
-                  CK_SESSION_HANDLE* session) {
-  const CK_RV result = Real()->C_OpenSession(slot, flags, application, notify, session);
-  if (result == CKR_OK) {
-    open_sessions.Add(*session);
-  }
-  return result;
-}
-
-// A lost one is closed too: it is the module's still.
-CK_RV CloseSession(CK_SESSION_HANDLE session) {
-  const bool lost = open_sessions.IsLost(session);
-  open_sessions.Remove(session);
-  const CK_RV result = Real()->C_CloseSession(session);
-  return lost ? CKR_SESSION_HANDLE_INVALID : result;
 }
 
 // A function's name as a template argument.
@@ -431,7 +252,7 @@ struct Shim<function, member> {
       if constexpr (kName == "C_OpenSession") {
         return OpenSession(arguments...);
       } else if constexpr (kName == "C_Finalize") {
-        open_sessions.Clear();
+        ForgetSessions();
         return (Real()->*member)(arguments...);
       } else if constexpr (kName == "C_EncryptInit") {
         return EncryptInit(rules, arguments...);
