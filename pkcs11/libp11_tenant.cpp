@@ -92,6 +92,8 @@ Status Libp11Tenant::Settle(unsigned long slot) {
   return Ok();
 }
 
+bool Libp11Tenant::is_settled() const { return context_->settled != nullptr; }
+
 Result<EvpKey> Libp11Tenant::FindPrivateKey(ByteView id) {
   PKCS11_KEY* keys = nullptr;
   unsigned int count = 0;

@@ -41,6 +41,7 @@ class Libp11Tenant {
   // Takes one read-write session for its pool. Call before we open a session: later it would close
   // ours, and without one of its own it can wait for ever. Errors: kUnavailable.
   Status Settle(unsigned long slot);
+  [[nodiscard]] bool is_settled() const;
 
   // The private key with that CKA_ID on the settled token. Errors: kNotFound; kUnavailable when the
   // token's keys cannot be listed (an Edwards key on it is enough).

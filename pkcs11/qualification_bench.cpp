@@ -259,6 +259,10 @@ Rv QualificationBench::Login(const SecretBytes& pin) {
   return opened.ok() ? anchor_->Login(CKU_USER, pin) : opened;
 }
 
+Result<Session> QualificationBench::Open() {
+  return anchor_.has_value() ? Session::OpenBeside(*anchor_, slot()) : OpenOwn();
+}
+
 // ---- mechanisms and keys -----------------------------------------------------------------------
 
 Result<std::vector<CK_MECHANISM_TYPE>> QualificationBench::ListMechanisms() const {
@@ -324,7 +328,7 @@ Result<std::size_t> QualificationBench::RemoveTestObjects() {
   return removed_now;
 }
 
-Result<std::size_t> QualificationBench::TryToRemoveTestObjects() const {
+Result<std::size_t> QualificationBench::TryToRemoveTestObjects() {
   std::size_t removed = 0;
   for (const std::string_view label : kLabels) {
     while (removed < kMostLeftovers) {

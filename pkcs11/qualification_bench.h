@@ -51,7 +51,13 @@ class QualificationBench {
   [[nodiscard]] const TokenFacts& token() const { return token_; }
   [[nodiscard]] const QualificationTask& task() const { return task_; }
   [[nodiscard]] const SecretBytes& pin() const { return pin_; }
-  [[nodiscard]] Result<Session> Open() const { return Session::Open(*module_, token_.slot); }
+  // Beside the anchor, whose session a step shares where the token grants no more.
+  [[nodiscard]] Result<Session> Open();
+  // One that the token really grants.
+  [[nodiscard]] Result<Session> OpenOwn() const { return Session::Open(*module_, token_.slot); }
+  [[nodiscard]] Result<Proof> Prove(const WrapProfile& candidate) {
+    return ProveCandidate(*anchor_, token_.slot, candidate);
+  }
 
   // The parts of Connect, for the step that tries a wrong PIN.
   [[nodiscard]] Rv Initialize();
@@ -106,7 +112,7 @@ class QualificationBench {
 
  private:
   Status TakeSoftHsmLocks();
-  Result<std::size_t> TryToRemoveTestObjects() const;
+  Result<std::size_t> TryToRemoveTestObjects();
   bool ReportModule();
   bool ReportToken();
   bool CheckPinFlags();

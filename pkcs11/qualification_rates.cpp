@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "kms/base/random.h"
@@ -73,7 +74,7 @@ Result<MeasuredRate> Measure(QualificationBench& bench, std::string_view operati
                              std::chrono::milliseconds duration) {
   std::vector<Session> sessions;
   while (sessions.size() < threads) {
-    auto session = bench.Open();
+    auto session = bench.OpenOwn();
     if (!session.has_value()) break;
     sessions.push_back(std::move(*session));
   }
@@ -93,15 +94,16 @@ Result<MeasuredRate> Measure(QualificationBench& bench, std::string_view operati
 }  // namespace
 
 Status QualifyRates(QualificationBench& bench) {
-  Session keeper = KMS_TRY(bench.Open());
-  const auto key = KMS_TRY(bench.MakeKey(keeper, /*in_token=*/true));
+  std::optional<Session> keeper = KMS_TRY(bench.Open());
+  const auto key = KMS_TRY(bench.MakeKey(*keeper, /*in_token=*/true));
   const WrappingKey wrapping = key.wrapping();
   SecretBytes secret = KMS_TRY(SecretBytes::OfSize(32));
   FillRandom(secret.MutableView());
   const ByteView context = AsBytes("kms-test");
-  const WrappedKey wrapped = KMS_TRY(WrapUnder(keeper, wrapping, secret, context));
-  Session ec_keeper = KMS_TRY(bench.Open());
-  const auto pair = MakeEcPair(ec_keeper, /*in_token=*/true, Uuid::Random());
+  const WrappedKey wrapped = KMS_TRY(WrapUnder(*keeper, wrapping, secret, context));
+  keeper = KMS_TRY(bench.Open());
+  const auto pair = MakeEcPair(*keeper, /*in_token=*/true, Uuid::Random());
+  keeper.reset();  // the token may grant no other
   const Bytes digest(32, 7);
 
   const auto call_of = [&](std::string_view operation) -> OneCall {

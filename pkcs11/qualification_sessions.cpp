@@ -13,7 +13,7 @@ namespace {
 // The pool of the service has at most 256; without --disruptive neighbours keep room.
 constexpr std::size_t kMostSessions = 260;
 constexpr std::size_t kPoliteSessions = 66;
-constexpr std::size_t kFewestSessions = 3;  // an anchor, one at work, libp11's
+constexpr std::size_t kFewestSessions = 2;  // an anchor and one at work
 
 const ByteView kContext = AsBytes("kms-test");
 
@@ -67,7 +67,7 @@ Status QualifySessions(QualificationBench& bench) {
   std::vector<Session> sessions;
   std::string refusal;
   while (sessions.size() < most) {
-    auto session = bench.Open();
+    auto session = bench.OpenOwn();
     if (!session.has_value()) {
       refusal = ToldError(session.error());
       break;
@@ -87,7 +87,7 @@ Status QualifySessions(QualificationBench& bench) {
   }
   bench.Good("granted", text);
   sessions.clear();
-  const auto again = bench.Open();
+  const auto again = bench.OpenOwn();
   if (!again.has_value()) {
     bench.Bad("given back", "closed sessions do not come free: " + ToldError(again.error()));
   } else if (capped) {

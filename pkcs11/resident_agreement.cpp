@@ -94,7 +94,7 @@ Result<PointForm> TryForms(CK_SLOT_ID slot, Session& call, const BoundResident& 
   bool answered = false;
   for (const PointForm form : kPointForms) {
     std::optional<Session> session;
-    const Rv opened = Session::Open(call.module(), slot, session);
+    const Rv opened = Session::OpenBeside(call, slot, session);
     if (!opened.ok()) return call.Fail(opened);
     const Result<bool> right = AnswersRightly(*session, key, form);
     if (right.has_value() && *right) return form;
@@ -161,7 +161,7 @@ Status ProveAgreement(CK_SLOT_ID slot, Session& call, const BoundResident& key) 
 Status TryAgreement(CK_SLOT_ID slot, Session& call, ResidentKeyType type) {
   // Its objects end with it.
   std::optional<Session> session;
-  const Rv opened = Session::Open(call.module(), slot, session);
+  const Rv opened = Session::OpenBeside(call, slot, session);
   if (!opened.ok()) return call.Fail(opened);
   const auto key = MakeForTheSession(*session, type);
   if (key.has_value()) return ProveAgreement(slot, call, *key);

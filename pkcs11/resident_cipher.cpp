@@ -39,7 +39,7 @@ template <typename StillOpens>
 Error JudgeFailure(const ResidentUse& use, const Error& error, const StillOpens& still_opens) {
   const std::optional<Rv>& failure = use.session.failure();
   if (!failure.has_value() || !MayMeanTheCiphertext(*failure)) return error;
-  auto session = Session::Open(use.connection.module(), use.connection.facts().slot);
+  auto session = Session::OpenBeside(use.session, use.connection.facts().slot);
   return session.has_value() && still_opens(*session) ? DoesNotOpen() : error;
 }
 
@@ -89,7 +89,7 @@ Result<OaepPlace> FindPlace(const ResidentUse& use, HashAlgorithm hash) {
   if (known.has_value()) return *known;
   for (const OaepPlace place : {OaepPlace::kToken, OaepPlace::kWorker}) {
     std::optional<Session> session;
-    const Rv opened = Session::Open(use.connection.module(), use.connection.facts().slot, session);
+    const Rv opened = Session::OpenBeside(use.session, use.connection.facts().slot, session);
     if (!opened.ok()) return use.session.Fail(opened);
     const auto opens = OpensItsOwnImports(*session, AsImportKey(use.key), hash, place);
     if (opens.value_or(false)) {

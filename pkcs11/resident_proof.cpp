@@ -46,7 +46,7 @@ Status ProveDecryption(const ResidentUse& use) {
                             .modulus = use.key.modulus,
                             .public_key = use.key.record.public_key};
   for (const OaepPlace place : {OaepPlace::kToken, OaepPlace::kWorker}) {
-    auto session = KMS_TRY(Session::Open(use.connection.module(), use.connection.facts().slot));
+    auto session = KMS_TRY(Session::OpenBeside(use.session, use.connection.facts().slot));
     if (OpensItsOwnImports(session, key, HashAlgorithm::kSha2_256, place).value_or(false)) {
       return Ok();
     }
@@ -68,9 +68,9 @@ Status RoundTrip(Session& session, BoundResident& key) {
 }
 
 // Damage and another context must not open: CKM_AES_GCM must be what its name says.
-Status RefusesDamage(Connection& connection, const BoundResident& key) {
+Status RefusesDamage(Connection& connection, Session& call, const BoundResident& key) {
   for (const bool other_aad : {false, true}) {
-    auto session = KMS_TRY(Session::Open(connection.module(), connection.facts().slot));
+    auto session = KMS_TRY(Session::OpenBeside(call, connection.facts().slot));
     ResidentCiphertext made = KMS_TRY(EncryptGcm(session, key, TestDigest(), AsBytes("a")));
     if (!other_aad) made.ciphertext.front() ^= 1U;
     if (DecryptGcm(session, key, made, AsBytes(other_aad ? "b" : "a")).has_value()) {
@@ -88,7 +88,7 @@ Status ProveCipher(Connection& connection, Session& call, BoundResident& key) {
   }
   for (const GcmParameterLayout layout : layouts) {
     std::optional<Session> session;
-    const Rv opened = Session::Open(connection.module(), connection.facts().slot, session);
+    const Rv opened = Session::OpenBeside(call, connection.facts().slot, session);
     if (!opened.ok()) return call.Fail(opened);
     key.gcm_layout = layout;
     const Status proven = RoundTrip(*session, key);
@@ -130,7 +130,8 @@ Result<CK_OBJECT_HANDLE> FindRecorded(Session& session, const ResidentKeyRecord&
 Status ProveResident(Connection& connection, Session& session, BoundResident& key) {
   key.modulus = KMS_TRY(ReadModulus(session, key.handle, key.record.type));
   KMS_TRY(Prove(connection, session, key));
-  return key.record.type == ResidentKeyType::kAes256Gcm ? RefusesDamage(connection, key) : Ok();
+  return key.record.type == ResidentKeyType::kAes256Gcm ? RefusesDamage(connection, session, key)
+                                                        : Ok();
 }
 
 Result<BoundResident> BindResident(Connection& connection, Session& session,

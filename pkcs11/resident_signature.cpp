@@ -169,7 +169,7 @@ Result<Bytes> SignSomehow(const ResidentUse& use, const ResidentSignRequest& req
     if (!last && bindings.Refuses(id, way.type, HashNumber(request))) continue;
     std::optional<Session> own;
     if (use.session.failure().has_value()) {
-      const Rv opened = Session::Open(use.connection.module(), use.connection.facts().slot, own);
+      const Rv opened = Session::OpenBeside(use.session, use.connection.facts().slot, own);
       if (!opened.ok()) return opened.ToError();
     }
     Session& session = own.has_value() ? *own : use.session;

@@ -27,9 +27,32 @@ Result<Session> Session::Open(const Module& module, CK_SLOT_ID slot) {
   return std::move(*session);
 }
 
+Rv Session::OpenBeside(Session& caller, CK_SLOT_ID slot, std::optional<Session>& session) {
+  Rv rv = Open(caller.module(), slot, session);
+  if (rv.kind() == RvKind::kBusy) {
+    session = caller.Share();
+    rv.value = CKR_OK;
+  }
+  return rv;
+}
+
+Result<Session> Session::OpenBeside(Session& caller, CK_SLOT_ID slot) {
+  std::optional<Session> session;
+  const Rv rv = OpenBeside(caller, slot, session);
+  if (!rv.ok()) return rv.ToError();
+  return std::move(*session);
+}
+
+Session Session::Share() {
+  spent_ = true;
+  return {*module_, handle_, /*owned=*/false};
+}
+
 Session::Session(Session&& other) noexcept
     : module_(other.module_),
       handle_(std::exchange(other.handle_, CK_INVALID_HANDLE)),
+      owned_(other.owned_),
+      spent_(other.spent_),
       failure_(other.failure_) {}
 
 Session& Session::operator=(Session&& other) noexcept {
@@ -37,6 +60,8 @@ Session& Session::operator=(Session&& other) noexcept {
     Close();
     module_ = other.module_;
     handle_ = std::exchange(other.handle_, CK_INVALID_HANDLE);
+    owned_ = other.owned_;
+    spent_ = other.spent_;
     failure_ = other.failure_;
   }
   return *this;
@@ -45,7 +70,7 @@ Session& Session::operator=(Session&& other) noexcept {
 Session::~Session() { Close(); }
 
 void Session::Close() {
-  if (handle_ != CK_INVALID_HANDLE) module_->CloseSession(handle_);
+  if (owned_ && handle_ != CK_INVALID_HANDLE) module_->CloseSession(handle_);
   handle_ = CK_INVALID_HANDLE;
 }
 

@@ -22,6 +22,15 @@ class Session {
   static Result<Session> Open(const Module& module, CK_SLOT_ID slot);
   // As Open, for callers that act on the return value.
   static Rv Open(const Module& module, CK_SLOT_ID slot, std::optional<Session>& session);
+  // One more beside `caller`, for a step that may leave it unusable or makes objects that end with
+  // it. A token that grants no more has the step share the caller's (H17), as Share().
+  static Result<Session> OpenBeside(Session& caller, CK_SLOT_ID slot);
+  static Rv OpenBeside(Session& caller, CK_SLOT_ID slot, std::optional<Session>& session);
+  // The same session with a failure() of its own; this one must outlive it, and is spent: not to be
+  // kept for later calls.
+  Session Share();
+  [[nodiscard]] bool is_shared() const { return !owned_; }
+  [[nodiscard]] bool is_spent() const { return spent_; }
 
   Session(Session&& other) noexcept;
   Session& operator=(Session&& other) noexcept;
@@ -76,13 +85,16 @@ class Session {
   [[nodiscard]] const Module& module() const { return *module_; }
 
  private:
-  Session(const Module& module, CK_SESSION_HANDLE handle) : module_(&module), handle_(handle) {}
+  Session(const Module& module, CK_SESSION_HANDLE handle, bool owned = true)
+      : module_(&module), handle_(handle), owned_(owned) {}
   // Ok, or the recorded failure.
   Status Check(CK_RV rv, std::string_view function);
   void Close();
 
   const Module* module_;
   CK_SESSION_HANDLE handle_;
+  bool owned_;  // false: another one closes it
+  bool spent_ = false;
   std::optional<Rv> failure_;
 };
 

@@ -75,19 +75,40 @@ Result<SessionPool::Lease> SessionPool::OpenCounted(std::optional<Rv>& failure, 
 }
 
 void SessionPool::Return(Session session, std::uint64_t generation) {
-  std::vector<Session> closing;  // after the lock is released
-  ScopedLock lock(mutex_);
-  if (generation == generation_ && IsForgotten(session)) {
-    ++generation_;
+  std::vector<Session> closing;
+  {
+    ScopedLock lock(mutex_);
+    if (generation == generation_ && IsForgotten(session)) {
+      ++generation_;
+      std::swap(closing, idle_);
+    }
+    if (session.failure().has_value() || session.is_spent() || generation != generation_) {
+      closing.push_back(std::move(session));
+    } else {
+      idle_.push_back(std::move(session));
+      returned_.notify_one();
+    }
+  }
+  Close(std::move(closing));
+}
+
+void SessionPool::CloseIdle() {
+  std::vector<Session> closing;
+  {
+    ScopedLock lock(mutex_);
     std::swap(closing, idle_);
   }
-  if (session.failure().has_value() || generation != generation_) {
-    closing.push_back(std::move(session));
-  } else {
-    idle_.push_back(std::move(session));
-  }
-  open_ -= static_cast<std::uint32_t>(closing.size());
-  closing.size() > 1 ? returned_.notify_all() : returned_.notify_one();
+  Close(std::move(closing));
+}
+
+// Their places are free when the token has closed them: it may grant no more (H17).
+void SessionPool::Close(std::vector<Session> sessions) {
+  const auto closed = static_cast<std::uint32_t>(sessions.size());
+  if (closed == 0) return;
+  sessions.clear();
+  ScopedLock lock(mutex_);
+  open_ -= closed;
+  closed > 1 ? returned_.notify_all() : returned_.notify_one();
 }
 
 SessionPool::Gauge SessionPool::gauge() const {

@@ -45,6 +45,9 @@ class SessionPool {
   // C_OpenSession says, with its value in `failure`.
   Result<Lease> Acquire(Deadline deadline, std::optional<Rv>& failure);
 
+  // Gives back to the token what nobody uses now.
+  void CloseIdle();
+
   struct Gauge {
     std::uint32_t open = 0;
     std::uint32_t in_use = 0;
@@ -55,6 +58,7 @@ class SessionPool {
 
  private:
   void Return(Session session, std::uint64_t generation);
+  void Close(std::vector<Session> sessions);
   // Opens a session for a place that was counted already; gives the place back on failure.
   Result<Lease> OpenCounted(std::optional<Rv>& failure, bool& shrunk);
 

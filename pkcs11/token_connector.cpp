@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "pkcs11/negotiation.h"
 #include "pkcs11/token_impl.h"
 
 namespace kms::pkcs11 {
@@ -124,7 +123,7 @@ ConnectionEvent Token::Impl::StepLogin() {
 }
 
 ConnectionEvent Token::Impl::StepBind() {
-  const ConnectionEvent event = Judged(connecting_->Bind());
+  const ConnectionEvent event = Judged(connecting_->Bind(proven_));
   if (event != ConnectionEvent::kDone) return event;
   for (const WrapProfile& profile : connecting_->negotiated().usable) {
     if (!Includes(proven_, profile.mechanism)) proven_.push_back(profile);
@@ -205,7 +204,7 @@ bool Token::Impl::LostMechanismIsBack() {
     if (Includes(connection.negotiated().usable, profile.mechanism)) continue;
     // Some tokens make the key of the test as an object.
     ScopedLock exclusive(connection.objects());
-    if (!ProveCandidate(*module_, connection.facts().slot, profile).has_value()) continue;
+    if (!connection.Prove(profile).has_value()) continue;
     SetReason("the HSM token does " + std::string(WrapMechanismName(profile.mechanism)) +
               " again; it is being reconnected");
     return true;

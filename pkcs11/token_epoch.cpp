@@ -14,10 +14,11 @@ namespace {
 constexpr std::array kForms = {EpochForm::kData, EpochForm::kSecretKey, EpochForm::kKeyPair};
 
 Error NotKept(const Error& error) {
-  return Unavailable(
-      "the HSM token did not store its new epoch, the old one stays; it may be full: "
-      "remove objects that nobody needs",
-      error.detail);
+  const bool is_full = error.code == ErrorCode::kResourceExhausted;
+  return MakeError(is_full ? error.code : ErrorCode::kUnavailable,
+                   "the HSM token did not store its new epoch, the old one stays; it may be full: "
+                   "remove objects that nobody needs",
+                   error.detail);
 }
 
 // Whether another form may be taken where this one was refused.
@@ -27,8 +28,8 @@ bool RefusesTheForm(const Session& session) {
 }
 
 // Some modules report success for what they do not keep: only a session that did not make it says.
-bool IsKept(const Connection& connection, const Uuid& id, std::uint64_t value) {
-  auto session = Session::Open(connection.module(), connection.facts().slot);
+bool IsKept(const Connection& connection, Session& caller, const Uuid& id, std::uint64_t value) {
+  auto session = Session::OpenBeside(caller, connection.facts().slot);
   if (!session.has_value()) return false;
   const auto read = ReadEpochObjects(*session, id);
   return read.has_value() && read->value == value;
@@ -41,10 +42,10 @@ Status MakeInSomeForm(const Connection& connection, Session& caller, const Uuid&
   Error last = Unavailable("the HSM token keeps no epoch in any form");
   for (auto form : kForms) {
     if (form < first) continue;
-    Session session = KMS_TRY(Session::Open(connection.module(), connection.facts().slot));
+    Session session = KMS_TRY(Session::OpenBeside(caller, connection.facts().slot));
     const Status made = MakeEpochObject(session, id, value, form);
     if (made.has_value()) {
-      if (IsKept(connection, id, value)) return Ok();
+      if (IsKept(connection, caller, id, value)) return Ok();
       continue;
     }
     last = made.error();

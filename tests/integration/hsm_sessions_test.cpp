@@ -302,26 +302,60 @@ TEST_F(HsmSessions, H9_AWrongPinAtStartIsTriedOnceAndHealsWhenItsFileChanges) {
 
 // ---- H17: few sessions --------------------------------------------------------------------------
 
-TEST_F(HsmSessions, H17_ATokenThatGrantsFewSessionsIsServedWithThose) {
+// One keeps the login.
+class FewSessions : public HsmSessions, public ::testing::WithParamInterface<int> {};
+
+TEST_P(FewSessions, H17_ATokenThatGrantsFewSessionsIsServedWithThose) {
   fleet_.Configure(R"({"hsms": {"hsm-2": {"sessions": 16}}})");
   ASSERT_NO_FATAL_FAILURE(Begin());
   fleet_.Stop();
+  fleet_.faults().SetRules("sessions max=" + std::to_string(GetParam()));
   ASSERT_TRUE(fleet_.Serve());
   fleet_.StartWriters();
-  {
-    HsmCallers first(fleet_.kmsd(), 1);  // looks at the key in a session of its own
-    AwaitServed(first, 2);
-  }
-  fleet_.faults().SetRules("sessions max=4");
   HsmCallers callers(fleet_.kmsd(), 12);
   AwaitServed(callers, 300);
-  EXPECT_LE(fleet_.Hsm("hsm-2").value("sessions_open", 9U), 4U);
+  EXPECT_LT(fleet_.Hsm("hsm-2").value("sessions_open", 99), GetParam());
+  const auto client = fleet_.kmsd().NewClient();
+  for (const char* const type : {"rsa-2048", "ecdsa-p256"}) {
+    const std::string path = std::string("/v1/prod/keys/") + type;
+    const HttpReply made =
+        client->Post(path, json{{"type", type}, {"protection", "hsm"}}.dump());
+    EXPECT_EQ(made.status, 200) << made.body;
+    const HttpReply signed_by_it = client->Post(std::string("/v1/prod/sign/") + type,
+                                                R"({"input":"b3JkZXIgMTc="})");
+    EXPECT_EQ(signed_by_it.status, 200) << signed_by_it.body;
+  }
+  const HttpReply rotation = client->Post("/v1/sys/environments/prod/rotate-master");
+  EXPECT_EQ(rotation.status, 200) << rotation.body;
+  EXPECT_TRUE(Eventually([&] {
+    return fleet_.HasMetric(R"(kms_environment_master_key_version{environment="prod"})", "2");
+  }, seconds(30)));
   callers.Stop();
   EXPECT_THAT(callers.failures(), ::testing::IsEmpty());
   EXPECT_EQ(callers.shed(), 0);
   EXPECT_EQ(fleet_.prod().Failed(), 0U);
   EXPECT_EQ(fleet_.staging().Failed(), 0U);
-  EXPECT_EQ(fleet_.Health("prod"), "ready");
+  EXPECT_TRUE(Eventually([&] { return fleet_.Health("prod") == "ready"; }));
+  fleet_.ExpectNothingLost();
+}
+
+INSTANTIATE_TEST_SUITE_P(Caps, FewSessions, ::testing::Values(4, 3, 2));
+
+TEST_F(HsmSessions, H17_OneSessionIsNamedAsTooFewAndMoreAreUsedWhenTheyAreThere) {
+  ASSERT_NO_FATAL_FAILURE(Begin());
+  fleet_.Stop();
+  fleet_.faults().SetRules("sessions max=1");
+  ASSERT_TRUE(fleet_.Serve());
+  fleet_.StartWriters(/*all_serve=*/false);
+  EXPECT_TRUE(Eventually([&] {
+    const std::string reason = fleet_.Hsm("hsm-2").value("reason", "");
+    return reason.find("two are the least") != std::string::npos;
+  })) << fleet_.Hsm("hsm-2");
+  EXPECT_EQ(fleet_.staging().Failed(), 0U) << "its other token opens it";
+  fleet_.faults().SetRules("sessions max=2");
+  EXPECT_TRUE(Eventually([&] { return fleet_.prod().Last() == 200; }, seconds(30)))
+      << fleet_.Hsm("hsm-2");
+  EXPECT_EQ(fleet_.staging().Failed(), 0U);
   fleet_.ExpectNothingLost();
 }
 

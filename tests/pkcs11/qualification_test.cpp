@@ -196,8 +196,17 @@ TEST_F(QualificationOfFaulty, H21_NoMechanismLeftIsAReasonNotToUseIt) {
 }
 
 TEST_F(QualificationOfFaulty, TooFewSessionsAreAReasonNotToUseIt) {
-  const Json json = QualifyWith("sessions max=2");
+  const Json json = QualifyWith("sessions max=1");
   EXPECT_FALSE(IsUsable(json));
+  EXPECT_THAT(FindingOf(json, "sessions", "granted"), HasSubstr("the service needs 2"));
+}
+
+TEST_F(QualificationOfFaulty, H17_TwoSessionsAreEnough) {
+  const Json json = QualifyWith("sessions max=2");
+  ASSERT_TRUE(IsUsable(json)) << json.at("verdict").dump(2);
+  EXPECT_EQ(json.at("sessions").at("granted"), "2");
+  EXPECT_EQ(json.at("mechanisms").at("best"), "gcm-encrypt");
+  EXPECT_EQ(json.at("verdict").at("hsm").at("sessions").get<int>(), 1);
 }
 
 TEST_F(QualificationOfFaulty, CapOfSessionsIsKeptInTheConfiguration) {
