@@ -144,7 +144,7 @@ std::string RvName(CK_RV rv) {
 
 Error Rv::ToError() const {
   if (value == CKR_DEVICE_MEMORY && Creates(function)) {
-    return MakeError(ErrorCode::kUnavailable,
+    return MakeError(ErrorCode::kResourceExhausted,
                      "the HSM token is out of memory or storage and takes no further object; "
                      "destroy what nothing needs any more (retired master keys, deleted keys) or "
                      "let a larger token join, then retry",

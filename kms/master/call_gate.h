@@ -24,12 +24,17 @@ class CallGate {
   CallGate(std::string name, const BreakerOptions& options, const Clock& clock);
 
   // The result of `call`, which returns a Result; kUnavailable without calling it while the breaker
-  // is open, when the queue is full or when the deadline ends in it.
+  // is open, when the queue is full or when the deadline ends in it. A token that says that it is
+  // full (kResourceExhausted) has answered; callers try again later as after kUnavailable, which
+  // they get.
   template <typename Call>
   auto Run(Deadline deadline, Call call) -> decltype(call()) {
     const Pass pass = KMS_TRY(Enter(deadline));
     auto result = call();
     Leave(pass, result.has_value() || result.error().code != ErrorCode::kUnavailable);
+    if (!result.has_value() && result.error().code == ErrorCode::kResourceExhausted) {
+      result.error().code = ErrorCode::kUnavailable;
+    }
     return result;
   }
 

@@ -43,7 +43,7 @@ TEST(Rv, SaysThatATokenIsFullOnlyOfCallsThatMakeObjects) {
   for (const char* function :
        {"C_GenerateKey", "C_GenerateKeyPair", "C_CreateObject", "C_CopyObject", "C_UnwrapKey"}) {
     const Error error = Rv{CKR_DEVICE_MEMORY, function}.ToError();
-    EXPECT_EQ(error.code, ErrorCode::kUnavailable) << "there may be room later";
+    EXPECT_EQ(error.code, ErrorCode::kResourceExhausted) << "the token is there, and answers";
     EXPECT_THAT(error.public_message, HasSubstr("out of memory or storage")) << function;
     EXPECT_THAT(error.detail, HasSubstr("CKR_DEVICE_MEMORY (0x31)"));
   }

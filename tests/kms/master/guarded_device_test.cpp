@@ -80,6 +80,26 @@ TEST_F(GuardedDeviceTest, H8_SingleFailuresDoNotOpenTheBreaker) {
   EXPECT_EQ(State(), BreakerState::kClosed);
 }
 
+// Keys cannot be made, and the others are used.
+TEST_F(GuardedDeviceTest, H22_AFullTokenIsThereAndServesItsKeys) {
+  Guard({.failures_to_open = 1});
+  const auto deadline = clock_.SteadyNow() + 5s;
+  KMS_ASSERT_OK_AND_ASSIGN(const MasterKeyRecord master,
+                           guarded_->GenerateMasterKey(Uuid::Random(), 1, "m", deadline));
+  const SecretBytes key = SecretBytes::CopyOf(Bytes(32, 7)).value();
+  for (int call = 0; call < 10; ++call) {
+    device_.FailCall(1, MakeError(ErrorCode::kResourceExhausted, "the token is full"));
+    EXPECT_THAT(guarded_->GenerateMasterKey(Uuid::Random(), 2, "m", deadline),
+                HasError(ErrorCode::kUnavailable, HasSubstr("the token is full")))
+        << "what is tried again later";
+    KMS_ASSERT_OK_AND_ASSIGN(const WrappedKey wrapped,
+                             guarded_->Wrap(master, key, AsBytes("context"), deadline));
+    EXPECT_THAT(guarded_->Unwrap(master, wrapped, AsBytes("context"), deadline), IsOk());
+  }
+  EXPECT_EQ(State(), BreakerState::kClosed);
+  EXPECT_EQ(guarded_->State().breaker_opened, 0U);
+}
+
 TEST_F(GuardedDeviceTest, ThreeFailuresInARowOpenItAndCallsFailAtOnce) {
   Guard();
   OpenBreaker();
