@@ -51,6 +51,8 @@ namespace {
 // SIGTERM is obeyed within five seconds whatever hangs.
 constexpr Milliseconds kLongestStop{4800};
 constexpr Milliseconds kReturnTimeout{200};
+// Of one HSM call meanwhile; a token that takes longer is not waited for again.
+constexpr Milliseconds kHsmPatience{1500};
 constexpr int kExitCutShort = 70;
 
 static_assert(LimitsConfig{}.max_encryptions_per_version == kMaxEncryptionsPerVersion);
@@ -319,6 +321,7 @@ Status Serve(const Config& config, const ServeOptions& options) {
     HangupTargets targets{*audit, *server, reload_hsms};
     signal = AwaitStopSignal(OnHangup, &targets);
     LimitStop();
+    fleet.LimitCalls(kHsmPatience);
     LogInfo(signal == SIGTERM ? "stopping on SIGTERM" : "stopping on SIGINT");
     const DrainReport drained =
         server->Drain(std::chrono::steady_clock::now() + config.limits.drain_timeout);

@@ -134,14 +134,25 @@ Result<HsmChanges> TokenFleet::Apply(const HsmConfigs& tokens, const Users& user
   for (const auto* names : {&changes.removed, &changes.changed, &changes.restarted}) {
     for (const std::string& name : *names) {
       KMS_TRY(hsms_.Remove(name));
+      workers_.erase(name);
     }
   }
   for (const auto& [name, device] : started) {
+    workers_[name] = device;
     KMS_TRY(hsms_.Add(name, PartsOf(device),
                       BreakerOptionsFrom(tokens.at(name), max_slow_requests_)));
   }
   running_ = tokens;
   return changes;
+}
+
+void TokenFleet::LimitCalls(Milliseconds patience) {
+  const ScopedLock lock(mutex_);
+  for (const auto& [name, worker] : workers_) {
+    if (const std::shared_ptr<WorkerDevice> device = worker.lock(); device != nullptr) {
+      device->LimitCalls(patience);
+    }
+  }
 }
 
 std::string TokenFleet::TitleOf(const std::string& hsm) const {

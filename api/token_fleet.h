@@ -4,6 +4,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +16,10 @@
 #include "kms/base/mutex.h"
 #include "kms/base/result.h"
 #include "kms/master/hsm_registry.h"
+
+namespace kms::pkcs11 {
+class WorkerDevice;
+}
 
 namespace kms::api {
 
@@ -36,6 +42,10 @@ class TokenFleet {
   // be read.
   Result<HsmChanges> Apply(const HsmConfigs& tokens, const Users& users, bool dry_run = false);
 
+  // The process is about to stop: from now on a call to a token has `patience` at most, those under
+  // way too. The worker of a token that takes longer is ended, so that nobody waits for it again.
+  void LimitCalls(Milliseconds patience);
+
   // Waits until a token serves that is not among `tried`, and a moment longer for the others.
   // Returns all that serve. Errors: kFailedPrecondition with the state of each token, when
   // `deadline` passes, or at once when every other one needs an operator.
@@ -55,6 +65,8 @@ class TokenFleet {
   // Held while workers are started, which waits for no token.
   mutable Mutex mutex_;
   HsmConfigs running_ KMS_GUARDED_BY(mutex_);
+  // Of the same names; whoever still uses one that was removed keeps it alive.
+  std::map<std::string, std::weak_ptr<pkcs11::WorkerDevice>> workers_ KMS_GUARDED_BY(mutex_);
 };
 
 }  // namespace kms::api

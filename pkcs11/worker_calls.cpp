@@ -34,6 +34,14 @@ bool WorkerCalls::Complete(std::uint64_t id, WorkerReplyBody body) {
   return true;
 }
 
+void WorkerCalls::WakeAll() const {
+  for (const auto& [id, in_flight] : in_flight_) {
+    if (in_flight.call != nullptr) {
+      in_flight.call->changed.notify_one();
+    }
+  }
+}
+
 void WorkerCalls::LoseAll() {
   for (const auto& [id, in_flight] : in_flight_) {
     if (in_flight.call != nullptr) {

@@ -43,6 +43,8 @@ class WorkerCalls {
   void Abandon(std::uint64_t id);
   // False when no call has this id.
   bool Complete(std::uint64_t id, WorkerReplyBody body);
+  // So that whoever waits looks at the clock again.
+  void WakeAll() const;
   // The worker has ended: every call is lost.
   void LoseAll();
 

@@ -48,11 +48,25 @@ WorkerSupervisor::WorkerSupervisor(SupervisorOptions options, FrameBuffer send_b
 WorkerSupervisor::~WorkerSupervisor() {
   {
     const std::lock_guard lock(mutex_);
-    stopping_ = true;
+    StopLocked();
   }
-  changed_.notify_all();
-  ::eventfd_write(wake_.get(), 1);
   thread_.join();
+}
+
+// The supervising thread ends the worker, and with it the calls under way.
+void WorkerSupervisor::StopLocked() {
+  stopping_ = true;
+  changed_.notify_all();
+  calls_.WakeAll();
+  ::eventfd_write(wake_.get(), 1);
+}
+
+void WorkerSupervisor::LimitCalls(milliseconds patience) {
+  const std::lock_guard lock(mutex_);
+  patience_ = patience;
+  limited_at_ = steady_clock::now();
+  changed_.notify_all();
+  calls_.WakeAll();
 }
 
 bool WorkerSupervisor::stopping() const {
@@ -85,8 +99,8 @@ Result<std::optional<WorkerReplyBody>> WorkerSupervisor::Attempt(const WorkerReq
     return sent.error();
   }
   WaitingCall& call = *entry.call;
-  call.changed.wait_until(lock, deadline,
-                          [&] { return call.lost || call.reply.has_value() || stopping_; });
+  AwaitLocked(lock, call.changed, deadline,
+              [&] { return call.lost || call.reply.has_value() || stopping_; });
   if (call.reply.has_value()) {
     return std::optional(*std::move(call.reply));
   }
@@ -98,6 +112,22 @@ Result<std::optional<WorkerReplyBody>> WorkerSupervisor::Attempt(const WorkerReq
   return Unavailable("HSM did not answer in time");
 }
 
+template <typename Done>
+void WorkerSupervisor::AwaitLocked(std::unique_lock<std::mutex>& lock,
+                                   std::condition_variable& changed, Deadline deadline,
+                                   const Done& done) {
+  const Deadline begun = steady_clock::now();
+  const auto cut = [&] {
+    return patience_.has_value() ? std::max(begun, limited_at_) + *patience_ : Deadline::max();
+  };
+  while (!done() && steady_clock::now() < std::min(deadline, cut())) {
+    changed.wait_until(lock, std::min(deadline, cut()));
+  }
+  if (!done() && steady_clock::now() >= cut()) {
+    StopLocked();
+  }
+}
+
 Status WorkerSupervisor::AwaitServing(std::unique_lock<std::mutex>& lock, Deadline deadline) {
   if (steady_clock::now() >= deadline) {
     return Unavailable("HSM did not answer in time", "the deadline had passed before the call");
@@ -106,7 +136,8 @@ Status WorkerSupervisor::AwaitServing(std::unique_lock<std::mutex>& lock, Deadli
     return Unavailable("HSM is busy", "too many calls wait for an HSM worker");
   }
   ++waiting_for_worker_;
-  changed_.wait_until(lock, deadline, [this] { return stopping_ || phase_ != Phase::kStarting; });
+  AwaitLocked(lock, changed_, deadline,
+              [this] { return stopping_ || phase_ != Phase::kStarting; });
   --waiting_for_worker_;
   if (stopping_ || phase_ != Phase::kServing) {
     return NotServingLocked();

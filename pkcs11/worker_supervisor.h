@@ -53,6 +53,11 @@ class WorkerSupervisor {
   // what the worker answered.
   Result<WorkerReplyBody> Call(const WorkerRequestBody& body, Deadline deadline);
 
+  // The process is about to stop: from now on a call has `patience` at most, those under way too.
+  // The first one that takes longer ends the worker, and all others fail at once: a token that
+  // hangs is waited for once.
+  void LimitCalls(std::chrono::milliseconds patience);
+
   // Waits until the token behind the worker serves. Errors: kUnavailable at the deadline,
   // kFailedPrecondition at once when an operator must act; both with the reason.
   Status AwaitReady(Deadline deadline);
@@ -75,6 +80,11 @@ class WorkerSupervisor {
   // Holds nothing when the call was lost with its worker.
   Result<std::optional<WorkerReplyBody>> Attempt(const WorkerRequestBody& body, Deadline deadline);
   Status AwaitServing(std::unique_lock<std::mutex>& lock, Deadline deadline);
+  // Waits on `changed` until `done`, at most to `deadline` or as LimitCalls says.
+  template <typename Done>
+  void AwaitLocked(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
+                   Deadline deadline, const Done& done);
+  void StopLocked();
   Status SendLocked(std::uint64_t id, const WorkerRequestBody& body, Deadline deadline);
   [[nodiscard]] Error NotServingLocked() const;
 
@@ -107,6 +117,8 @@ class WorkerSupervisor {
   std::condition_variable changed_;  // phase_, token_ or stopping_
   // Guarded by mutex_.
   bool stopping_ = false;
+  std::optional<std::chrono::milliseconds> patience_;  // see LimitCalls
+  Deadline limited_at_;
   Phase phase_ = Phase::kStarting;
   int socket_ = -1;
   FrameBuffer send_buffer_;

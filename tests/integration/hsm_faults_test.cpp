@@ -115,6 +115,38 @@ TEST_F(HsmFaults, H6_AServiceWithAHungHsmEndsWhenItIsTold) {
   EXPECT_EQ(fleet_.kmsd().Terminate(), 0) << fleet_.kmsd().Log();
 }
 
+// Whatever waits for it in the background: the calls have half a minute, and are given up.
+class HungAtStop : public HsmFaults, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(HungAtStop, H6_AStopDuringACallToAHungHsmEndsInOrder) {
+  fleet_.Configure(R"({"hsms": {"hsm-2": {"call_timeout": "30s"}}})");
+  ASSERT_NO_FATAL_FAILURE(Begin());
+  auto client = fleet_.kmsd().NewClient();
+  const HttpReply made =
+      client->Post("/v1/prod/keys/vaulted", R"({"type":"aes256-gcm96","protection":"hsm"})");
+  ASSERT_EQ(made.status, 200) << made.body;
+  fleet_.faults().SetRules(std::string(GetParam()) + " hang");
+  const HttpReply started = client->Post("/v1/sys/environments/prod/rotate-master");
+  EXPECT_EQ(started.status, 200) << started.body;
+  std::jthread caller([&] {  // cut off at the latest when the service ends
+    static_cast<void>(fleet_.kmsd().NewClient()->Post("/v1/prod/encrypt/vaulted",
+                                                      R"({"plaintext":"b3JkZXIgMTc="})"));
+  });
+  EXPECT_TRUE(Eventually([&] { return fleet_.Hsm("hsm-2").value("calls_in_flight", 0U) >= 1; }))
+      << fleet_.Hsm("hsm-2");
+  fleet_.StopWriters();
+  const auto begin = steady_clock::now();
+  EXPECT_EQ(fleet_.kmsd().Terminate(), 0) << fleet_.kmsd().Log();
+  EXPECT_LT(steady_clock::now() - begin, seconds(4));
+  fleet_.faults().SetRules("");
+  ASSERT_TRUE(fleet_.Serve());
+  fleet_.StartWriters();
+  fleet_.ExpectNothingLost();
+}
+
+INSTANTIATE_TEST_SUITE_P(Calls, HungAtStop,
+                         ::testing::Values("*", "C_Decrypt", "C_Encrypt", "C_GenerateKey"));
+
 TEST_F(HsmFaults, H3_APulledTokenWipesTheKeysWithinTheLeaseAndHealsWhenItIsBack) {
   ASSERT_NO_FATAL_FAILURE(Begin());
   const auto fault = steady_clock::now();
@@ -208,6 +240,13 @@ TEST_F(HsmFaults, H22_ARotationOnAFullTokenWaitsAndGoesOnByItself) {
       << task();
   EXPECT_EQ(task().value("state", ""), "running");
   EXPECT_TRUE(fleet_.HasMetric(R"(kms_environment_master_key_version{environment="prod"})", "1"));
+  for (int call = 0; call < 10; ++call) {
+    const HttpReply made =
+        client->Post("/v1/prod/keys/vaulted", R"({"type":"aes256-gcm96","protection":"hsm"})");
+    EXPECT_EQ(made.status, 503) << made.body;
+    EXPECT_NE(made.body.find("out of memory or storage"), std::string::npos) << made.body;
+  }
+  EXPECT_EQ(fleet_.Hsm("hsm-2").value("breaker_opened", 9U), 0U) << "it answers";
   fleet_.faults().SetRules("");
   EXPECT_TRUE(Eventually([&] { return task().value("state", "") == "done"; }, seconds(40)))
       << task();
