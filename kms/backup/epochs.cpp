@@ -29,12 +29,14 @@ std::optional<TokenEpoch> AskToken(HsmRegistry& hsms, const std::string& hsm, co
   if (device == nullptr || device->epochs() == nullptr) {
     return std::nullopt;
   }
-  const Deadline deadline = std::chrono::steady_clock::now() + timeout;
-  const Result<DeviceDescription> description = device->Describe(deadline);
+  const auto next = [&] {
+    return device->DeadlineFrom(std::chrono::steady_clock::now(), timeout);
+  };
+  const Result<DeviceDescription> description = device->Describe(next());
   if (!description.has_value()) {
     return std::nullopt;
   }
-  const Result<std::optional<std::uint64_t>> value = device->epochs()->ReadEpoch(sys_id, deadline);
+  const Result<std::optional<std::uint64_t>> value = device->epochs()->ReadEpoch(sys_id, next());
   if (!value.has_value()) {
     return std::nullopt;
   }
@@ -165,8 +167,8 @@ Status Epochs::RaiseOne(const std::string& hsm, Revision revision,
   if (known && record.value == revision && token->value == revision) {
     return Ok();
   }
-  const Result<std::uint64_t> value =
-      device->epochs()->RaiseEpoch(sys_id_, revision, std::chrono::steady_clock::now() + timeout_);
+  const Result<std::uint64_t> value = device->epochs()->RaiseEpoch(
+      sys_id_, revision, device->DeadlineFrom(std::chrono::steady_clock::now(), timeout_));
   if (!value.has_value()) {
     problems.push_back("HSM " + hsm + ": " + value.error().public_message);
     return Ok();

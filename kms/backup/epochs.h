@@ -48,7 +48,8 @@ struct EpochReading {
   [[nodiscard]] std::uint64_t highest() const;
 };
 
-// Asks every token of the registry. `timeout` is that of one HSM call. Errors: those of `sys`.
+// Asks every token of the registry. `timeout` is that of one HSM call to a token that has none of
+// its own. Errors: those of `sys`.
 Result<EpochReading> ReadEpochs(SealedStore& sys, const Uuid& sys_id, HsmRegistry& hsms,
                                 std::chrono::milliseconds timeout);
 
@@ -59,7 +60,7 @@ Status ForgetEpoch(SealedStore& sys, const std::string& hsm);
 // is held over HSM calls and commits.
 class Epochs {
  public:
-  // All must outlive it. `store` is the one that `sys` is in.
+  // All must outlive it. `store` is the one that `sys` is in; `timeout` as for ReadEpochs.
   Epochs(Store& store, SealedStore& sys, const Uuid& sys_id, HsmRegistry& hsms,
          std::chrono::milliseconds timeout)
       : store_(store), sys_(sys), sys_id_(sys_id), hsms_(hsms), timeout_(timeout) {}

@@ -2,9 +2,11 @@
 #include "kms/backup/sys_store.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "kms/master/guarded_device.h"
+#include "kms/master/oldest_key.h"
 #include "kms/operations/environment_record.h"
 
 namespace kms {
@@ -47,8 +49,9 @@ Result<SecretBytes> UnwrapByAnyToken(HsmRegistry& hsms, const Uuid& environment_
     if (device == nullptr) {
       continue;
     }
-    Result<SecretBytes> key = device->Unwrap(wrap.master, wrap.wrapped, context,
-                                             std::chrono::steady_clock::now() + timeout);
+    Result<SecretBytes> key =
+        device->Unwrap(wrap.master, wrap.wrapped, context,
+                       device->DeadlineFrom(std::chrono::steady_clock::now(), timeout));
     if (key.has_value()) {
       return key;
     }
@@ -74,11 +77,15 @@ Result<std::unique_ptr<SysStore>> SysStore::Open(Store& store, HsmRegistry& hsms
   }
   auto sys = std::make_unique<SysStore>(Private{}, store, *id);
   const GroupMaterial material = KMS_TRY(ReadGroupMaterial(store, *id));
+  std::map<EnvironmentKeyVersion, SecretBytes> keys;
   for (const EnvironmentKeyVersion version : material.Versions()) {
-    SecretBytes key =
-        KMS_TRY(UnwrapByAnyToken(hsms, *id, version, WrapsOf(material, version), timeout));
-    KMS_TRY(sys->keys_.Add(version, std::move(key)));
+    keys.emplace(version,
+                 KMS_TRY(UnwrapByAnyToken(hsms, *id, version, WrapsOf(material, version), timeout)));
   }
+  // Whoever puts back a key that was forgotten must not have it seal what is to show such things.
+  const auto oldest = KMS_TRY(ReadOldestKey(store, *id, keys));
+  keys.erase(keys.begin(), keys.lower_bound(oldest.value_or(1)));
+  KMS_TRY(sys->keys_.Replace(std::move(keys)));
   return sys;
 }
 

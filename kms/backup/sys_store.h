@@ -29,7 +29,7 @@ struct StoredWrap {
 // Every wrap of that version that can be read, those under newer master keys first.
 std::vector<StoredWrap> WrapsOf(const GroupMaterial& material, EnvironmentKeyVersion version);
 
-// Opens one of `wraps` by the token of its name. `timeout` is that of one HSM call. Errors: of the
+// Opens one of `wraps` by the token of its name. `timeout` is that of one HSM call, unless the token has its own. Errors: of the
 // last attempt; kFailedPrecondition when no token of the registry was asked.
 Result<SecretBytes> UnwrapByAnyToken(HsmRegistry& hsms, const Uuid& environment_id,
                                      EnvironmentKeyVersion version,
