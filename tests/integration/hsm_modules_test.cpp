@@ -205,6 +205,38 @@ TEST_P(BadWrapInRotation, H20_AMasterRotationWaitsAndGoesOn) {
 INSTANTIATE_TEST_SUITE_P(Wraps, BadWrap, ::testing::Values("flip", "from=2 flip", "length=+1"));
 INSTANTIATE_TEST_SUITE_P(Wraps, BadWrapInRotation, ::testing::Values("flip", "from=2 flip"));
 
+// The lengths cost the connection, and the next one passes no test of the mechanism that the key in
+// the token was made for.
+TEST_F(HsmModules, H19_AMasterRotationWaitsForATokenThatGivesImpossibleLengths) {
+  ASSERT_NO_FATAL_FAILURE(Begin());
+  const std::uint64_t reconnects = Counter("reconnects");
+  fleet_.faults().SetRules("C_Encrypt length=+1");
+  const std::string id = Begin("prod", "rotate-master");
+  EXPECT_TRUE(Eventually([&] {
+    const std::string error = Task(id).value("error", "");
+    return error.find("fails the test of gcm-encrypt, which it passed") != std::string::npos;
+  }, seconds(40))) << Task(id);
+  EXPECT_GT(Counter("reconnects"), reconnects);
+  EXPECT_EQ(Task(id).value("state", ""), "running") << Task(id);
+  EXPECT_THAT(Task(id)["notes"].dump(), HasSubstr("HSM hsm-2 is away"));
+  EXPECT_TRUE(fleet_.HasMetric(R"(kms_environment_master_key_version{environment="prod"})", "1"));
+  AwaitWrites(100);
+  fleet_.faults().SetRules("");
+  EXPECT_TRUE(Eventually([&] {
+    const std::string state = Task(id).value("state", "");
+    EXPECT_NE(state, "failed") << Task(id);
+    return state == "done";
+  }, seconds(90))) << Task(id);
+  EXPECT_TRUE(fleet_.HasMetric(R"(kms_environment_master_key_version{environment="prod"})", "2"));
+  EXPECT_EQ(Part("prod").value("master_key_versions", json::array()), json({1, 2}));
+  EXPECT_TRUE(Becomes("prod", "ready"));
+  EXPECT_EQ(fleet_.prod().Failed(), 0U);
+  EXPECT_EQ(fleet_.staging().Failed(), 0U);
+  fleet_.ExpectNothingLost();
+  fleet_.Stop();
+  EXPECT_NE(RawToken(fleet_.state() + "/hsm-2").IdOf("kms/prod/2"), Uuid{}) << "one, not two";
+}
+
 TEST_F(HsmModules, H20_ANewEnvironmentKeyThatOnlyThisTokenWouldWrapIsNotStored) {
   ASSERT_NO_FATAL_FAILURE(Begin());
   fleet_.faults().SetRules("C_Encrypt flip");
