@@ -9,6 +9,8 @@
 #include "api/handlers/recovery_fields.h"
 #include "api/pipeline/addressed_environment.h"
 #include "api/pipeline/call.h"
+#include "kms/operations/lease_settings.h"
+#include "kms/operations/resident_versions.h"
 
 namespace kms::api {
 namespace {
@@ -52,6 +54,33 @@ void AppendListed(const Environment& environment, std::string_view path, JsonObj
   mount.Close();
 }
 
+std::string_view OptionOf(const EnvironmentSettings& settings, std::string_view name) {
+  const auto option = settings.options.find(std::string(name));
+  return option == settings.options.end() ? std::string_view() : option->second;
+}
+
+// Who administers one environment does not reach the keys of other programs in its HSMs by that, nor
+// keeps its keys in memory without an HSM.
+Status CheckSudoOptions(const Call& call, const EnvironmentSettings& before,
+                        const EnvironmentSettings& after) {
+  if (call.May(Capability::kSudo)) {
+    return Ok();
+  }
+  for (const std::string_view name : {kLeaseIntervalOption, kLeaseGraceOption}) {
+    if (OptionOf(before, name) != OptionOf(after, name)) {
+      return MakeError(ErrorCode::kPermissionDenied,
+                       "permission denied: changing option \"" + std::string(name) +
+                           "\" needs sudo on this path");
+    }
+  }
+  if (WidensExternalKeys(OptionOf(before, kExternalKeysOption),
+                         OptionOf(after, kExternalKeysOption))) {
+    return MakeError(ErrorCode::kPermissionDenied,
+                     "permission denied: allowing more external keys needs sudo on this path");
+  }
+  return Ok();
+}
+
 Status ApplyTune(Call& call, EnvironmentSettings& settings) {
   if (call.fields.Has("description")) {
     settings.description = KMS_TRY(DescriptionOf(call));
@@ -68,7 +97,9 @@ Status ApplyTune(Call& call, EnvironmentSettings& settings) {
     return InvalidArgument("option \"hsms\" is for new environments; add one to this by POST "
                            "sys/environments/NAME/hsms (kmsctl hsm add)");
   }
-  return ApplyOptions(options, settings);
+  const EnvironmentSettings before = settings;
+  KMS_TRY(ApplyOptions(options, settings));
+  return CheckSudoOptions(call, before, settings);
 }
 
 }  // namespace
@@ -99,6 +130,7 @@ Result<Reply> HandleCreateMount(Call& call) {
   request.settings.description = KMS_TRY(DescriptionOf(call));
   KMS_TRY(ApplyLeases(call.fields.Tree("config"), request.settings));
   KMS_TRY(ApplyOptions(call.fields.Tree("options"), request.settings));
+  KMS_TRY(CheckSudoOptions(call, EnvironmentSettings{}, request.settings));
   request.hsms = KMS_TRY(ParseHsmsOption(call.fields.Tree("options")));
   if (const JsonView recovery = call.fields.Tree("recovery"); !recovery.is_null()) {
     request.recovery = KMS_TRY(ReadRecipientFields(

@@ -17,6 +17,8 @@ namespace kms {
 inline constexpr std::string_view kExternalKeysOption = "external_keys";
 // Errors: kInvalidArgument, saying what it must look like.
 Status CheckExternalKeysOption(std::string_view text);
+// Whether `after` allows anything that `before` does not.
+bool WidensExternalKeys(std::string_view before, std::string_view after);
 
 // One creation or rotation in the environment's tokens at a time. Errors: kUnavailable when it
 // takes too long, or when the environment has no tokens.
@@ -38,7 +40,7 @@ Result<ResidentDraft> MakeResidentVersion(Environment& environment, const KeyPol
 
 // Finds the key that "<hsm>:<label>" or "<hsm>:id=<hex>" refers to. Errors: kInvalidArgument for
 // another form and "failed to fetch external key: …"; kPermissionDenied when the environment's
-// option does not allow it; those of the token.
+// option does not allow it; those of ResidentKeys.
 Result<ResidentVersion> FindExternalKey(Environment& environment, std::string_view reference);
 
 // As MakeResidentVersion, of a key that FindExternalKey found.

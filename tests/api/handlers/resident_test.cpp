@@ -228,5 +228,65 @@ TEST_F(ResidentKeys, ReferToExternalKeysWhereThatIsAllowed) {
   EXPECT_EQ(Objects(), 2U) << "they were there before";
 }
 
+// Who administers one environment does not give it the keys of other programs, nor a longer life
+// without its HSM.
+class SudoOptions : public ResidentKeys {
+ protected:
+  void SetUp() override {
+    ASSERT_EQ(Tune(ApiService::kToken, R"("external_keys":"default:app-*")").status, 204);
+    const std::string paths = R"(path "sys/mounts/+/tune" { capabilities = ["update")";
+    const std::string creates = R"(path "sys/mounts/+" { capabilities = ["create", "update")";
+    plain_ = service_.TokenWith("plain", paths + "] } " + creates + "] }");
+    chief_ = service_.TokenWith("chief", paths + ", \"sudo\"] } " + creates + ", \"sudo\"] }");
+  }
+  ApiAnswer Tune(std::string_view token, const std::string& options) {
+    return service_.CallAs(token, {HttpMethod::kPost, "/v1/sys/mounts/transit/tune",
+                                   R"({"options":{)" + options + "}}", {}});
+  }
+  ApiAnswer Make(std::string_view token, const std::string& name, const std::string& options) {
+    return service_.CallAs(token, {HttpMethod::kPost, "/v1/sys/mounts/" + name,
+                                   R"({"type":"transit","options":{)" + options + "}}", {}});
+  }
+  std::string plain_;
+  std::string chief_;
+};
+
+TEST_F(SudoOptions, ExternalKeysAreWidenedWithSudoAlone) {
+  const ApiAnswer refused = Tune(plain_, R"("external_keys":"default:*","disable_upsert":"true")");
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_THAT(refused.body, HasSubstr("allowing more external keys needs sudo on this path"));
+  const std::string mount = service_.Get("/v1/sys/mounts/transit").body;
+  EXPECT_THAT(mount, HasSubstr(R"("external_keys":"default:app-*")"));
+  EXPECT_THAT(mount, Not(HasSubstr("disable_upsert"))) << "nothing of it was stored";
+  EXPECT_EQ(Tune(plain_, R"("external_keys":"default:app-1")").status, 204) << "less is no harm";
+  EXPECT_EQ(Tune(plain_, R"("external_keys":"")").status, 204);
+  EXPECT_EQ(Tune(plain_, R"("external_keys":"default:app-1")").status, 403);
+  EXPECT_EQ(Tune(chief_, R"("external_keys":"default:*")").status, 204);
+}
+
+TEST_F(SudoOptions, TheLeaseIsChangedWithSudoAlone) {
+  for (const std::string option :
+       {R"("lease_grace":"forever")", R"("lease_grace":"1s")", R"("lease_interval":"1h")"}) {
+    const ApiAnswer refused = Tune(plain_, option);
+    EXPECT_EQ(refused.status, 403) << option;
+    EXPECT_THAT(refused.body, HasSubstr("needs sudo on this path"));
+  }
+  EXPECT_EQ(Tune(chief_, R"("lease_grace":"forever")").status, 204);
+  EXPECT_EQ(Tune(plain_, R"("lease_grace":"forever")").status, 204) << "as it is already";
+  EXPECT_EQ(Tune(plain_, R"("lease_grace":"")").status, 403);
+}
+
+TEST_F(SudoOptions, OtherOptionsNeedNone) {
+  EXPECT_EQ(Tune(plain_, R"("verify_encrypt":"true")").status, 204);
+}
+
+TEST_F(SudoOptions, HoldForNewEnvironmentsToo) {
+  EXPECT_EQ(Make(plain_, "team", R"("external_keys":"default:*")").status, 403);
+  EXPECT_EQ(Make(plain_, "team", R"("lease_grace":"forever")").status, 403);
+  EXPECT_EQ(service_.environments().Find("team"), nullptr);
+  EXPECT_EQ(Make(plain_, "team", R"("verify_encrypt":"true")").status, 204);
+  EXPECT_EQ(Make(chief_, "chiefs", R"("lease_grace":"forever")").status, 204);
+}
+
 }  // namespace
 }  // namespace kms::api

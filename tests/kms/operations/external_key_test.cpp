@@ -120,6 +120,50 @@ TEST_F(ExternalKey, RefusesReferencesThatAreNone) {
               HasError(ErrorCode::kInvalidArgument, HasSubstr("auto-rotation")));
 }
 
+TEST_F(ExternalKey, IsRefusedInAnHsmThatDoesNotServeTheEnvironment) {
+  world_.AllowExternalKeys("first:*,second:*");
+  ASSERT_THAT(world_.second.token()->resident_keys.Generate({5}, ResidentKeyType::kEcdsaP256,
+                                                            "others"),
+              IsOk());
+  world_.environment().resident_keys()->SetMembers({"first", "third"});
+  EXPECT_THAT(
+      world_.CreateExternal("second:others"),
+      HasError(ErrorCode::kInvalidArgument,
+               HasSubstr("HSM second does not serve this environment, and an external key must be "
+                         "in one that does: it is served by first, third")));
+  EXPECT_THAT(world_.CreateExternal("first:app-signing"), IsOk());
+}
+
+TEST_F(ExternalKey, OfAnHsmThatDoesNotServeTheEnvironmentIsNotUsed) {
+  ASSERT_THAT(world_.CreateExternal("first:id=09", "cipher"), IsOk());
+  KMS_ASSERT_OK_AND_ASSIGN(const KeyHandle own, world_.CreateInHsm(KeyType::kAes256Gcm96, "own"));
+  world_.environment().resident_keys()->SetMembers({"second"});
+  std::string ciphertext;
+  EXPECT_THAT(EncryptUnder(world_.environment(), "cipher", "x", ciphertext),
+              HasError(ErrorCode::kFailedPrecondition, HasSubstr("it is served by second")));
+  EXPECT_THAT(EncryptUnder(world_.environment(), "own", "x", ciphertext), IsOk())
+      << "made there by this service, which removes no HSM that keys live in";
+  world_.environment().resident_keys()->SetMembers({"first"});
+  EXPECT_THAT(EncryptUnder(world_.environment(), "cipher", "x", ciphertext), IsOk());
+}
+
+TEST(ExternalKeysOption, TellsWhetherItAllowsMore) {
+  const struct {
+    const char* before;
+    const char* after;
+    bool widens;
+  } kRows[] = {
+      {"", "", false},          {"", "a:b", true},          {"a:*", "", false},
+      {"a:*", "a:b", false},    {"a:*", "a:b*", false},     {"a:b*", "a:*", true},
+      {"a:b", "a:b*", true},    {"a:b", "a:b", false},      {"a:b*", "a:b*", false},
+      {"a:b*", "a:b", false},   {"a:b", "a:c", true},       {"a:b,c:*", "c:d , a:b", false},
+      {"a:*", "a:*,b:*", true}, {"a:b*", "a:bc*,a:d", true}};
+  for (const auto& row : kRows) {
+    EXPECT_EQ(WidensExternalKeys(row.before, row.after), row.widens)
+        << row.before << " -> " << row.after;
+  }
+}
+
 TEST(ExternalKeysOption, IsJudgedWhenItIsSet) {
   for (const char* const good : {"", "default:*", "a:b", "a:app-*,b:id=0a", " a:x , b:y* "}) {
     EXPECT_THAT(CheckExternalKeysOption(good), IsOk()) << good;
