@@ -88,6 +88,8 @@ struct GroupMaterial {
   std::map<std::string, MemberMaterial, std::less<>> members;  // also of tokens that left
   // Paths of records that cannot be read; what they say is missing above. They are never replaced.
   std::vector<std::string> damaged;
+  // Key versions that were forgotten although wraps of them are stored: nothing above is of them.
+  std::vector<EnvironmentKeyVersion> refused;
 
   [[nodiscard]] const MemberMaterial* Find(std::string_view hsm) const;
   [[nodiscard]] bool IsDamaged(std::string_view path) const;

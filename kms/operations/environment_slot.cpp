@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "kms/master/oldest_key.h"
 #include "kms/operations/hsm_events.h"
+#include "kms/operations/resident_keys.h"
 
 namespace kms::internal {
 
@@ -57,18 +59,90 @@ void EnvironmentSlot::Tell(std::string_view operation, std::string_view hsm, std
 // ---- opening ------------------------------------------------------------------------------------
 
 Result<MaterialHandle> EnvironmentSlot::Read() {
-  auto read = std::make_shared<const GroupMaterial>(
-      KMS_TRY(ReadGroupMaterial(store_, environment_->identity().id)));
+  auto read = std::make_shared<const GroupMaterial>(KMS_TRY(ReadStored()));
   Remember(read);
+  if (!read->refused.empty()) {
+    TellOfKeys("wraps of environment key version " + std::to_string(read->refused.back()) +
+               ", which was forgotten, are in the store again: somebody put them back; they are not "
+               "used. The next rotation of the key deletes them (kmsctl env rotate-key --env " +
+               environment_->identity().name + ")");
+  }
   return read;
+}
+
+Result<GroupMaterial> EnvironmentSlot::ReadStored() const {
+  GroupMaterial material = KMS_TRY(ReadGroupMaterial(store_, environment_->identity().id));
+  const ScopedLock lock(mutex_);
+  RefuseKeysBelow(oldest_, material);
+  if (material.Versions().empty()) {
+    return Corrupted("environment " + environment_->identity().name +
+                     ": only keys are stored that were forgotten; restore the store from a backup");
+  }
+  return material;
+}
+
+void EnvironmentSlot::RefuseBelow(EnvironmentKeyVersion oldest) {
+  const ScopedLock lock(mutex_);
+  oldest_ = std::max(oldest_, oldest);
+}
+
+// Which are valid is sealed under the latest key: that one is opened first when there are several.
+Status EnvironmentSlot::RefuseForgotten(MaterialHandle& material,
+                                        const std::vector<std::string>& order) {
+  const std::vector<EnvironmentKeyVersion> versions = material->Versions();
+  if (versions.size() == 1) {
+    return Ok();
+  }
+  EnvironmentKeys latest;
+  for (const std::string& hsm : order) {
+    Result<SecretBytes> key = OpenWrap(*material, hsm, versions.back());
+    if (key.has_value()) {
+      latest.emplace(versions.back(), *std::move(key));
+      break;
+    }
+  }
+  if (latest.empty()) {
+    return Ok();  // OpenKeys will say why
+  }
+  const auto oldest = KMS_TRY(ReadOldestKey(store_, environment_->identity().id, latest));
+  if (!oldest) {
+    TellOfKeys("nothing says which of its " + std::to_string(versions.size()) +
+               " keys are valid: the record of the oldest is of an earlier release, or somebody "
+               "removed it. If no rotation of the key is under way, an old one was put back");
+    return Ok();
+  }
+  RefuseBelow(*oldest);
+  if (versions.front() < *oldest) {
+    material = KMS_TRY(Read());
+  }
+  return Ok();
+}
+
+void EnvironmentSlot::TellOfKeys(std::string problem) {
+  {
+    const ScopedLock lock(mutex_);
+    if (told_of_keys_ == problem) {
+      return;
+    }
+    told_of_keys_ = problem;
+  }
+  Tell("key-refused", {}, std::move(problem), 0, true);
 }
 
 // Whoever read earlier than somebody else committed does not undo what that one remembered.
 void EnvironmentSlot::Remember(const MaterialHandle& material) {
   const ScopedLock lock(mutex_);
-  if (material_ == nullptr || material->group_revision >= material_->group_revision) {
-    material_ = material;
-    is_stale_ = false;
+  if (material_ != nullptr && material->group_revision < material_->group_revision) {
+    return;
+  }
+  material_ = material;
+  is_stale_ = false;
+  if (const auto& keys = environment_->resident_keys(); keys != nullptr) {
+    std::vector<std::string> members;
+    for (const GroupMember& member : material->group.members) {
+      members.push_back(member.hsm);
+    }
+    keys->SetMembers(std::move(members));
   }
 }
 
@@ -93,6 +167,10 @@ Status EnvironmentSlot::Open(std::string_view first) {
   Result<MaterialHandle> material = Read();
   if (!material.has_value()) {
     return Explain(std::move(material).error());
+  }
+  const Status valid = RefuseForgotten(*material, OrderOf(**material, first));
+  if (!valid.has_value()) {
+    return Explain(valid.error());
   }
   auto keys = OpenKeys(**material, OrderOf(**material, first));
   if (!keys.has_value()) {

@@ -10,7 +10,7 @@ namespace kms {
 
 Result<GroupMaterial> Environments::ReadKeys(std::string_view name) const {
   const Impl::SlotHandle slot = KMS_TRY(impl_->FindAnySlot(name));
-  return ReadGroupMaterial(impl_->store, slot->environment()->identity().id);
+  return slot->ReadStored();
 }
 
 std::vector<std::string> Environments::MembersOf(std::string_view name) const {

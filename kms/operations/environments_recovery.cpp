@@ -78,7 +78,7 @@ Result<RecoveryStatus> Environments::ReadRecovery(std::string_view name) const {
   const Uuid& id = slot->environment()->identity().id;
   RecoveryStatus status;
   status.recipients = KMS_TRY(ReadRecipients(impl_->sys->environment()->store(), id));
-  const GroupMaterial material = KMS_TRY(ReadGroupMaterial(impl_->store, id));
+  const GroupMaterial material = KMS_TRY(slot->ReadStored());
   status.versions = material.Versions();
   for (const EnvironmentKeyVersion version : status.versions) {
     const auto split = KMS_TRY(impl_->store.Get(RecoveryPath(id, version)));

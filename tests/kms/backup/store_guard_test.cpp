@@ -5,6 +5,7 @@
 
 #include <sqlite3.h>
 
+#include "kms/backup/sys_store.h"
 #include "kms/operations/key_usage.h"
 #include "tests/kms/backup/backup_world.h"
 
@@ -251,6 +252,27 @@ TEST(EpochRecord, ComesBackAsItWas) {
   EXPECT_EQ(HexEncode(record.Encode()), "4501000000000000000c0000000173");
   EXPECT_THAT(EpochRecord::Decode(record.Encode()), IsOkAndHolds(record));
   EXPECT_THAT(EpochRecord::Decode(Bytes{'E', 2}), HasError(ErrorCode::kCorrupted, HasSubstr("2")));
+}
+
+// Whoever knows it and puts its wrap back would otherwise seal sums and digest of his own.
+TEST_F(StoreGuardTest, AKeyOfSysThatWasForgottenSealsNothing) {
+  Environments& environments = *world_.environments;
+  const Uuid sys = environments.sys()->identity().id;
+  const std::string path = WrappedPath(sys, 1, world_.tokens.begin()->first, 1);
+  const auto wrap = world_.store->Get(path);
+  ASSERT_THAT(wrap, IsOk());
+  ASSERT_TRUE(wrap->has_value()) << path;
+  ASSERT_THAT(environments.AddEnvironmentKey("sys", 2), IsOk());
+  ASSERT_THAT(environments.ResealEntries("sys", {}, 1000), IsOk());
+  ASSERT_THAT(environments.ForgetEnvironmentKeys("sys", 2), IsOk());
+  ASSERT_THAT(world_.store->Commit({{.path = path,
+                                     .value = (*wrap)->value,
+                                     .expected_revision = std::nullopt}}),
+              IsOk());
+  const auto opened = SysStore::Open(*world_.store, *world_.hsms, std::chrono::seconds(5));
+  ASSERT_THAT(opened, IsOk());
+  EXPECT_THAT((*opened)->keys().Find(1), HasError(ErrorCode::kCorrupted));
+  EXPECT_THAT((*opened)->keys().Find(2), IsOk());
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // Tokens join and leave groups; new versions of keys are made; environments come and go with them.
 #include <thread>
 
+#include "kms/operations/resident_keys.h"
 #include "kms/operations/wrapping_key.h"
 #include "kms/operations/wrapping_key_device.h"
 #include "tests/kms/operations/group_world.h"
@@ -17,6 +18,7 @@ using testing::HasError;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::IsOk;
+using ::testing::Not;
 using ::testing::SizeIs;
 using namespace std::chrono_literals;
 
@@ -39,6 +41,20 @@ TEST_F(GroupMembersTest, ATokenThatJoinsOpensEverything) {
   ASSERT_THAT(world_.Join("c", 1, 2), IsOk());
   EXPECT_EQ(world_.MemberOf("c").order, 1U);
   EXPECT_THAT(world_.Token("c").master_key_ids(), SizeIs(1));
+}
+
+TEST_F(GroupMembersTest, ExternalKeysAreLookedForInMembersAlone) {
+  const auto keys = world_.environments().Find("prod")->resident_keys();
+  EXPECT_THAT(keys->Find("c", "app"),
+              HasError(ErrorCode::kFailedPrecondition, HasSubstr("it is served by a, b;")));
+  ASSERT_THAT(world_.Join("c"), IsOk());
+  EXPECT_THAT(keys->Find("c", "app"), Not(HasError(ErrorCode::kFailedPrecondition)));
+  ASSERT_THAT(world_.environments().LeaveHsm("prod", "a", false), IsOk());
+  EXPECT_THAT(keys->Find("a", "app"),
+              HasError(ErrorCode::kFailedPrecondition, HasSubstr("it is served by b, c;")));
+  world_.Start();
+  EXPECT_THAT(world_.environments().Find("prod")->resident_keys()->Find("a", "app"),
+              HasError(ErrorCode::kFailedPrecondition));
 }
 
 TEST_F(GroupMembersTest, JoiningIsRefusedWhereItCannotWork) {
