@@ -3,6 +3,9 @@
 // has heard of, and one that dies of a filter looks like an HSM that fails.
 #include "pkcs11/worker_rights.h"
 
+#include <asm/ioctls.h>
+#include <asm/sockios.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -119,6 +122,31 @@ void RefuseForeignProcesses(Filter& filter) {
   filter.Refuse(SCMP_SYS(prlimit64), {Differs(0, 0)});
 }
 
+// A descriptor that has another process for its owner has the kernel signal it, with any signal.
+void RefuseForeignSignals(Filter& filter) {
+  for (const int command : {F_SETOWN, F_SETOWN_EX, F_SETSIG}) {
+    filter.Refuse(SCMP_SYS(fcntl), {Masked(1, kLowHalf, static_cast<std::uint64_t>(command))});
+  }
+  for (const unsigned request : {unsigned{FIOSETOWN}, unsigned{SIOCSPGRP}}) {
+    filter.Refuse(SCMP_SYS(ioctl), {Masked(1, kLowHalf, request)});
+  }
+}
+
+// Where, when and how often others run. A library may do all of it to its calling thread, which is
+// process 0 in these calls.
+void RefuseForeignSchedules(Filter& filter) {
+  for (const int call :
+       {SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_setscheduler), SCMP_SYS(sched_setparam),
+        SCMP_SYS(sched_setattr), SCMP_SYS(migrate_pages), SCMP_SYS(move_pages)}) {
+    filter.Refuse(call, {Differs(0, 0)});
+  }
+  constexpr std::uint64_t kOneByIoPriority = 1;  // IOPRIO_WHO_PROCESS
+  filter.Refuse(SCMP_SYS(setpriority), {Differs(0, PRIO_PROCESS)});
+  filter.Refuse(SCMP_SYS(setpriority), {Differs(1, 0)});
+  filter.Refuse(SCMP_SYS(ioprio_set), {Differs(0, kOneByIoPriority)});
+  filter.Refuse(SCMP_SYS(ioprio_set), {Differs(1, 0)});
+}
+
 void RefuseSockets(Filter& filter, bool network) {
   if (!network) {
     filter.Refuse(SCMP_SYS(socket), {Differs(0, AF_UNIX)});
@@ -180,6 +208,8 @@ Status LimitWorkerRights(const TokenOptions& options) {
   }
   RefuseProcesses(filter);
   RefuseForeignProcesses(filter);
+  RefuseForeignSignals(filter);
+  RefuseForeignSchedules(filter);
   RefuseSockets(filter, options.network);
   const int failure = filter.Load();
   return failure == 0 ? Ok() : Status(CannotLimit("seccomp", -failure));

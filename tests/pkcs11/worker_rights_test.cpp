@@ -71,6 +71,24 @@ TEST_F(WorkerRights, ReachesNoOtherProcess) {
   EXPECT_EQ(module_.ErrnoOf("kill_self"), 0);
 }
 
+TEST_F(WorkerRights, HasTheKernelSignalNobody) {
+  ASSERT_NO_FATAL_FAILURE(StartReady());
+  ExpectRefused({"setown", "setown_ex", "setsig", "fiosetown", "siocspgrp"});
+}
+
+TEST_F(WorkerRights, MovesAndSlowsNobodyButItself) {
+  ASSERT_NO_FATAL_FAILURE(StartReady());
+  ASSERT_NO_FATAL_FAILURE(ExpectRefused({"affinity", "scheduler", "schedparam", "schedattr",
+                                         "priority", "priority_user", "ioprio", "ioprio_user",
+                                         "migrate_pages", "move_pages"}));
+  const std::vector<std::string> own = {"affinity_self", "scheduler_self", "priority_self",
+                                        "ioprio_self"};
+  ASSERT_NO_FATAL_FAILURE(Try(own));
+  for (const std::string& call : own) {
+    EXPECT_EQ(module_.ErrnoOf(call), 0) << call;
+  }
+}
+
 TEST_F(WorkerRights, StaysAwayFromTheKernelAndFromOtherUsers) {
   ASSERT_NO_FATAL_FAILURE(StartReady());
   ExpectRefused({"setuid", "unshare", "umount", "chroot", "personality", "module", "bpf", "perf",

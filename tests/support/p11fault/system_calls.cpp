@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a library in an HSM worker might try and must not get: harmless where it is allowed.
+#include <asm/ioctls.h>
+#include <asm/sockios.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/ptrace.h>
@@ -71,6 +75,38 @@ int TryDescriptor(long call, long argument) {
   return error;
 }
 
+// Has the kernel signal the parent about a socket on which nothing ever happens.
+int TryOwner(int command) {
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  const f_owner_ex owner{.type = F_OWNER_PID, .pid = ::getppid()};
+  const int error = command == F_SETOWN_EX ? Errno(::fcntl(fd, command, &owner))
+                    : command == F_SETSIG  ? Errno(::fcntl(fd, command, SIGURG))
+                                           : Errno(::fcntl(fd, command, ::getppid()));
+  ::close(fd);
+  return error;
+}
+
+int TryOwnerByIoctl(unsigned long request) {
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  const int owner = ::getppid();
+  const int error = Errno(::ioctl(fd, request, &owner));
+  ::close(fd);
+  return error;
+}
+
+// Sets what is set already.
+int TryAffinity(pid_t process) {
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  ::sched_getaffinity(process, sizeof(cpus), &cpus);
+  return Errno(::sched_setaffinity(process, sizeof(cpus), &cpus));
+}
+
+int TryScheduler(pid_t process) {
+  const sched_param ordinary{.sched_priority = 0};
+  return Errno(::sched_setscheduler(process, SCHED_OTHER, &ordinary));
+}
+
 struct SystemCall {
   std::string_view name;
   int (*attempt)();
@@ -91,6 +127,32 @@ constexpr std::array kSystemCalls{
     SystemCall{"kill_self", [] { return Errno(::kill(::getpid(), SIGCONT)); }},
     SystemCall{"prlimit",
                [] { return Errno(::prlimit(::getppid(), RLIMIT_CORE, nullptr, nullptr)); }},
+    SystemCall{"setown", [] { return TryOwner(F_SETOWN); }},
+    SystemCall{"setown_ex", [] { return TryOwner(F_SETOWN_EX); }},
+    SystemCall{"setsig", [] { return TryOwner(F_SETSIG); }},
+    SystemCall{"fiosetown", [] { return TryOwnerByIoctl(FIOSETOWN); }},
+    SystemCall{"siocspgrp", [] { return TryOwnerByIoctl(SIOCSPGRP); }},
+    SystemCall{"affinity", [] { return TryAffinity(::getppid()); }},
+    SystemCall{"affinity_self", [] { return TryAffinity(0); }},
+    SystemCall{"scheduler", [] { return TryScheduler(::getppid()); }},
+    SystemCall{"scheduler_self", [] { return TryScheduler(0); }},
+    SystemCall{"schedparam",
+               [] {
+                 const sched_param ordinary{.sched_priority = 0};
+                 return Errno(::sched_setparam(::getppid(), &ordinary));
+               }},
+    SystemCall{"schedattr", [] { return Errno(::syscall(SYS_sched_setattr, ::getppid(), 0, 0)); }},
+    SystemCall{"priority", [] { return Errno(::setpriority(PRIO_PROCESS, id_t(::getppid()), 0)); }},
+    SystemCall{"priority_user", [] { return Errno(::setpriority(PRIO_USER, 0, 0)); }},
+    SystemCall{"priority_self",
+               [] { return Errno(::setpriority(PRIO_PROCESS, 0, ::getpriority(PRIO_PROCESS, 0))); }},
+    SystemCall{"ioprio", [] { return Errno(::syscall(SYS_ioprio_set, 1, ::getppid(), 0)); }},
+    SystemCall{"ioprio_user", [] { return Errno(::syscall(SYS_ioprio_set, 3, 0, 0)); }},
+    SystemCall{"ioprio_self", [] { return Errno(::syscall(SYS_ioprio_set, 1, 0, 0)); }},
+    SystemCall{"migrate_pages",
+               [] { return Errno(::syscall(SYS_migrate_pages, ::getppid(), 0, 0, 0)); }},
+    SystemCall{"move_pages",
+               [] { return Errno(::syscall(SYS_move_pages, ::getppid(), 0, 0, 0, 0, 0)); }},
     SystemCall{"setuid", [] { return Errno(::syscall(SYS_setuid, ::getuid())); }},
     SystemCall{"unshare", [] { return Errno(::unshare(CLONE_FS)); }},
     SystemCall{"umount", [] { return Errno(::umount2("/nonexistent", MNT_DETACH)); }},
