@@ -32,6 +32,9 @@ constexpr milliseconds kPinPollInterval{250};
 // What a worker gets to end by itself, which is gentler to a token than SIGKILL.
 constexpr milliseconds kEndTime{600};
 constexpr milliseconds kReapTime{200};
+// Answers taken before time, memory and the end of the process are looked at again: a worker that
+// sends without end is none that its supervisor waits for.
+constexpr int kRepliesPerRound = 64;
 // What the calls under way get before their worker is replaced for its memory.
 constexpr milliseconds kRetireTime{2000};
 
@@ -117,7 +120,7 @@ milliseconds WorkerSupervisor::PollTimeout() const {
 }
 
 Status WorkerSupervisor::TakeReplies(const WorkerProcess& process) {
-  while (true) {
+  for (int taken = 0; taken < kRepliesPerRound; ++taken) {
     const ByteView frame =
         KMS_TRY(ReceiveFrame(process.socket(), receive_buffer_, TransferMode::kNeverBlocks));
     if (frame.empty()) {
@@ -130,6 +133,7 @@ Status WorkerSupervisor::TakeReplies(const WorkerProcess& process) {
     }
     KMS_TRY(TakeReply(*std::move(reply)));
   }
+  return Ok();
 }
 
 Status WorkerSupervisor::TakeReply(WorkerReply reply) {

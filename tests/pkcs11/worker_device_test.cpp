@@ -119,6 +119,51 @@ TEST(WorkerDevice, H6_HangingCallMissesItsDeadline) {
   EXPECT_EQ(device->Statistics().abandoned_calls, 1U);
 }
 
+// A library that was taken over sends answers that nobody asked for, without end.
+class Flood {
+ public:
+  explicit Flood(ThreadWorkers& workers) : socket_(workers.WorkerSocket()) {
+    Bytes buffer(4096);
+    const Result<ByteView> answer =
+        EncodeReply(WorkerReply{.id = std::uint64_t{1} << 60U, .body = Done{}}, buffer);
+    EXPECT_THAT(answer, IsOk());
+    buffer.resize(answer.value_or(ByteView()).size());
+    for (int thread = 0; thread < 2; ++thread) {
+      threads_.emplace_back([this, frame = buffer] {
+        // Until the connection has ended.
+        while (::send(socket_.get(), frame.data(), frame.size(), MSG_NOSIGNAL) >= 0) {
+        }
+      });
+    }
+  }
+
+ private:
+  const UniqueFd socket_;
+  std::vector<std::jthread> threads_;
+};
+
+TEST(WorkerDevice, H6_AWorkerThatFloodsAnswersIsStillWatched) {
+  ThreadWorkers workers;
+  WorkerOptions options = OptionsFor(workers);
+  options.stuck_call_grace = milliseconds(100);
+  const auto device = StartReady(std::move(options));
+  workers.device->SetStuck(true);
+  const Flood flood(workers);
+  EXPECT_FALSE(device->Random(16, InMilliseconds(50)).has_value());
+  EXPECT_TRUE(Eventually([&] { return workers.launches >= 2; })) << "the stuck one is replaced";
+  workers.device->SetStuck(false);
+}
+
+TEST(WorkerDevice, AWorkerThatFloodsAnswersDoesNotHoldUpTheEnd) {
+  ThreadWorkers workers;
+  auto device = StartReady(OptionsFor(workers));
+  const Flood flood(workers);
+  EXPECT_THAT(device->Random(16, InSeconds(10)), IsOk());
+  const auto start = steady_clock::now();
+  device.reset();
+  EXPECT_LT(steady_clock::now() - start, std::chrono::seconds(5));
+}
+
 TEST(WorkerDevice, H6_AbandonedCallsDoNotPileUp) {
   ThreadWorkers workers;
   WorkerOptions options = OptionsFor(workers);
