@@ -14,7 +14,13 @@ constexpr int kTurnsTimeouts = 4;
 // So that a token that returns is not kept busy by one environment with many keys.
 constexpr std::size_t kWrapsPerRound = 16;
 
-std::string_view Remedy(ErrorCode code) {
+// A token that nobody can work with yet says nothing of what is in it.
+std::string_view Remedy(ErrorCode code, DeviceState state) {
+  const bool is_unusable = state == DeviceState::kFatalConfig || state == DeviceState::kLockedOut;
+  if (code == ErrorCode::kFailedPrecondition && is_unusable) {
+    return "restore the token or its login, or correct the configuration of the HSM: the environment "
+           "opens by itself then";
+  }
   switch (code) {
     case ErrorCode::kUnavailable: return "it opens by itself as soon as the HSM answers again";
     case ErrorCode::kFailedPrecondition:
@@ -29,10 +35,10 @@ std::string_view Remedy(ErrorCode code) {
 }
 
 // Says whose key failed and what to do about it.
-Error WithRemedy(const EnvironmentIdentity& identity, const std::string& master_label,
-                 Error error) {
+Error WithRemedy(const EnvironmentIdentity& identity, const std::string& master_label, Error error,
+                 DeviceState state = DeviceState::kReady) {
   error.public_message = "environment " + identity.name + ", master key " + master_label + ": " +
-                         error.public_message + "; " + std::string(Remedy(error.code));
+                         error.public_message + "; " + std::string(Remedy(error.code, state));
   return error;
 }
 
@@ -124,7 +130,8 @@ Result<MasterKeyRecord> EnvironmentSlot::FindOrMakeMaster(const GroupMaterial& m
 Status EnvironmentSlot::CheckMaster(GuardedDevice& device, const MasterKeyRecord& master) const {
   const Status checked = device.CheckSentinel(master, access_.NextDeadline(device));
   return checked.has_value() ? checked
-                             : WithRemedy(environment_->identity(), master.label, checked.error());
+                             : WithRemedy(environment_->identity(), master.label, checked.error(),
+                                          device.Statistics().state);
 }
 
 Status EnvironmentSlot::AddWrap(std::string_view hsm, const MasterKeyRecord& master,
@@ -197,7 +204,7 @@ Result<SecretBytes> EnvironmentSlot::OpenWrapUnder(const GroupMaterial& material
       device->Unwrap(*master, *wrapped, EnvironmentKeyContext(identity.id, version),
                      access_.NextDeadline(*device));
   if (!key.has_value()) {
-    return WithRemedy(identity, master->label, std::move(key).error());
+    return WithRemedy(identity, master->label, std::move(key).error(), device->Statistics().state);
   }
   const KeyCheck check = KMS_TRY(CheckOf(identity.id, *key));
   const auto known = material.group.key_checks.find(version);

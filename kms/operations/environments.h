@@ -175,8 +175,8 @@ class Environments {
   // its wraps and the records of its master keys are deleted, so that nothing waits for it any
   // more; LostHsms tells what stays in it. A token of that name may join as a new one afterwards.
   // Errors: kNotFound when it holds nothing of the environment; kFailedPrecondition when it is the
-  // last that opens something, when keys live in it, or when it answers and still holds a recorded
-  // master key; kUnavailable while the environment is sealed; kConflict, store errors.
+  // last that opens something, when keys live in it, when it answers and still holds a recorded
+  // master key, or while the environment is sealed; kConflict, store errors.
   Status LoseHsm(std::string_view name, std::string_view hsm, const LossDeclaration& declaration);
   // Tokens that were declared lost, oldest first. Errors: kNotFound, those of `sys`.
   Result<std::vector<LostHsm>> LostHsms(std::string_view name) const;

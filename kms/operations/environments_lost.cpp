@@ -54,6 +54,13 @@ Status Environments::LoseHsm(std::string_view name, std::string_view hsm,
     return impl_->LoseDeleted(std::string(name), hsm, declaration);
   }
   Environment& environment = *(*slot)->environment();
+  if (environment.sealed()) {
+    return FailedPrecondition(
+        "environment " + std::string(name) + " is sealed, and HSM " + std::string(hsm) +
+        " can be declared lost to it when another HSM opens it: unseal it if an operator sealed it. "
+        "If none of its HSMs will ever answer again, recover it (deploy/recovery.md), or delete it, "
+        "then declare " + std::string(hsm) + " lost");
+  }
   const Uuid& id = environment.identity().id;
   LostHsm lost = NewRecord(hsm, declaration, impl_->clock);
   const std::vector<SealedMutation> residents = KMS_TRY(ForgetResidentKeysIn(environment, hsm));

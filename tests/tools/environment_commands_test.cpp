@@ -105,8 +105,25 @@ TEST_F(StatusCommand, ShowsHealth) {
   EXPECT_EQ(run.status, 0);
   EXPECT_EQ(server_.requests().front().target, "/v1/sys/health");
   EXPECT_THAT(run.out,
-              AllOf(HasSubstr("address:      " + server_.url()), HasSubstr("sealed:       no\n"),
-                    HasSubstr("server time:  2026-01-01 00:00:00 UTC\n")));
+              AllOf(HasSubstr("address:              " + server_.url()),
+                    HasSubstr("sealed:               no\n"),
+                    HasSubstr("server time:          2026-01-01 00:00:00 UTC\n")));
+}
+
+TEST_F(StatusCommand, SealedEnvironmentsAreNamed) {
+  const nlohmann::json environments = {{{"name", "sys"}, {"sealed", false}},
+                                       {{"name", "prod"}, {"sealed", true}},
+                                       {{"name", "dev"}, {"sealed", true}}};
+  Reply(200, Health(false));
+  ReplyData({{"environments", environments}});
+  const ToolRun run = Run({"status"});
+  EXPECT_EQ(run.status, 0);
+  EXPECT_THAT(run.out, HasSubstr("sealed environments:  prod, dev\n"));
+  EXPECT_THAT(run.err, HasSubstr("kmsctl hsm status"));
+  Reply(200, Health(false));
+  ReplyData({{"environments", environments}});
+  EXPECT_EQ(Json(Run({"status", "--json"}).out)["sealed_environments"],
+            (nlohmann::json{"prod", "dev"}));
 }
 
 TEST_F(StatusCommand, ASealedServiceIsShownAndIsUnavailable) {

@@ -172,7 +172,9 @@ TEST_F(LostHsmTest, NothingIsDeclaredOfWhatIsNotThere) {
   EXPECT_THAT(world_.environments().LostHsms("none"), HasError(ErrorCode::kNotFound));
   PullOut("b");
   ASSERT_THAT(world_.environments().Seal("prod", "maintenance"), IsOk());
-  EXPECT_THAT(Lose("b"), HasError(ErrorCode::kUnavailable, HasSubstr("sealed")));
+  EXPECT_THAT(Lose("b"), HasError(ErrorCode::kFailedPrecondition,
+                                  AllOf(HasSubstr("environment prod is sealed"),
+                                        HasSubstr("deploy/recovery.md"))));
 }
 
 TEST_F(LostHsmTest, SysLosesATokenToo) {
