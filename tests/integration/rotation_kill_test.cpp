@@ -172,5 +172,24 @@ TEST_F(RotationKillTest, H25_MasterKeyRotationAndRetirementSurviveKills) {
   EXPECT_GE(DevStatus()["master_key_version"].get<int>(), 2);
 }
 
+// One task goes through all three rotations; it is killed in each of them.
+TEST_F(RotationKillTest, O11_RotatingEverythingSurvivesKills) {
+  for (int kill = 0; kill < kKillsOfEach && !HasFailure(); ++kill) {
+    RotateAndKill("rotate-everything", "{}");
+  }
+  AwaitTask("rotate-everything");
+  ExpectEverythingDecrypts();
+  const json status = DevStatus();
+  EXPECT_GE(status["environment_key_version"].get<int>(), 2);
+  EXPECT_GE(status["master_key_version"].get<int>(), 2);
+  auto client = kmsd_.NewClient();
+  for (int key = 0; key < kKeys; ++key) {
+    const HttpReply reply = client->Get("/v1/dev/keys/key" + std::to_string(key));
+    ASSERT_EQ(reply.status, 200) << reply.body;
+    const json data = json::parse(reply.body, nullptr, false)["data"];
+    EXPECT_GE(data["latest_version"].get<int>(), 2) << "key" << key;
+  }
+}
+
 }  // namespace
 }  // namespace kms::testing

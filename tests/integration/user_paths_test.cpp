@@ -178,6 +178,26 @@ TEST_F(UserPathsTest, AuditLogIsProvenOfflineAndATamperedOneIsNot) {
   EXPECT_THAT(output, AllOf(HasSubstr("does not verify"), HasSubstr("line")));
 }
 
+// Each token signs by a key of its own.
+TEST_F(UserPathsTest, AuditLogIsSignedByTheSameOfTwoHsmsAsLongAsItIsThere) {
+  const std::vector<std::string> flags = {"--hsms", "2"};
+  ASSERT_TRUE(kmsd_.Start(flags)) << kmsd_.Log();
+  ::setenv("KMS_ADDR", ("http://127.0.0.1:" + std::to_string(kmsd_.port())).c_str(), 1);
+  ::setenv("KMS_TOKEN", kmsd_.token().c_str(), 1);
+  Ctl({"hsm", "add", "hsm-2", "--all", "--wait"});
+  for (int restart = 0; restart < 4; ++restart) {
+    ASSERT_EQ(kmsd_.Terminate(), 0);
+    ASSERT_TRUE(kmsd_.Start(flags)) << kmsd_.Log();
+  }
+  ASSERT_EQ(kmsd_.Terminate(), 0);
+  std::string output;
+  ASSERT_EQ(RunProgram({kKmsd, "verify-audit", "--json", state_ + "/audit.log"}, &output), 0)
+      << output;
+  const json report = json::parse(output, nullptr, false);
+  EXPECT_GE(report["checkpoints"].get<int>(), 6);
+  EXPECT_EQ(report["signing_keys"].size(), 1U);
+}
+
 // A22: nothing of the inside stands in any answer that refuses.
 TEST_F(UserPathsTest, A22_RefusalsTellNothingOfTheInside) {
   StartAndPointAt();
