@@ -113,8 +113,8 @@ Status Environments::Impl::OpenSys(const RootRecord& root) {
 
 Status Environments::Impl::OpenListed() {
   std::vector<std::string> paths;
-  SealedStore& entries = sys->environment()->store();
-  for (const ListedEntry& entry : KMS_TRY(ListAll(entries, kEnvironmentsPrefix))) {
+  SealedStore& sealed = sys->environment()->store();
+  for (const ListedEntry& entry : KMS_TRY(ListAll(sealed, kEnvironmentsPrefix))) {
     paths.push_back(entry.path);
   }
   return OpenAll(paths);
