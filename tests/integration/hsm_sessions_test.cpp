@@ -231,7 +231,7 @@ TEST_F(HsmSessions, H2_CallsThatSayTheLoginIsLostCostOneLoginEach) {
 // ---- H7: slow and limited -----------------------------------------------------------------------
 
 TEST_F(HsmSessions, H7_ASlowHsmShedsWhatItCannotServeAndHoldsUpNobodyElse) {
-  fleet_.Configure(R"({"hsm": {"call_timeout": "5s"}})");
+  fleet_.Configure(R"({"hsms": {"hsm-2": {"call_timeout": "5s"}}})");
   ASSERT_NO_FATAL_FAILURE(Begin("10s"));
   fleet_.faults().SetRules("* delay=200 limit=500");
   HsmCallers callers(fleet_.kmsd(), 24);

@@ -46,7 +46,8 @@ class VendorChange : public ::testing::Test {
   }
   std::vector<std::string> EnvironmentNames() {
     std::vector<std::string> names;
-    for (const json& one : Data(client_->Get("/v1/sys/environments/status")).at("environments")) {
+    const json status = Data(client_->Get("/v1/sys/environments/status"));
+    for (const json& one : status.at("environments")) {
       names.push_back(one.at("name"));
     }
     EXPECT_EQ(names.size(), 5U);

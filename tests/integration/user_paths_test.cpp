@@ -148,7 +148,7 @@ TEST_F(UserPathsTest, TlsServesClientsThatTrustItsCertificate) {
   })) << ReadFile(File("err"));
   ::setenv("KMS_ADDR", url.c_str(), 1);
   ::setenv("KMS_TOKEN", kmsd_.token().c_str(), 1);
-  EXPECT_THAT(Ctl({"--ca-file", File("cert.pem"), "status"}), HasSubstr("sealed:       no"));
+  EXPECT_THAT(Ctl({"--ca-file", File("cert.pem"), "status"}), HasSubstr("sealed:               no"));
   Ctl({"status"}, 7);  // nobody vouches for the certificate
   ::kill(pid, SIGTERM);
   EXPECT_EQ(WaitForExit(pid, std::chrono::seconds{6}), 0);
