@@ -59,7 +59,7 @@ Status Connection::Initialize(Deadline deadline) {
   return Ok();
 }
 
-Status Connection::Find() {
+Status Connection::Find(bool with_libp11) {
   std::string_view wanted = options_.token_label;
   wanted = wanted.substr(0, wanted.find_last_not_of(' ') + 1);
   std::vector<FoundToken> tokens = tenant_->Tokens();
@@ -80,11 +80,11 @@ Status Connection::Find() {
   }
   const Rv rv = module_.ReadToken(tokens.front().slot, facts_);
   if (!rv.ok()) return rv.ToError();
-  return SettleLibp11();
+  return SettleSessions(with_libp11);
 }
 
 // Libp11 waits for ever for a session that the token does not grant, and can be done without (H17).
-Status Connection::SettleLibp11() {
+Status Connection::SettleSessions(bool with_libp11) {
   std::vector<Session> granted;
   Rv rv;
   while (rv.ok() && granted.size() < kSessionsWithLibp11) {
@@ -102,7 +102,7 @@ Status Connection::SettleLibp11() {
   }
   const bool has_room = granted.size() == kSessionsWithLibp11;
   granted.clear();
-  return has_room ? tenant_->Settle(facts_.slot) : Ok();
+  return has_room && with_libp11 ? tenant_->Settle(facts_.slot) : Ok();
 }
 
 // The last try is the operator's: a wrong PIN there locks the token.

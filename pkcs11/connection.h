@@ -47,7 +47,8 @@ class Connection {
 
   // Steps. kFailedPrecondition: an operator must act; anything else: the device failed.
   Status Initialize(Deadline deadline);
-  Status Find();
+  // Without libp11, signatures are made through the pool.
+  Status Find(bool with_libp11);
   // The PIN is tried at most once, and not at all on the token's last try. `attempt_was_cut`: an
   // earlier attempt never came back; when the token has counted a wrong one since, that was it.
   Status Login(const SecretBytes& pin, bool attempt_was_cut, PinVerdict& verdict);
@@ -117,7 +118,7 @@ class Connection {
                                 const MasterKeyRecord& record) const;
   [[nodiscard]] bool IsSoftHsm() const { return !options_.softhsm_state_directory.empty(); }
   Result<std::unique_ptr<FileLock>> LockLogin(Deadline deadline) const;
-  Status SettleLibp11();
+  Status SettleSessions(bool with_libp11);
   Result<std::vector<WrapKey>> BindWrapKeys(Session& session);
   Status CheckPinState(bool attempt_was_cut, PinVerdict& verdict) const;
 

@@ -68,7 +68,9 @@ ConnectionEvent Token::Impl::Step(ConnectionState state) {
   switch (state) {
     case ConnectionState::kDown: return ConnectionEvent::kDone;
     case ConnectionState::kInit: return StepInit();
-    case ConnectionState::kFind: return Judged(connecting_->Find());
+    case ConnectionState::kFind:
+      // What was lost once may fail again, and libp11 0.4.12 never returns when its session does (H8).
+      return Judged(connecting_->Find(/*with_libp11=*/logins_.load() == 0));
     case ConnectionState::kLogin: return StepLogin();
     case ConnectionState::kBind: return StepBind();
     case ConnectionState::kReady: return StepReady();

@@ -10,6 +10,7 @@ namespace {
 
 using ::kms::testing::HasError;
 using ::kms::testing::IsOk;
+using ::kms::testing::IsOkAndHolds;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using namespace std::chrono_literals;
@@ -50,6 +51,26 @@ TEST(Rv, SaysThatATokenIsFullOnlyOfCallsThatMakeObjects) {
   EXPECT_THAT((Rv{CKR_DEVICE_MEMORY, "C_Encrypt"}.ToError().public_message), HasSubstr("busy"));
   EXPECT_THAT((Rv{CKR_HOST_MEMORY, "C_GenerateKey"}.ToError().public_message),
               Not(HasSubstr("storage")));
+}
+
+// libp11 0.4.12 waits for ever when a session of its own is refused.
+TEST_F(TokenFaults, H8_WhicheverSessionOfAReconnectionFailsItHealsByItself) {
+  ASSERT_NO_FATAL_FAILURE(StartReady());
+  const MasterKeyRecord master = MakeMaster();
+  KMS_ASSERT_OK_AND_ASSIGN(const Bytes public_key, token_->SigningPublicKey(InSeconds(10)));
+  for (int session = 1; session <= 8; ++session) {
+    const std::string number = std::to_string(session);
+    const std::uint64_t reconnects = token_->Statistics().reconnects;
+    faults_->SetRules("C_DecryptInit once return=0x32 from=" + number + "\nC_OpenSession n=" + number +
+                      " return=0x30");
+    const Deadline deadline = InSeconds(15);
+    while (token_->Statistics().reconnects == reconnects) {
+      ASSERT_TRUE(WrapsBefore(master, deadline)) << "session " << session;
+    }
+    EXPECT_FALSE(token_->stuck());
+    EXPECT_THAT(token_->SigningPublicKey(InSeconds(10)), IsOkAndHolds(public_key));
+    EXPECT_THAT(token_->Sign(context_, InSeconds(10)), IsOk());
+  }
 }
 
 TEST_F(TokenFaults, H8_OneKindOfCallThatFailsDoesNotTearDownTheConnectionOfAllOthers) {
