@@ -53,9 +53,11 @@ Result<WrapProfile> ProfileForFoundKey(const Connection& connection, Session& se
   // Nobody gives up for a fault that may end.
   for (const WrapProfile& profile : connection.negotiated().missing) {
     if (RowOf(profile.mechanism).usage != usage || UsesRsa(profile.mechanism) != rsa) continue;
-    return Unavailable("the HSM token has this master key already, and now fails the test of " +
-                       std::string(WrapMechanismName(profile.mechanism)) +
-                       ", which it passed before; it is tested again, retry later");
+    // The token is there and serves what it can: as one that is full.
+    return MakeError(ErrorCode::kResourceExhausted,
+                     "the HSM token has this master key already, and now fails the test of " +
+                         std::string(WrapMechanismName(profile.mechanism)) +
+                         ", which it passed before; it is tested again, retry later");
   }
   return FailedPrecondition("the HSM token has this master key already, for a mechanism that it no "
                             "longer passes the test of; remove the key or restore the mechanism");

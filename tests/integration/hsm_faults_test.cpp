@@ -255,8 +255,10 @@ TEST_F(HsmFaults, H22_ARotationOnAFullTokenWaitsAndGoesOnByItself) {
   fleet_.ExpectNothingLost();
 }
 
+// A connection is made by some hundred calls, so that now and then three attempts fail in a row: the
+// lease's grace is what hides it.
 TEST_F(HsmFaults, H8_OneCallOfAHundredThatFailsIsNoticedByNobody) {
-  ASSERT_NO_FATAL_FAILURE(Begin());
+  ASSERT_NO_FATAL_FAILURE(Begin("10s"));
   fleet_.faults().SetRules("* rate=1% return=0x30");
   AwaitWrites(1500);
   fleet_.faults().SetRules("* rate=1% return=0x5");

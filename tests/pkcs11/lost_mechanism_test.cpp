@@ -34,7 +34,7 @@ TEST_F(LostMechanism, H19_AKeyWhoseMakingMetWrongLengthsIsAdoptedWhenTheyEnd) {
   EXPECT_THAT(make(), HasError(ErrorCode::kUnavailable));
   EXPECT_TRUE(Before(InSeconds(20), [&] { return token_->Statistics().reconnects > reconnects; }));
   ASSERT_THAT(token_->AwaitReady(InSeconds(20)), IsOk());
-  EXPECT_THAT(make(), HasError(ErrorCode::kUnavailable, HasSubstr("which it passed before")));
+  EXPECT_THAT(make(), HasError(ErrorCode::kResourceExhausted, HasSubstr("which it passed before")));
   faults_->SetRules("");
   EXPECT_TRUE(Before(InSeconds(30), [&] {
     const auto record = make();
